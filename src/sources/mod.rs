@@ -1,0 +1,71 @@
+//! Sources: one module each, known to the rest by [`Source`] alone.
+
+use async_trait::async_trait;
+use slackwater_decoders::position::Position;
+
+use crate::{
+    config::Start,
+    error::Result,
+    pipeline::queue::BatchSender,
+    positions::SchemaHistory,
+};
+
+/// A database whose log is followed.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// What is read, for people: kind, address, version. No secrets.
+    fn describe(&self) -> String;
+
+    /// Everything that has to be true before a task may start; all items, even when one fails.
+    async fn check(&self) -> Vec<Finding>;
+
+    /// The position that a new task starts from.
+    ///
+    /// # Errors
+    /// When the log does not reach back to it, or the source cannot be asked.
+    async fn start_position(&self, start: &Start) -> Result<Position>;
+
+    /// The end of the log, read from the source now (never from memory: design, invariant 5).
+    ///
+    /// # Errors
+    /// When the source cannot be asked.
+    async fn end_of_log(&self) -> Result<Position>;
+
+    /// Whether everything up to `fence` (an [`end_of_log`](Self::end_of_log)) has been passed at `applied`.
+    fn reached(&self, applied: &Position, fence: &Position) -> bool;
+
+    /// Bytes of log between `applied` and `end`, where the source can tell.
+    async fn bytes_behind(&self, applied: &Position, end: &Position) -> Option<u64>;
+
+    /// Follows the log from `from` and sends decoded batches. Schema changes are recorded in `history` before the batch
+    /// that holds them is sent. Returns when the log ends (a source that does not follow), or when the receiver is gone.
+    ///
+    /// # Errors
+    /// Transient ones are retried by the caller from the last batch with a position; definite ones stop the task.
+    async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()>;
+}
+
+/// The outcome of one item of the precheck.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// Short name for scripts and for accepting a warning (`mysql.binlog_format`).
+    pub code: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found.
+    pub found: String,
+    /// The exact statement or step that repairs it; `None` when nothing has to be done.
+    pub repair: Option<String>,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Works, at the stated cost.
+    Warning,
+    /// The task would fail or lose something.
+    Error,
+}

@@ -1,0 +1,1 @@
+//! Source types to destination types.
