@@ -1,1 +1,3 @@
-fn main(){}
+//! The `slackwater` command.
+
+fn main() {}

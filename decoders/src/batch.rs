@@ -4,17 +4,19 @@
 //! piece at once: a batch owns the piece of the log and one arena, and its events borrow from both. It can be
 //! sent between threads and shared by them.
 
-use bumpalo::Bump;
-use bumpalo_herd::Herd;
 use self_cell::self_cell;
 
-use crate::{event::Event, position::Position};
+use crate::{
+    arena::{Arena, ArenaPool},
+    event::Event,
+    position::Position,
+};
 
 type Events<'a> = Vec<Event<'a>>;
 
 struct Buffers {
     log: Vec<u8>,
-    arena: Herd,
+    arena: ArenaPool,
 }
 
 self_cell!(
@@ -63,15 +65,14 @@ impl Batch {
     /// Whatever `decode` returns.
     pub fn decode<E>(
         log: Vec<u8>,
-        decode: impl for<'a> FnOnce(&'a [u8], &'a Bump, &mut Vec<Event<'a>>) -> Result<Decoded, E>,
+        decode: impl for<'a> FnOnce(&'a [u8], &Arena<'a>, &mut Vec<Event<'a>>) -> Result<Decoded, E>,
     ) -> Result<Self, E> {
         let mut decoded = Decoded::default();
         let mut arena_bytes = 0;
-        let owned = Owned::try_new(Buffers { log, arena: Herd::new() }, |buffers| {
-            let member = buffers.arena.get();
-            let arena = member.as_bump();
+        let owned = Owned::try_new(Buffers { log, arena: ArenaPool::new() }, |buffers| {
+            let arena = buffers.arena.arena();
             let mut events = Vec::new();
-            decoded = decode(&buffers.log, arena, &mut events)?;
+            decoded = decode(&buffers.log, &arena, &mut events)?;
             arena_bytes = arena.allocated_bytes();
             Ok(events)
         })?;

@@ -7,10 +7,12 @@
 //! The rooms:
 //!
 //! * [`value`], [`schema`], [`event`], [`position`]: the normalized format;
+//! * [`arena`]: where decoded values live that the log's bytes do not hold as they are;
 //! * [`batch`]: events together with the buffers they borrow from, to be sent between threads;
 //! * [`envelope`]: the format's one public serialization, the Debezium envelope;
 //! * [`mysql`]: the binlogs of MySQL and MariaDB.
 
+pub mod arena;
 pub mod batch;
 pub mod envelope;
 pub mod event;
