@@ -70,9 +70,11 @@ impl EnvelopeWriter {
                 Ok(())
             }
             Event::Heartbeat(_) => Ok(()),
-            Event::Rows(rows) => {
-                rows.changes.iter().zip(0..).try_for_each(|(change, row)| self.change(rows, change, row, now_millis, out))
-            }
+            Event::Rows(rows) => rows
+                .changes
+                .iter()
+                .zip(0..)
+                .try_for_each(|(change, row)| self.change(rows, change, row, now_millis, out)),
             Event::Truncate(truncate) => self.truncate(truncate, now_millis, out),
             Event::Ddl(ddl) => self.ddl(ddl, now_millis, out),
         }

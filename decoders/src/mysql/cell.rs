@@ -20,7 +20,11 @@ use crate::{
 impl ColumnPlan {
     /// Reads a value that is not NULL.
     #[inline]
-    pub(super) fn read<'a>(&self, reader: &mut Reader<'a>, arena: &Arena<'a>) -> Result<Value<'a>, Malformed> {
+    pub(super) fn read<'a>(
+        &self,
+        reader: &mut Reader<'a>,
+        arena: &Arena<'a>,
+    ) -> Result<Value<'a>, Malformed> {
         match self.wire {
             Wire::Integer { bytes } => integer(reader, bytes, self.unsigned),
             Wire::VarChar { length_bytes, .. } | Wire::Blob { length_bytes } => {
@@ -39,7 +43,9 @@ impl ColumnPlan {
         match self.wire {
             Wire::Float => reader.f32().map(Value::Float),
             Wire::Double => reader.f64().map(Value::Double),
-            Wire::Decimal { precision, scale } => decimal::read(reader, precision, scale, arena).map(Value::Decimal),
+            Wire::Decimal { precision, scale } => {
+                decimal::read(reader, precision, scale, arena).map(Value::Decimal)
+            }
             Wire::CompressedVarChar { length_bytes, .. } | Wire::CompressedBlob { length_bytes } => {
                 let bytes = uncompressed(prefixed(reader, length_bytes)?, arena)?;
                 self.string(bytes, arena)
@@ -92,7 +98,8 @@ impl ColumnPlan {
         match self.content {
             Content::PaddedBinary if bytes.len() < usize::from(max) => Ok(Value::Binary(padded())),
             Content::Uuid => {
-                let stored = padded().try_into().map_err(|_| Malformed("has a UUID that is not 16 bytes long"))?;
+                let stored =
+                    padded().try_into().map_err(|_| Malformed("has a UUID that is not 16 bytes long"))?;
                 Ok(Value::Uuid(uuid(stored)))
             }
             _ => self.string(bytes, arena),
@@ -104,7 +111,8 @@ impl ColumnPlan {
             _ if self.members.is_empty() => None,
             None => Some(""),
             Some(place) => {
-                let member = self.members.get(place).ok_or(Malformed("has an ENUM value that is not declared"))?;
+                let member =
+                    self.members.get(place).ok_or(Malformed("has an ENUM value that is not declared"))?;
                 Some(arena.text(member))
             }
         };
@@ -209,7 +217,8 @@ fn uncompressed<'a>(bytes: &'a [u8], arena: &Arena<'a>) -> Result<&'a [u8], Malf
     match header >> 4 {
         0 => Ok(reader.rest()),
         8 => {
-            let length = reader.take(usize::from(header & 7))?.iter().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
+            let length =
+                reader.take(usize::from(header & 7))?.iter().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
             let mut data = Vec::new();
             // One byte more than promised is enough to see that the promise is wrong.
             let limit = length.saturating_add(1);

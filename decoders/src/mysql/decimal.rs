@@ -42,7 +42,12 @@ fn text(reader: &mut Reader<'_>, precision: u8, scale: u8) -> Result<Text, Malfo
         return Err(Malformed("has a DECIMAL with an impossible precision or scale"));
     }
     let negative = reader.rest().first().is_some_and(|byte| byte & 0x80 == 0);
-    let mut digits = Digits { flip: if negative { u32::MAX } else { 0 }, sign: 0x80, text: Text::default(), started: false };
+    let mut digits = Digits {
+        flip: if negative { u32::MAX } else { 0 },
+        sign: 0x80,
+        text: Text::default(),
+        started: false,
+    };
     if negative {
         digits.text.push(b'-');
     }
@@ -82,7 +87,8 @@ impl Digits {
         if bytes == 0 {
             return Ok(());
         }
-        let mut number = reader.take(bytes)?.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+        let mut number =
+            reader.take(bytes)?.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
         let bits = bytes as u32 * 8;
         number ^= self.flip & (u32::MAX >> (32 - bits));
         number ^= self.sign << (bits - 8);

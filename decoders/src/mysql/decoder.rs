@@ -99,7 +99,8 @@ impl Decoder {
         let mut log = log;
         let mut finished = self.payload.is_none() || self.continue_payload(arena, out)?;
         while finished && !log.is_empty() {
-            let (header, event, rest) = split_event(log).map_err(|what| self.error(malformed("next", what)))?;
+            let (header, event, rest) =
+                split_event(log).map_err(|what| self.error(malformed("next", what)))?;
             self.event(&header, event, arena, out)?;
             log = rest;
             finished = self.payload.is_none() || self.continue_payload(arena, out)?;
@@ -144,7 +145,8 @@ impl Decoder {
         out: &mut Vec<Event<'a>>,
     ) -> Result<(), DecodeError> {
         if header.event_type == types::FORMAT_DESCRIPTION {
-            self.format = Format::parse(event).map_err(|what| self.error(malformed("FORMAT_DESCRIPTION", what)))?;
+            self.format =
+                Format::parse(event).map_err(|what| self.error(malformed("FORMAT_DESCRIPTION", what)))?;
         }
         self.place.advance(header);
         let end = self.checked_length(header, event)?;
@@ -170,7 +172,11 @@ impl Decoder {
     }
 
     /// Decodes the rest of the open payload. `false`: there is more, after the caller has taken what is there.
-    fn continue_payload<'a>(&mut self, arena: &Arena<'a>, out: &mut Vec<Event<'a>>) -> Result<bool, DecodeError> {
+    fn continue_payload<'a>(
+        &mut self,
+        arena: &Arena<'a>,
+        out: &mut Vec<Event<'a>>,
+    ) -> Result<bool, DecodeError> {
         let Some(mut payload) = self.payload.take() else { return Ok(true) };
         let mut bytes = 0;
         while let Some((header, event)) =
@@ -232,7 +238,12 @@ impl Decoder {
     }
 
     /// Events that carry neither rows nor statements.
-    fn control<'a>(&mut self, header: &EventHeader, body: &'a [u8], out: &mut Vec<Event<'a>>) -> Result<(), Reason> {
+    fn control<'a>(
+        &mut self,
+        header: &EventHeader,
+        body: &'a [u8],
+        out: &mut Vec<Event<'a>>,
+    ) -> Result<(), Reason> {
         let named = |what| malformed(types::name(header.event_type), what);
         match header.event_type {
             types::GTID => self.announce(gtid_event::announcement(body).map_err(named)?),
@@ -247,7 +258,8 @@ impl Decoder {
                     return Err(Reason::Unsupported(XA));
                 }
                 self.begin_announced(Some(TransactionId::Mariadb(announcement.gtid)), None);
-                self.transaction.skips_statement = matches!(announcement.alter, Alter::Start | Alter::Rollback);
+                self.transaction.skips_statement =
+                    matches!(announcement.alter, Alter::Start | Alter::Rollback);
                 if !announcement.is_standalone {
                     self.begin(out);
                 }
@@ -302,14 +314,16 @@ impl Decoder {
     }
 
     fn begin_announced(&mut self, id: Option<TransactionId>, commit_micros: Option<i64>) {
-        self.transaction = Transaction { state: State::Announced, id, commit_micros, ..Transaction::default() };
+        self.transaction =
+            Transaction { state: State::Announced, id, commit_micros, ..Transaction::default() };
     }
 
     /// The offset in the next file (always 4) and its name.
     fn rotate(&mut self, body: &[u8]) -> Result<(), Malformed> {
         let mut reader = Reader::new(body);
         let offset = reader.u64()?;
-        let name = std::str::from_utf8(reader.rest()).map_err(|_| Malformed("has a file name that is not UTF-8"))?;
+        let name =
+            std::str::from_utf8(reader.rest()).map_err(|_| Malformed("has a file name that is not UTF-8"))?;
         self.place.jump(name, offset);
         self.tables.forget();
         Ok(())
@@ -393,7 +407,8 @@ impl Decoder {
     ) -> Result<(), DecodeError> {
         let name = types::name(event_type);
         let id_bytes = self.format.table_id_bytes(event_type);
-        let event = RowsEvent::parse(event_type, body, id_bytes).map_err(|what| self.error(malformed(name, what)))?;
+        let event =
+            RowsEvent::parse(event_type, body, id_bytes).map_err(|what| self.error(malformed(name, what)))?;
         if matches!(self.transaction.state, State::Outside | State::Announced) {
             self.begin(out);
             self.transaction.state = State::Bare;
@@ -426,7 +441,10 @@ impl Decoder {
     /// Starts a transaction where the log now stands.
     pub(super) fn begin<'a>(&mut self, out: &mut Vec<Event<'a>>) {
         self.transaction.state = State::Open;
-        out.push(Event::Begin(Begin { transaction: self.transaction.id.clone(), position: self.place.start() }));
+        out.push(Event::Begin(Begin {
+            transaction: self.transaction.id.clone(),
+            position: self.place.start(),
+        }));
     }
 
     /// Ends the transaction behind the current event.

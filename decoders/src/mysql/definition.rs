@@ -64,7 +64,8 @@ pub(super) fn plan(
         _ => return Err(Reason::UnknownDefinition),
     };
     let plans = columns.wires.iter().zip(&table.columns).enumerate();
-    let columns = plans.map(|(i, (wire, column))| column_plan(i, *wire, column, metadata, table.named)).collect();
+    let columns =
+        plans.map(|(i, (wire, column))| column_plan(i, *wire, column, metadata, table.named)).collect();
     Ok(Plan { table, columns })
 }
 
@@ -73,7 +74,8 @@ fn column_plan(i: usize, wire: Wire, column: &Column, metadata: &Metadata, named
         ColumnType::Integer { unsigned, .. } => unsigned,
         _ => false,
     };
-    let unsigned = metadata.unsigned.as_ref().and_then(|signs| signs.get(i).copied()).unwrap_or(declared_unsigned);
+    let unsigned =
+        metadata.unsigned.as_ref().and_then(|signs| signs.get(i).copied()).unwrap_or(declared_unsigned);
     let members = match &column.column_type {
         ColumnType::Enum(members) | ColumnType::Set(members) => members.as_slice().into(),
         _ => Arc::from([]),
@@ -125,7 +127,9 @@ fn mismatch(table: &Table, columns: &Columns) -> Option<String> {
         }
     }
     match &columns.metadata.primary_key {
-        Some(key) if *key != table.primary_key => Some("its primary key is another one than in the log".to_owned()),
+        Some(key) if *key != table.primary_key => {
+            Some("its primary key is another one than in the log".to_owned())
+        }
         _ => None,
     }
 }
@@ -133,19 +137,26 @@ fn mismatch(table: &Table, columns: &Columns) -> Option<String> {
 /// Whether a column of that type is stored like that.
 fn fits(column_type: &ColumnType, wire: Wire, charset: Option<&str>) -> bool {
     let width = charset.and_then(Charset::by_name).map(|charset| u32::from(charset.max_bytes_per_char()));
-    let characters_fit = |characters: u32, max: u16| width.is_none_or(|width| characters.saturating_mul(width) == u32::from(max));
+    let characters_fit = |characters: u32, max: u16| {
+        width.is_none_or(|width| characters.saturating_mul(width) == u32::from(max))
+    };
     match (column_type, wire) {
         (ColumnType::Integer { bytes, .. }, Wire::Integer { bytes: stored }) => *bytes == stored,
         (ColumnType::Decimal { precision, scale }, Wire::Decimal { precision: p, scale: s }) => {
             *precision == u16::from(p) && *scale == i16::from(s)
         }
         (ColumnType::Char(n), Wire::Char { max, .. })
-        | (ColumnType::VarChar(n), Wire::VarChar { max, .. } | Wire::CompressedVarChar { max, .. }) => characters_fit(*n, max),
-        (ColumnType::Binary(n), Wire::Char { max, .. })
-        | (ColumnType::VarBinary(n), Wire::VarChar { max, .. } | Wire::CompressedVarChar { max, .. }) => *n == u32::from(max),
-        (ColumnType::Text(max) | ColumnType::Blob(max), Wire::Blob { length_bytes } | Wire::CompressedBlob { length_bytes }) => {
-            *max == max_of(length_bytes)
+        | (ColumnType::VarChar(n), Wire::VarChar { max, .. } | Wire::CompressedVarChar { max, .. }) => {
+            characters_fit(*n, max)
         }
+        (ColumnType::Binary(n), Wire::Char { max, .. })
+        | (ColumnType::VarBinary(n), Wire::VarChar { max, .. } | Wire::CompressedVarChar { max, .. }) => {
+            *n == u32::from(max)
+        }
+        (
+            ColumnType::Text(max) | ColumnType::Blob(max),
+            Wire::Blob { length_bytes } | Wire::CompressedBlob { length_bytes },
+        ) => *max == max_of(length_bytes),
         // MariaDB's JSON is a LONGTEXT, its VECTOR a VARBINARY.
         (ColumnType::Json, Wire::Json { .. } | Wire::Blob { length_bytes: 4 })
         | (ColumnType::Vector(_), Wire::Vector { .. } | Wire::VarChar { .. } | Wire::Blob { .. })
@@ -202,12 +213,19 @@ fn from_metadata(name: TableName, columns: &Columns) -> Table {
         columns: columns.wires.iter().enumerate().map(column).collect(),
         primary_key: metadata.primary_key.clone().unwrap_or_default(),
         unique_keys: Vec::new(),
+        indexes: Vec::new(),
         collation: None,
         named,
     }
 }
 
-fn column_type(i: usize, wire: Wire, metadata: &Metadata, charset: Option<Charset>, binary: bool) -> ColumnType {
+fn column_type(
+    i: usize,
+    wire: Wire,
+    metadata: &Metadata,
+    charset: Option<Charset>,
+    binary: bool,
+) -> ColumnType {
     let characters = |max: u16| {
         u32::from(max) / charset.map_or(1, |charset| u32::from(charset.max_bytes_per_char())).max(1)
     };
@@ -218,7 +236,8 @@ fn column_type(i: usize, wire: Wire, metadata: &Metadata, charset: Option<Charse
     };
     match wire {
         Wire::Integer { bytes } => {
-            let unsigned = metadata.unsigned.as_ref().and_then(|signs| signs.get(i).copied()).unwrap_or(false);
+            let unsigned =
+                metadata.unsigned.as_ref().and_then(|signs| signs.get(i).copied()).unwrap_or(false);
             ColumnType::Integer { bytes, unsigned }
         }
         Wire::Float => ColumnType::Float,
@@ -228,12 +247,18 @@ fn column_type(i: usize, wire: Wire, metadata: &Metadata, charset: Option<Charse
         }
         Wire::Char { max, .. } if binary => ColumnType::Binary(max.into()),
         Wire::Char { max, .. } => ColumnType::Char(characters(max)),
-        Wire::VarChar { max, .. } | Wire::CompressedVarChar { max, .. } if binary => ColumnType::VarBinary(max.into()),
-        Wire::VarChar { max, .. } | Wire::CompressedVarChar { max, .. } => ColumnType::VarChar(characters(max)),
+        Wire::VarChar { max, .. } | Wire::CompressedVarChar { max, .. } if binary => {
+            ColumnType::VarBinary(max.into())
+        }
+        Wire::VarChar { max, .. } | Wire::CompressedVarChar { max, .. } => {
+            ColumnType::VarChar(characters(max))
+        }
         Wire::Blob { length_bytes } | Wire::CompressedBlob { length_bytes } if charset.is_some() => {
             ColumnType::Text(max_of(length_bytes))
         }
-        Wire::Blob { length_bytes } | Wire::CompressedBlob { length_bytes } => ColumnType::Blob(max_of(length_bytes)),
+        Wire::Blob { length_bytes } | Wire::CompressedBlob { length_bytes } => {
+            ColumnType::Blob(max_of(length_bytes))
+        }
         Wire::Geometry { .. } => {
             let code = metadata.geometry_types.get(i).copied().flatten();
             ColumnType::Geometry(geometry_name(code).to_owned())

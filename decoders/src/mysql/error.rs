@@ -104,15 +104,23 @@ impl fmt::Display for Reason {
                 write!(f, "the event's checksum is {stored:08x}, its bytes give {computed:08x}")
             }
             Reason::Encrypted => f.write_str("the binlog is encrypted"),
-            Reason::UnknownEvent(code) => write!(f, "event type {code} is not known and must not be passed over"),
+            Reason::UnknownEvent(code) => {
+                write!(f, "event type {code} is not known and must not be passed over")
+            }
             Reason::UnknownType(code) => write!(f, "column type {code} is not known"),
             Reason::Incident(message) => write!(f, "the server reports lost events: {message}"),
-            Reason::StatementFormat(what) => write!(f, "{what} was logged as a statement, without the rows it changed"),
+            Reason::StatementFormat(what) => {
+                write!(f, "{what} was logged as a statement, without the rows it changed")
+            }
             Reason::Ddl(what) => write!(f, "a DDL statement is not understood: {what}"),
             Reason::UnknownDefinition => f.write_str("rows of a table whose definition is not known"),
-            Reason::DefinitionMismatch(what) => write!(f, "the known definition of the table does not fit its rows: {what}"),
+            Reason::DefinitionMismatch(what) => {
+                write!(f, "the known definition of the table does not fit its rows: {what}")
+            }
             Reason::Unsupported(what) => f.write_str(what),
-            Reason::MissingTableMap(id) => write!(f, "rows of table map {id}, which is not in the log before them"),
+            Reason::MissingTableMap(id) => {
+                write!(f, "rows of table map {id}, which is not in the log before them")
+            }
         }
     }
 }

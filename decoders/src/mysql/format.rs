@@ -28,7 +28,12 @@ pub(super) const CHECKSUM_LENGTH: usize = 4;
 impl Format {
     /// What holds until a FORMAT_DESCRIPTION has been read.
     pub(super) fn unknown() -> Self {
-        Format { server_version: String::new(), is_mariadb: false, has_checksum: false, post_headers: Vec::new() }
+        Format {
+            server_version: String::new(),
+            is_mariadb: false,
+            has_checksum: false,
+            post_headers: Vec::new(),
+        }
     }
 
     /// Reads a whole FORMAT_DESCRIPTION event.
@@ -71,7 +76,8 @@ impl Format {
 
 /// Servers write the checksum algorithm since MySQL 5.6.1 and MariaDB 5.3.0 (`checksum_version_product`).
 fn knows_checksums(version: &str) -> bool {
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut numbers =
+        version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
     let mut next = || numbers.next().unwrap_or(0);
     let version_numbers = (next(), next(), next());
     version_numbers >= if version.contains("MariaDB") { (5, 3, 0) } else { (5, 6, 1) }

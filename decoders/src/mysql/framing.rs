@@ -111,7 +111,9 @@ impl TransactionTracker {
             (types::MARIADB_QUERY_COMPRESSED, State::Inside) => State::Inside,
             (types::MARIADB_QUERY_COMPRESSED | types::ROTATE | types::STOP, _) => State::Outside,
             (types::TABLE_MAP, State::Outside | State::Announced) => State::Bare,
-            (code, State::Bare) if is_rows(code) && body.get(6).is_some_and(|flags| flags & 1 != 0) => State::Outside,
+            (code, State::Bare) if is_rows(code) && body.get(6).is_some_and(|flags| flags & 1 != 0) => {
+                State::Outside
+            }
             (_, state) => state,
         };
     }
@@ -128,8 +130,7 @@ fn is_rows(code: u8) -> bool {
             | types::UPDATE_ROWS
             | types::DELETE_ROWS
             | types::PARTIAL_UPDATE_ROWS
-            | types::MARIADB_WRITE_ROWS_COMPRESSED_V1
-            ..=types::MARIADB_DELETE_ROWS_COMPRESSED
+            | types::MARIADB_WRITE_ROWS_COMPRESSED_V1..=types::MARIADB_DELETE_ROWS_COMPRESSED
     )
 }
 
@@ -143,7 +144,8 @@ fn statement_start(body: &[u8]) -> Option<StatementStart> {
     let database_length = usize::from(*body.get(8)?);
     let variables_length = usize::from(u16::from_le_bytes([*body.get(11)?, *body.get(12)?]));
     let statement = body.get(QUERY_POST_HEADER + variables_length + database_length + 1..)?;
-    let starts = |word: &[u8]| statement.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    let starts =
+        |word: &[u8]| statement.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
     if starts(b"BEGIN") || starts(b"XA START") {
         Some(StatementStart::Begin)
     } else if starts(b"COMMIT") || (starts(b"ROLLBACK") && !starts(b"ROLLBACK TO")) {

@@ -42,7 +42,12 @@ pub(super) fn tagged_announcement(body: &[u8]) -> Result<Announcement, Malformed
     }
     let size = usize::try_from(varint(&mut reader)?).map_err(|_| Malformed("has a wrong size"))?;
     // The size counts from the version on; the checksum is not part of it.
-    let mut reader = Reader::new(body.get(..size).ok_or(Malformed("is shorter than it says"))?.get(body.len() - reader.len()..).unwrap_or_default());
+    let mut reader = Reader::new(
+        body.get(..size)
+            .ok_or(Malformed("is shorter than it says"))?
+            .get(body.len() - reader.len()..)
+            .unwrap_or_default(),
+    );
     if varint(&mut reader)? > KNOWN_FIELDS {
         return Err(Malformed("has a field that is not known and must not be passed over"));
     }
@@ -57,8 +62,10 @@ pub(super) fn tagged_announcement(body: &[u8]) -> Result<Announcement, Malformed
             }
             2 => number = Some(signed_varint(&mut reader)?),
             3 => {
-                let length = usize::try_from(varint(&mut reader)?).map_err(|_| Malformed("has a wrong tag"))?;
-                let tag = std::str::from_utf8(reader.take(length)?).map_err(|_| Malformed("has a wrong tag"))?;
+                let length =
+                    usize::try_from(varint(&mut reader)?).map_err(|_| Malformed("has a wrong tag"))?;
+                let tag =
+                    std::str::from_utf8(reader.take(length)?).map_err(|_| Malformed("has a wrong tag"))?;
                 source.tag = (!tag.is_empty()).then(|| tag.into());
             }
             4 | 5 => {

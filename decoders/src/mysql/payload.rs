@@ -48,7 +48,10 @@ impl Payload {
     }
 
     /// The next event, copied into the arena; `None` at the end. Events inside a payload have no checksum of their own.
-    pub(super) fn next<'a>(&mut self, arena: &Arena<'a>) -> Result<Option<(EventHeader, &'a [u8])>, Malformed> {
+    pub(super) fn next<'a>(
+        &mut self,
+        arena: &Arena<'a>,
+    ) -> Result<Option<(EventHeader, &'a [u8])>, Malformed> {
         let mut header_bytes = [0; HEADER_LENGTH];
         match self.events.read_exact(&mut header_bytes) {
             Ok(()) => {}

@@ -21,8 +21,6 @@ pub(super) struct Settings {
     pub(super) sql_mode: u64,
     /// Collation id of the client's character set, in which the statement is written.
     pub(super) client: Option<u16>,
-    /// Collation id of the default database.
-    pub(super) database: Option<u16>,
     /// Collation id of the server.
     pub(super) server: Option<u16>,
     /// `explicit_defaults_for_timestamp`, where the log says it.
@@ -51,7 +49,8 @@ impl<'a> Query<'a> {
             (_, Some(charset)) => charset.decode(statement, arena)?,
             (Err(_), None) => return Err(Malformed("has a statement in an unknown character set")),
         };
-        let database = std::str::from_utf8(database).map_err(|_| Malformed("has a name that is not UTF-8"))?;
+        let database =
+            std::str::from_utf8(database).map_err(|_| Malformed("has a name that is not UTF-8"))?;
         Ok(Query { database, statement, settings })
     }
 }
@@ -78,10 +77,8 @@ impl Settings {
                 }
                 // Q_TIME_ZONE, Q_CATALOG_NZ
                 5 | 6 => skip_text(&mut reader, 0)?,
-                // Q_LC_TIME_NAMES, Q_DEFAULT_COLLATION_FOR_UTF8MB4
-                7 | 18 => reader.skip(2)?,
-                // Q_CHARSET_DATABASE
-                8 => settings.database = Some(reader.u16()?),
+                // Q_LC_TIME_NAMES, Q_CHARSET_DATABASE, Q_DEFAULT_COLLATION_FOR_UTF8MB4
+                7 | 8 | 18 => reader.skip(2)?,
                 // Q_TABLE_MAP_FOR_UPDATE, Q_DDL_LOGGED_WITH_XID, MariaDB's Q_XID
                 9 | 17 | 129 => reader.skip(8)?,
                 // Q_INVOKER: user, host

@@ -53,7 +53,8 @@ impl<'a> RowsEvent<'a> {
         let flags = reader.u16()?;
         if is_v2 {
             // Extra information of NDB and of partitions; the length includes its own two bytes.
-            let extra = usize::from(reader.u16()?).checked_sub(2).ok_or(Malformed("has a wrong extra length"))?;
+            let extra =
+                usize::from(reader.u16()?).checked_sub(2).ok_or(Malformed("has a wrong extra length"))?;
             reader.skip(extra)?;
         }
         Ok(RowsEvent { table_id, flags, kind, body: reader })
@@ -74,7 +75,9 @@ impl<'a> RowsEvent<'a> {
         let bitmap_bytes = plan.columns.len().div_ceil(8);
         let first = Image::new(reader.take(bitmap_bytes)?, plan.columns.len());
         let second = match self.kind {
-            Kind::Update | Kind::PartialUpdate => Some(Image::new(reader.take(bitmap_bytes)?, plan.columns.len())),
+            Kind::Update | Kind::PartialUpdate => {
+                Some(Image::new(reader.take(bitmap_bytes)?, plan.columns.len()))
+            }
             Kind::Write | Kind::Delete => None,
         };
         while !reader.is_empty() {
@@ -139,7 +142,12 @@ impl<'a> Image<'a> {
     }
 
     /// Reads a row.
-    fn read(&self, plan: &Plan, reader: &mut Reader<'a>, arena: &Arena<'a>) -> Result<&'a [Cell<'a>], RowError> {
+    fn read(
+        &self,
+        plan: &Plan,
+        reader: &mut Reader<'a>,
+        arena: &Arena<'a>,
+    ) -> Result<&'a [Cell<'a>], RowError> {
         let nulls = self.null_bits(reader)?;
         let cells = arena.filled(plan.columns.len(), Cell::Absent);
         let is_full = self.count == plan.columns.len();

@@ -1,8 +1,9 @@
 //! What the decoder does with a statement in the log: transaction ends, schema changes, and statements that stop it.
 
 use super::{
-    decoder::{Decoder, XA},
+    charset::Charset,
     ddl::{self, Context, Statement, statement::ObjectName},
+    decoder::{Decoder, XA},
     error::Reason,
     query::Query,
     transaction::State,
@@ -27,7 +28,8 @@ impl Decoder {
             return Ok(());
         }
         let text = without_transaction_suffix(query.statement);
-        let statement = ddl::parse(text, &self.context(query)).map_err(|error| Reason::Ddl(error.to_string()))?;
+        let statement =
+            ddl::parse(text, &self.context(query)).map_err(|error| Reason::Ddl(error.to_string()))?;
         match statement {
             Statement::Begin => self.begin(out),
             Statement::XaStart(_) => {
@@ -86,11 +88,11 @@ impl Decoder {
         arena: &Arena<'a>,
         out: &mut Vec<Event<'a>>,
     ) -> Result<(), Reason> {
-        let defaults = query.settings.database.or(query.settings.server);
+        let session = query.settings.server.and_then(Charset::by_collation).map(Charset::name);
         let changes = self
             .options
             .catalog
-            .apply(statement, query.database, defaults)
+            .apply(statement, query.database, session)
             .map_err(|error| Reason::Ddl(error.to_string()))?;
         self.tables.forget();
         let position = self.place.start();
@@ -101,7 +103,7 @@ impl Decoder {
         let changes: Vec<SchemaChange> = changes.into_iter().filter(wanted).collect();
         match changes.as_slice() {
             [] => {}
-            [SchemaChange::Truncate { table }] => {
+            [SchemaChange::TruncateTable { table }] => {
                 out.push(Event::Truncate(Truncate { table: table.clone(), position, time_micros: micros }));
             }
             _ => out.push(Event::Ddl(Ddl {
@@ -156,7 +158,8 @@ fn verb(word: &str) -> &'static str {
 
 /// `10.11.6-MariaDB` as 101106.
 fn version_number(version: &str) -> u32 {
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut numbers =
+        version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
     let mut next = || numbers.next().unwrap_or(0).min(999);
     next() * 10_000 + next() * 100 + next()
 }

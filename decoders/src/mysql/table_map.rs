@@ -81,7 +81,8 @@ impl<'a> TableMap<'a> {
 /// A name with its length before and a zero byte behind it.
 fn name<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Malformed> {
     let length = usize::from(reader.u8()?);
-    let name = std::str::from_utf8(reader.take(length)?).map_err(|_| Malformed("has a name that is not UTF-8"))?;
+    let name =
+        std::str::from_utf8(reader.take(length)?).map_err(|_| Malformed("has a name that is not UTF-8"))?;
     reader.skip(1)?;
     Ok(name)
 }
@@ -112,8 +113,20 @@ impl Metadata {
                 2 => default_collation(value, wires, Wire::is_character, &mut metadata.collations)?,
                 3 => each(value, wires, Wire::is_character, &mut metadata.collations, collation)?,
                 4 => metadata.names = Some(names(value, wires.len())?),
-                5 => each(value, wires, |wire| matches!(wire, Wire::Set { .. }), &mut metadata.members, members)?,
-                6 => each(value, wires, |wire| matches!(wire, Wire::Enum { .. }), &mut metadata.members, members)?,
+                5 => each(
+                    value,
+                    wires,
+                    |wire| matches!(wire, Wire::Set { .. }),
+                    &mut metadata.members,
+                    members,
+                )?,
+                6 => each(
+                    value,
+                    wires,
+                    |wire| matches!(wire, Wire::Enum { .. }),
+                    &mut metadata.members,
+                    members,
+                )?,
                 7 => {
                     let geometry = |wire| matches!(wire, Wire::Geometry { .. });
                     each(value, wires, geometry, &mut metadata.geometry_types, |r| Ok(r.lenenc()? as u8))?;
@@ -196,9 +209,15 @@ fn names(value: &[u8], count: usize) -> Result<Vec<String>, Malformed> {
     let mut names = Vec::with_capacity(count);
     while !reader.is_empty() {
         let name = reader.lenenc_slice()?;
-        names.push(std::str::from_utf8(name).map_err(|_| Malformed("has a name that is not UTF-8"))?.to_owned());
+        names.push(
+            std::str::from_utf8(name).map_err(|_| Malformed("has a name that is not UTF-8"))?.to_owned(),
+        );
     }
-    if names.len() == count { Ok(names) } else { Err(Malformed("has another number of column names than columns")) }
+    if names.len() == count {
+        Ok(names)
+    } else {
+        Err(Malformed("has another number of column names than columns"))
+    }
 }
 
 fn members(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, Malformed> {

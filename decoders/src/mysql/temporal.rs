@@ -15,7 +15,11 @@ fn fraction(reader: &mut Reader<'_>, precision: u8) -> Result<u32, Malformed> {
         3 | 4 => u32::from(reader.u16_be()?) * 100,
         _ => reader.u24_be()?,
     };
-    if micros < 1_000_000 { Ok(micros) } else { Err(Malformed("has more than a second in a fraction of a second")) }
+    if micros < 1_000_000 {
+        Ok(micros)
+    } else {
+        Err(Malformed("has more than a second in a fraction of a second"))
+    }
 }
 
 /// DATE: day, month and year in 5, 4 and 15 bits of a 3-byte integer.
@@ -59,7 +63,8 @@ pub(super) fn time<'a>(reader: &mut Reader<'_>, precision: u8) -> Result<Value<'
 
 /// Brings a shorter fraction to microseconds. In a negative value the fraction has borrowed from the whole seconds.
 fn widen(whole: i64, fraction: i64, range: i64, unit: i64) -> i64 {
-    let (whole, fraction) = if whole < 0 && fraction != 0 { (whole + 1, fraction - range) } else { (whole, fraction) };
+    let (whole, fraction) =
+        if whole < 0 && fraction != 0 { (whole + 1, fraction - range) } else { (whole, fraction) };
     (whole << 24) + fraction * unit
 }
 

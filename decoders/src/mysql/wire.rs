@@ -47,29 +47,65 @@ pub(super) mod code {
 /// How a column's value is stored in a row image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wire {
-    Integer { bytes: u8 },
+    Integer {
+        bytes: u8,
+    },
     Float,
     Double,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     /// A fixed-length column, stored with its length in 1 or 2 bytes; `max` is the declared length in bytes.
-    Char { length_bytes: u8, max: u16 },
-    VarChar { length_bytes: u8, max: u16 },
-    Blob { length_bytes: u8 },
-    Geometry { length_bytes: u8 },
-    Json { length_bytes: u8 },
-    Vector { length_bytes: u8 },
-    CompressedVarChar { length_bytes: u8, max: u16 },
-    CompressedBlob { length_bytes: u8 },
-    Bit { bits: u16 },
-    Enum { bytes: u8 },
-    Set { bytes: u8 },
+    Char {
+        length_bytes: u8,
+        max: u16,
+    },
+    VarChar {
+        length_bytes: u8,
+        max: u16,
+    },
+    Blob {
+        length_bytes: u8,
+    },
+    Geometry {
+        length_bytes: u8,
+    },
+    Json {
+        length_bytes: u8,
+    },
+    Vector {
+        length_bytes: u8,
+    },
+    CompressedVarChar {
+        length_bytes: u8,
+        max: u16,
+    },
+    CompressedBlob {
+        length_bytes: u8,
+    },
+    Bit {
+        bits: u16,
+    },
+    Enum {
+        bytes: u8,
+    },
+    Set {
+        bytes: u8,
+    },
     Date,
     OldTime,
     OldDateTime,
     OldTimestamp,
-    Time { precision: u8 },
-    DateTime { precision: u8 },
-    Timestamp { precision: u8 },
+    Time {
+        precision: u8,
+    },
+    DateTime {
+        precision: u8,
+    },
+    Timestamp {
+        precision: u8,
+    },
     Year,
     Null,
 }
@@ -163,7 +199,9 @@ impl Wire {
     /// Passes over a value.
     pub(super) fn skip(self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         match self {
-            Wire::Integer { bytes } | Wire::Enum { bytes } | Wire::Set { bytes } => reader.skip(usize::from(bytes)),
+            Wire::Integer { bytes } | Wire::Enum { bytes } | Wire::Set { bytes } => {
+                reader.skip(usize::from(bytes))
+            }
             Wire::Float | Wire::OldTimestamp => reader.skip(4),
             Wire::Double | Wire::OldDateTime => reader.skip(8),
             Wire::Decimal { precision, scale } => reader.skip(decimal::length(precision, scale)),
@@ -207,7 +245,11 @@ fn fraction_bytes(precision: u8) -> usize {
 }
 
 fn expect_size(metadata: &mut Reader<'_>, size: u8, wire: Wire) -> Result<Wire, Malformed> {
-    if metadata.u8()? == size { Ok(wire) } else { Err(Malformed("has a floating point column of an impossible size")) }
+    if metadata.u8()? == size {
+        Ok(wire)
+    } else {
+        Err(Malformed("has a floating point column of an impossible size"))
+    }
 }
 
 fn prefix(metadata: &mut Reader<'_>) -> Result<u8, Malformed> {
