@@ -1,5 +1,8 @@
 //! The task file.
 
+pub mod destination;
+pub mod source;
+
 use serde::{Deserialize, Serialize};
 
 /// Where a new task starts in the source's log.
