@@ -5,6 +5,7 @@
 //! `cli` → `service` → `cutover` → `pipeline` → `sources`, `destinations`, `mapping`, `types`, `positions` → `config` and
 //! the decoders. No source knows a destination, no destination a source.
 
+pub mod cli;
 pub mod config;
 pub mod cutover;
 pub mod destinations;
@@ -12,5 +13,6 @@ pub mod error;
 pub mod mapping;
 pub mod pipeline;
 pub mod positions;
+pub mod service;
 pub mod sources;
 pub mod types;

@@ -1,10 +1,16 @@
 //! Destinations: one module each, known to the rest by [`Destination`] alone.
 
+mod changes;
+pub mod sqlite;
+
 use async_trait::async_trait;
 use slackwater_decoders::batch::Batch;
 
 pub use crate::positions::Checkpoint;
-use crate::{error::Result, sources::Finding};
+use crate::{
+    error::{Error, Result},
+    sources::Finding,
+};
 
 /// A database that changes are applied to.
 ///
@@ -42,4 +48,11 @@ pub trait Destination: Send {
     /// # Errors
     /// When the destination cannot be reached or holds a higher generation.
     async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()>;
+}
+
+/// What a destination says to a task whose checkpoint it may not write.
+fn superseded(task: &str, generation: u64) -> Error {
+    Error::definite(format!("the task is superseded: the destination holds a newer generation than {generation}"))
+        .on(format!("task {task}"))
+        .remedy("another run of this task took over, or its cutover is done: do not start this one again")
 }
