@@ -183,6 +183,7 @@ mod tests {
             columns: vec![Column::new("id", integer.clone()), Column::new("a", integer.clone()), Column::new("b", integer)],
             primary_key: vec![0],
             unique_keys: Vec::new(),
+            indexes: Vec::new(),
             collation: None,
             named: true,
         };

@@ -180,6 +180,7 @@ fn table() -> Arc<Table> {
         columns: vec![Column::new("n", ColumnType::Integer { bytes: 8, unsigned: true })],
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
+        indexes: Vec::new(),
         collation: None,
         named: true,
     })

@@ -261,6 +261,7 @@ mod tests {
             columns: columns.iter().map(|name| Column::new(*name, ColumnType::Double)).collect(),
             primary_key: Vec::new(),
             unique_keys: Vec::new(),
+            indexes: Vec::new(),
             collation: None,
             named: true,
         })

@@ -30,6 +30,7 @@ fn table(name: &str, columns: &[(&str, ColumnType)], primary_key: &[u16], unique
         columns: columns.iter().map(|(name, column_type)| Column::new(*name, column_type.clone())).collect(),
         primary_key: primary_key.to_vec(),
         unique_keys: unique.iter().map(|ordinal| UniqueKey { name: format!("u{ordinal}"), columns: vec![*ordinal], partial: false }).collect(),
+        indexes: Vec::new(),
         collation: None,
         named: true,
     })
