@@ -1,5 +1,7 @@
 //! The task file.
 
+pub mod source;
+
 use serde::{Deserialize, Serialize};
 
 /// Where a new task starts in the source's log.
