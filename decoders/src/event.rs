@@ -164,6 +164,11 @@ pub enum SchemaChange {
         /// Its name.
         table: TableName,
     },
+    /// All rows of a table go.
+    Truncate {
+        /// Its name.
+        table: TableName,
+    },
     /// A database comes to be.
     CreateDatabase {
         /// Its name.
@@ -181,4 +186,19 @@ pub enum SchemaChange {
         /// The table it belongs to, where there is one.
         table: Option<TableName>,
     },
+}
+
+impl SchemaChange {
+    /// The tables that the change is about; empty for a whole database.
+    #[must_use]
+    pub fn tables(&self) -> Vec<&TableName> {
+        match self {
+            SchemaChange::CreateTable { table, .. } => vec![&table.name],
+            SchemaChange::AlterTable { before, after, .. } => vec![&before.name, &after.name],
+            SchemaChange::RenameTable { from, to } => vec![from, to],
+            SchemaChange::DropTable { table } | SchemaChange::Truncate { table } => vec![table],
+            SchemaChange::Other { table, .. } => table.iter().collect(),
+            SchemaChange::CreateDatabase { .. } | SchemaChange::DropDatabase { .. } => Vec::new(),
+        }
+    }
 }

@@ -90,7 +90,8 @@ impl Date {
     /// Whether this is a day that exists in the proleptic Gregorian calendar (so not a zero, partial or invalid date).
     #[must_use]
     pub fn is_valid(self) -> bool {
-        let leap = self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
+        let leap =
+            self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
         let days = match self.month {
             1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
             4 | 6 | 9 | 11 => 30,
@@ -278,6 +279,22 @@ pub struct Geometry<'a> {
     pub srid: u32,
     /// Well-known binary (OGC 06-103r4, section 8), x before y.
     pub wkb: &'a [u8],
+}
+
+/// Displays 16 bytes as a UUID in its usual form: lower case, with dashes (RFC 9562, section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UuidText(pub [u8; 16]);
+
+impl fmt::Display for UuidText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, byte) in self.0.iter().enumerate() {
+            if matches!(i, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
 }
 
 /// A JSON document.
