@@ -6,6 +6,7 @@
 //! the decoders. No source knows a destination, no destination a source.
 
 pub mod config;
+pub mod cutover;
 pub mod destinations;
 pub mod error;
 pub mod mapping;

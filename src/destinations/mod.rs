@@ -1,21 +1,10 @@
 //! Destinations: one module each, known to the rest by [`Destination`] alone.
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use slackwater_decoders::{batch::Batch, position::Position};
+use slackwater_decoders::batch::Batch;
 
+pub use crate::positions::Checkpoint;
 use crate::{error::Result, sources::Finding};
-
-/// What a destination stores about a task in the same transaction as the task's data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// The generation of the task. A destination that holds a higher one refuses this task (design, invariant 8).
-    pub generation: u64,
-    /// Counts up with each checkpoint of the task.
-    pub sequence: u64,
-    /// Where the source's log continues after everything the destination holds.
-    pub position: Position,
-}
 
 /// A database that changes are applied to.
 ///
