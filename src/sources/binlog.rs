@@ -14,8 +14,9 @@ use slackwater_decoders::{
     batch::Batch,
     event::{Event, SchemaChange},
     mysql::{
-        decoder::{DecodeError, Decoder},
-        framing::{Boundary, TransactionTracker},
+        Decoder,
+        error::DecodeError,
+        framing::{EventHeader, TransactionTracker},
     },
 };
 use tokio::sync::mpsc;
@@ -107,17 +108,25 @@ struct Collected {
 
 impl Collected {
     fn new() -> Self {
-        Collected { log: Vec::new(), complete: 0, outside: 0, tracker: TransactionTracker::new(), former: 0 }
+        Collected { log: Vec::new(), complete: 0, outside: 0, tracker: TransactionTracker::default(), former: 0 }
     }
 
     /// Takes note of the event at the end.
-    fn event_complete(&mut self) {
+    ///
+    /// # Errors
+    /// When it is none: its length does not agree with the one it says, or it has no header.
+    fn event_complete(&mut self) -> Result<()> {
         let event = self.log.get(self.complete..).unwrap_or_default();
-        let boundary = self.tracker.observe(event);
+        let header = EventHeader::parse(event)
+            .ok()
+            .filter(|header| header.length as usize == event.len())
+            .ok_or_else(|| Error::definite("what came as an event is none: its length is wrong"))?;
+        self.tracker.observe(&header, event);
         self.complete = self.log.len();
-        if boundary == Boundary::Outside {
+        if self.tracker.is_outside() {
             self.outside = self.complete;
         }
+        Ok(())
     }
 
     /// Where to cut now whatever happens next; `None`: collect more.
@@ -165,7 +174,7 @@ async fn collect(
     loop {
         match reader.next(&mut collected.log)? {
             Next::Event => {
-                collected.event_complete();
+                collected.event_complete()?;
                 if let Some(length) = collected.due()
                     && !send_piece(collected.cut(length), pieces, quota).await
                 {
@@ -199,15 +208,23 @@ async fn send_piece(log: Vec<u8>, pieces: &mpsc::Sender<Piece>, quota: &MemoryQu
     pieces.send(Piece { log, memory }).await.is_ok()
 }
 
-type DecodedPiece = Result<(Batch, MemoryPermit), DecodeError>;
+type DecodedPiece = Result<(Batch, Option<MemoryPermit>), DecodeError>;
 
 /// Decodes until there are no more pieces, nobody takes the batches, or a piece cannot be decoded.
 fn decode(mut decoder: Decoder, mut pieces: mpsc::Receiver<Piece>, batches: &mpsc::Sender<DecodedPiece>) {
     while let Some(Piece { log, memory }) = pieces.blocking_recv() {
-        let batch = Batch::decode(log, |log, arena, events| decoder.decode(log, arena, events));
-        let failed = batch.is_err();
-        if batches.blocking_send(batch.map(|batch| (batch, memory))).is_err() || failed {
-            return;
+        let mut rest = Some(log);
+        // The share of the read-ahead goes with the last batch of the piece.
+        let mut memory = Some(memory);
+        while let Some(log) = rest.take() {
+            let batch = Batch::decode(log, |log, arena, events| decoder.decode(log, arena, events));
+            let failed = batch.is_err();
+            // A large compressed transaction comes in several batches.
+            rest = if failed { None } else { decoder.take_rest() };
+            let memory = if rest.is_none() { memory.take() } else { None };
+            if batches.blocking_send(batch.map(|batch| (batch, memory))).is_err() || failed {
+                return;
+            }
         }
     }
 }

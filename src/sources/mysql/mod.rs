@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use slackwater_decoders::{
-    mysql::decoder::{Decoder, DecoderOptions},
+    mysql::{Decoder, DecoderOptions, catalog::Catalog},
     position::Position,
     schema::TableName,
 };
@@ -41,13 +41,13 @@ use crate::{
 };
 
 /// Which tables a task reads.
-pub type Selection = Arc<dyn Fn(&TableName) -> bool + Send + Sync>;
+pub type TableFilter = Arc<dyn Fn(&TableName) -> bool + Send + Sync>;
 
 /// A MySQL or MariaDB server, or several of one replication topology.
 pub struct Mysql {
     hosts: Hosts,
     identity: ReplicaIdentity,
-    selected: Selection,
+    selected: TableFilter,
 }
 
 impl Mysql {
@@ -55,7 +55,7 @@ impl Mysql {
     ///
     /// # Errors
     /// Definite when the configuration cannot work.
-    pub fn new(task: &str, config: MysqlSource, selected: Selection) -> Result<Self> {
+    pub fn new(task: &str, config: MysqlSource, selected: TableFilter) -> Result<Self> {
         let identity = ReplicaIdentity::of_task(task, config.server_id.map(Into::into));
         Ok(Mysql { hosts: Hosts::new(config)?, identity, selected })
     }
