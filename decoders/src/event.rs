@@ -179,6 +179,25 @@ pub enum SchemaChange {
         /// Its name.
         database: String,
     },
+    /// All rows of a table go.
+    TruncateTable {
+        /// Its name.
+        table: TableName,
+    },
+    /// Rows of a table come or go without being in the log, as when a partition is dropped or exchanged.
+    RowsUnlogged {
+        /// Its name.
+        table: TableName,
+        /// What happens, for a person (`DROP PARTITION p1`).
+        description: String,
+    },
+    /// A table's definition is not known from here on: its rows cannot be read until it is read anew.
+    Unknown {
+        /// Its name.
+        table: TableName,
+        /// What the statement does to it, for a person.
+        description: String,
+    },
     /// An index that is no unique key, a view, routine, trigger, event, comment or option: rows are not touched.
     Other {
         /// What it is, for a person (`index idx_a on shop.orders`).
