@@ -142,6 +142,8 @@ async fn every_authentication_method_logs_in_plain_and_encrypted() {
         server.exec(&format!("CREATE USER repl@'%' {identified}")).unwrap();
         let monitor = if flavor.is_mariadb() { ", BINLOG MONITOR" } else { "" };
         server.exec(&format!("GRANT REPLICATION SLAVE, REPLICATION CLIENT{monitor} ON *.* TO repl@'%'")).unwrap();
+        // Where the log has no full metadata, definitions are read from the server.
+        server.exec("GRANT SELECT ON shop.* TO repl@'%'").unwrap();
         let account = "user = 'repl'\npassword = 'wörd'\n";
         // A server that has not seen the password asks for it in full: encrypted with its public key here.
         reads_with(&server, &format!("{account}tls.mode = 'disabled'")).await.unwrap();
@@ -180,7 +182,12 @@ async fn a_purged_log_is_a_definite_error_that_names_what_is_left() {
         server.flush_logs().unwrap();
         let left = server.binlog_files().unwrap().pop().unwrap();
         let left = left.file_name().unwrap().to_str().unwrap().to_owned();
-        server.exec(&format!("PURGE BINARY LOGS TO '{left}'")).unwrap();
+        // MariaDB purges no file before its background thread has written that it is not needed for recovery.
+        let deadline = Instant::now() + PATIENCE;
+        while server.binlog_files().unwrap().len() > 1 {
+            server.exec(&format!("PURGE BINARY LOGS TO '{left}'")).unwrap();
+            assert!(Instant::now() < deadline, "{flavor} does not purge");
+        }
         for position in [from.clone(), Position { executed: None, ..from.clone() }] {
             let error = Tail::start(Arc::new(root(&server)), position).end().await;
             assert!(!error.is_transient() && error.to_string().contains(&left), "{flavor}: {error}");
@@ -322,10 +329,10 @@ async fn a_promoted_replica_takes_over_unless_it_lacks_transactions() {
         tail.until(|rows, _| rows == 2).await.unwrap();
         let only_new = source(&format!("hosts = ['127.0.0.1:{}']\nuser = 'root'", new.port()));
         let error = Tail::start(Arc::new(only_new), ahead.clone()).end().await;
-        assert!(!error.is_transient() && error.to_string().contains("read already"), "{flavor}: {error}");
+        assert!(!error.is_transient() && error.to_string().contains("has read already"), "{flavor}: {error}");
         eprintln!("{error}");
-        // While the old one may come back, it is worth waiting.
+        // While the old one may come back, it is worth waiting. (MariaDB tells a diverged server only by its log.)
         let error = Tail::start(Arc::clone(&both), ahead).end().await;
-        assert!(error.is_transient(), "{flavor}: {error}");
+        assert_eq!(error.is_transient(), !flavor.is_mariadb(), "{flavor}: {error}");
     }
 }

@@ -224,6 +224,7 @@ fn describe(change: &SchemaChange) -> String {
         SchemaChange::DropTable { table } => format!("drop table {table}"),
         SchemaChange::CreateDatabase { database } => format!("create database {database}"),
         SchemaChange::DropDatabase { database } => format!("drop database {database}"),
-        SchemaChange::Other { description, .. } => description.clone(),
+        SchemaChange::TruncateTable { table } => format!("truncate table {table}"),
+        SchemaChange::RowsUnlogged { description, .. } | SchemaChange::Unknown { description, .. } | SchemaChange::Other { description, .. } => description.clone(),
     }
 }

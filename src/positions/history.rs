@@ -95,9 +95,9 @@ impl SchemaHistory {
                 SchemaChange::RenameTable { from, to } => {
                     recorded.push(Change::Rename { from: from.clone(), to: to.clone() });
                 }
-                SchemaChange::DropTable { table } => recorded.push(Change::Drop(table.clone())),
+                SchemaChange::DropTable { table } | SchemaChange::Unknown { table, .. } => recorded.push(Change::Drop(table.clone())),
                 SchemaChange::DropDatabase { database } => recorded.push(Change::DropDatabase(database.clone())),
-                SchemaChange::CreateDatabase { .. } | SchemaChange::Other { .. } => {}
+                SchemaChange::CreateDatabase { .. } | SchemaChange::TruncateTable { .. } | SchemaChange::RowsUnlogged { .. } | SchemaChange::Other { .. } => {}
             }
         }
         if recorded.is_empty() {

@@ -8,16 +8,19 @@
 //! there and the decoder has nothing to do: an idle task shows a change at once, a busy one works with large pieces. Inside
 //! a transaction only when it has [`LARGEST`] bytes, so that no transaction has to fit into memory.
 
-use std::{future::Future, mem, thread};
+use std::{future::Future, mem, sync::Arc, thread};
 
 use slackwater_decoders::{
     batch::Batch,
     event::{Event, SchemaChange},
     mysql::{
-        Decoder,
+        Decoder, DecoderOptions,
+        catalog::Catalog,
         error::DecodeError,
         framing::{EventHeader, TransactionTracker},
     },
+    position::{LogPosition, Position},
+    schema::TableName,
 };
 use tokio::sync::mpsc;
 
@@ -35,6 +38,28 @@ const LARGEST: usize = 1024 * 1024;
 const READ_AHEAD: u64 = 8 * 1024 * 1024;
 /// The smallest piece of memory to start a piece of log with.
 const SMALLEST: usize = 4 * 1024;
+
+/// Decompressed bytes of a transaction that become one batch.
+const PAYLOAD_BYTES: usize = 1024 * 1024;
+
+/// A decoder for the log from a position on.
+pub(crate) fn decoder(
+    from: &Position,
+    catalog: Catalog,
+    positional_names: bool,
+    selected: impl Fn(&TableName) -> bool + Send + 'static,
+) -> Decoder {
+    let LogPosition::Binlog { file, offset } = &from.log;
+    Decoder::new(DecoderOptions {
+        file: Arc::clone(file),
+        offset: *offset,
+        executed: from.executed.clone(),
+        catalog,
+        selected: Box::new(selected),
+        positional_names,
+        payload_bytes: PAYLOAD_BYTES,
+    })
+}
 
 /// What [`EventReader::next`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

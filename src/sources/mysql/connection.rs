@@ -21,7 +21,7 @@ use tokio::{
 use super::{
     auth::{self, Credentials},
     packets::{self, PacketStream},
-    response::{self, Rows},
+    response::{self, Rows, ServerError},
     tls,
 };
 use crate::{
@@ -227,6 +227,14 @@ impl Connection {
     /// # Errors
     /// The server's error, or a lost connection.
     pub(crate) async fn query(&mut self, statement: &str) -> Result<Rows> {
+        Ok(self.try_query(statement).await??)
+    }
+
+    /// The same, with the server's own error kept apart from a lost connection.
+    ///
+    /// # Errors
+    /// A lost connection.
+    pub(super) async fn try_query(&mut self, statement: &str) -> Result<Result<Rows, ServerError>> {
         self.command(Command::Query, statement.as_bytes()).await?;
         response::read_rows(&mut self.stream).await
     }
@@ -246,7 +254,8 @@ impl Connection {
     /// A lost connection.
     pub(crate) async fn ping(&mut self) -> Result<()> {
         self.command(Command::Ping, &[]).await?;
-        response::read_rows(&mut self.stream).await.map(drop)
+        response::read_rows(&mut self.stream).await??;
+        Ok(())
     }
 
     async fn command(&mut self, command: Command, arguments: &[u8]) -> Result<()> {
@@ -262,7 +271,8 @@ impl Connection {
         let mut payload = Vec::new();
         command.serialize(&mut payload);
         self.stream.write_command(&payload).await.map_err(response::lost)?;
-        response::read_rows(&mut self.stream).await.map(drop)
+        response::read_rows(&mut self.stream).await??;
+        Ok(())
     }
 }
 

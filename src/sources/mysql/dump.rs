@@ -179,12 +179,17 @@ fn dump_error(error: &ServerError, from: &Position) -> Error {
         let ours = if error.is_transient() { Error::transient(what) } else { Error::definite(what) };
         return ours.at(&from.log).caused_by(error.clone());
     }
-    let (what, remedy) = if says("same server_uuid/server_id") || says("same server_id") {
+    let (what, remedy) = if says("not in the master's binlog") || says("diverged") {
+        (
+            "the server does not have the transactions that the task has read already",
+            "if it took over without them, they exist at the destination alone: compare, and start the task anew",
+        )
+    } else if says("same server_uuid/server_id") || says("same server_id") {
         (
             "another client has connected with the server id of this task",
             "run one process for each task; if two tasks have the same name, set source.server_id in one of them",
         )
-    } else if says("purged") || says("could not find first log") || says("not in the master's binlog") {
+    } else if says("purged") || says("could not find first log") {
         (
             "the server does not have the log from this position on any more",
             "changes are lost for this task: start it anew, and keep the log longer (binlog_expire_logs_seconds)",
@@ -195,7 +200,11 @@ fn dump_error(error: &ServerError, from: &Position) -> Error {
             "check that the server is the one that the position came from; start at a position that SHOW BINLOG EVENTS lists",
         )
     } else if says("max_allowed_packet") {
-        ("an event is larger than the server sends", "SET GLOBAL max_allowed_packet = 1073741824 on the server")
+        // The server takes whatever bytes stand at the position for the length of an event.
+        (
+            "the position is not the start of an event, or an event is larger than the server sends",
+            "start at a position that SHOW BINLOG EVENTS lists; if it is one: SET GLOBAL max_allowed_packet = 1073741824",
+        )
     } else {
         ("the server cannot send its log from this position", "see the cause, and the server's error log")
     };

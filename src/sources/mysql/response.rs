@@ -52,11 +52,16 @@ impl ServerError {
     }
 }
 
+impl From<ServerError> for Error {
+    fn from(error: ServerError) -> Self {
+        let what = "the server refused";
+        if error.is_transient() { Error::transient(what) } else { Error::definite(what) }.caused_by(error)
+    }
+}
+
 /// The server's own error as ours.
 pub(super) fn server_error(payload: &[u8]) -> Error {
-    let error = ServerError::parse(payload);
-    let what = "the server refused";
-    if error.is_transient() { Error::transient(what) } else { Error::definite(what) }.caused_by(error)
+    ServerError::parse(payload).into()
 }
 
 /// The connection does not work any more.
@@ -106,16 +111,16 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Reads the answer to a query to its end.
+/// Reads the answer to a query to its end: rows, or the server's error.
 ///
 /// # Errors
-/// The server's error, or a lost connection.
-pub(super) async fn read_rows(stream: &mut PacketStream) -> Result<Rows> {
+/// A lost connection.
+pub(super) async fn read_rows(stream: &mut PacketStream) -> Result<Result<Rows, ServerError>> {
     let header = stream.read(LIMIT).await.map_err(lost)?;
     let mut rows = Rows::default();
     let count = match header.first() {
-        Some(0x00) => return Ok(rows),
-        Some(0xFF) => return Err(server_error(&header)),
+        Some(0x00) => return Ok(Ok(rows)),
+        Some(0xFF) => return Ok(Err(ServerError::parse(&header))),
         Some(0xFB) => return Err(Error::definite("the server asked for a local file")),
         _ => Reader::new(&header).lenenc().map_err(|error| malformed("result set", error))?,
     };
@@ -128,8 +133,8 @@ pub(super) async fn read_rows(stream: &mut PacketStream) -> Result<Rows> {
     loop {
         let payload = stream.read(LIMIT).await.map_err(lost)?;
         match payload.as_slice() {
-            [0xFE, rest @ ..] if rest.len() < 8 => return Ok(rows),
-            [0xFF, ..] => return Err(server_error(&payload)),
+            [0xFE, rest @ ..] if rest.len() < 8 => return Ok(Ok(rows)),
+            [0xFF, ..] => return Ok(Err(ServerError::parse(&payload))),
             _ => rows.rows.push(text_row(&payload).map_err(|error| malformed("row", error))?),
         }
     }
