@@ -33,29 +33,30 @@ struct Column {
     form: Form,
 }
 
-/// The rows of a table of a source.
+/// The rows of a table (`database.table`) of a source.
 ///
 /// # Errors
 /// When the server cannot be asked.
-pub fn source_rows(source: &Server, database: &str, table: &str) -> Result<Rows> {
-    let columns = columns(source, database, table)?;
-    mysql_rows(source, database, table, &columns)
+pub fn source_rows(source: &Server, table: &str) -> Result<Rows> {
+    let columns = columns(source, table)?;
+    mysql_rows(source, table, &columns)
 }
 
 /// The rows of a table of a destination server, read as the source's columns are.
 ///
 /// # Errors
 /// When a server cannot be asked.
-pub fn destination_rows(source: &Server, destination: &Server, database: &str, table: &str) -> Result<Rows> {
-    mysql_rows(destination, database, table, &columns(source, database, table)?)
+pub fn destination_rows(source: &Server, destination: &Server, table: &str) -> Result<Rows> {
+    mysql_rows(destination, table, &columns(source, table)?)
 }
 
 /// The rows of a table of a SQLite file, read as the source's columns are.
 ///
 /// # Errors
 /// When the server or the file cannot be asked.
-pub fn sqlite_rows(source: &Server, file: &Path, database: &str, table: &str) -> Result<Rows> {
-    let columns = columns(source, database, table)?;
+pub fn sqlite_rows(source: &Server, file: &Path, table: &str) -> Result<Rows> {
+    let columns = columns(source, table)?;
+    let (_, table) = split(table)?;
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let names: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name.replace('"', "\"\""))).collect();
     let mut statement = connection
@@ -90,12 +91,18 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-fn columns(source: &Server, database: &str, table: &str) -> Result<Vec<Column>> {
+/// Splits `database.table`.
+fn split(table: &str) -> Result<(&str, &str)> {
+    table.split_once('.').with_context(|| format!("{table} is not database.table"))
+}
+
+fn columns(source: &Server, table: &str) -> Result<Vec<Column>> {
+    let (database, name) = split(table)?;
     let sql = "SELECT column_name, data_type FROM information_schema.columns \
                WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position";
-    let found: Vec<(String, String)> = source.conn()?.exec(sql, (database, table))?;
+    let found: Vec<(String, String)> = source.conn()?.exec(sql, (database, name))?;
     if found.is_empty() {
-        bail!("the source has no table {database}.{table}");
+        bail!("the source has no table {table}");
     }
     let form = |data_type: &str| match data_type {
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" => Form::Text,
@@ -109,7 +116,8 @@ fn columns(source: &Server, database: &str, table: &str) -> Result<Vec<Column>> 
     Ok(found.into_iter().map(|(name, data_type)| Column { name, form: form(&data_type) }).collect())
 }
 
-fn mysql_rows(server: &Server, database: &str, table: &str, columns: &[Column]) -> Result<Rows> {
+fn mysql_rows(server: &Server, table: &str, columns: &[Column]) -> Result<Rows> {
+    let (database, name) = split(table)?;
     let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
     let expressions: Vec<String> = columns
         .iter()
@@ -126,9 +134,9 @@ fn mysql_rows(server: &Server, database: &str, table: &str, columns: &[Column]) 
         .collect();
     let mut connection = server.conn()?;
     connection.query_drop("SET time_zone = '+00:00', NAMES utf8mb4")?;
-    let sql = format!("SELECT {} FROM {}.{}", expressions.join(", "), quoted(database), quoted(table));
+    let sql = format!("SELECT {} FROM {}.{}", expressions.join(", "), quoted(database), quoted(name));
     // A prepared statement has the binary protocol: a text result rounds FLOAT to six digits.
-    let found: Vec<mysql::Row> = connection.exec(sql, ()).with_context(|| format!("table {database}.{table}"))?;
+    let found: Vec<mysql::Row> = connection.exec(sql, ()).with_context(|| format!("table {table}"))?;
     let mut rows = Rows::with_capacity(found.len());
     for row in found {
         rows.push(row.unwrap().into_iter().map(mysql_value).collect::<Result<_>>()?);
