@@ -114,6 +114,11 @@ pub(crate) fn change(follower: &mut Follower, seed: u64, count: usize) {
         }
         let actions = (0..=dice.throw(3)).map(|_| dice.action(recent)).collect::<Vec<_>>();
         let statement = format!("ALTER TABLE r {}", actions.join(", "));
+        // MySQL 8.0 and later make a TINYTEXT of such a TEXT when the statement also converts to a smaller character
+        // set, whatever it holds.
+        if recent && statement.contains("CONVERT") && statement.contains("TEXT CHARACTER SET") {
+            continue;
+        }
         let before = follower.rows("SELECT * FROM ddl.r").remove(0);
         if !follower.run(&statement) {
             continue;

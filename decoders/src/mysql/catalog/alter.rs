@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     mysql::ddl::statement::{AlterAction, Charset, ColumnDefinition, KeyDefinition, Place},
-    schema::{Column, Generated, Table},
+    schema::{Column, ColumnType, Generated, Table},
 };
 
 /// A table after ALTER TABLE.
@@ -235,7 +235,10 @@ impl<'a> Alteration<'a> {
 
     fn put(&mut self, slot: Slot, place: &Place) -> Result<(), CatalogError> {
         let index = match place {
-            Place::Unsaid => self.slots.len(),
+            Place::Unsaid => {
+                let implicit = self.slots.iter().rev().take_while(|slot| is_implicit(&slot.column));
+                self.slots.len() - implicit.count()
+            }
             Place::First => 0,
             Place::After(name) => {
                 let found = self.slot(name);
@@ -352,18 +355,26 @@ fn added_keys(
     added
 }
 
-/// The columns of row versions, unless they are among the columns.
+/// The columns of row versions that MariaDB adds, unless the statement has its own.
 pub(super) fn implicit_versions<'c>(mut columns: impl Iterator<Item = &'c Column>) -> Vec<Column> {
-    let explicit = columns.any(is_row_version);
-    let version = |name: &str, expression: &str| {
-        let mut column = Column::new(name, crate::schema::ColumnType::Timestamp(6));
+    if columns.any(is_row_version) { Vec::new() } else { row_versions().into() }
+}
+
+/// The two columns that MariaDB adds to a table WITH SYSTEM VERSIONING that has none of its own. The information schema
+/// does not show them; row events have them, behind all other columns.
+#[must_use]
+pub fn row_versions() -> [Column; 2] {
+    [("row_start", "ROW START"), ("row_end", "ROW END")].map(|(name, expression)| {
+        let mut column = Column::new(name, ColumnType::Timestamp(6));
         column.nullable = false;
         column.generated = Some(Generated { expression: Some(expression.to_owned()), stored: true });
-        column.declared = Some("timestamp(6)".to_owned());
         column
-    };
-    let both = [version("row_start", "ROW START"), version("row_end", "ROW END")];
-    if explicit { Vec::new() } else { both.into() }
+    })
+}
+
+/// Whether MariaDB added the column by itself: it has no declaration.
+fn is_implicit(column: &Column) -> bool {
+    is_row_version(column) && column.declared.is_none()
 }
 
 fn is_row_version(column: &Column) -> bool {
