@@ -114,6 +114,8 @@ impl Follower {
         let actual = observed::catalog_tables(&self.catalog);
         for name in expected.keys().chain(actual.keys()) {
             let (expected, actual) = (expected.get(name), actual.get(name));
+            let actual = actual.map(|actual| actual.as_cautious_as(expected));
+            let actual = actual.as_ref();
             if expected != actual && self.differing.insert(name.clone()) {
                 self.differences
                     .push(format!("{name} after {ran}\n  server:  {expected:?}\n  catalog: {actual:?}"));

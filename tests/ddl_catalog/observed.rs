@@ -10,7 +10,7 @@ use slackwater_testkit::TextRow;
 
 use crate::follower::{DATABASE, Follower};
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Observed {
     columns: Vec<Column>,
     /// Unique, and whether partial, and columns.
@@ -18,7 +18,7 @@ pub(crate) struct Observed {
     collation: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Column {
     name: String,
     nullable: bool,
@@ -28,6 +28,19 @@ struct Column {
     collation: Option<String>,
     generated: Option<bool>,
     auto_increment: bool,
+}
+
+impl Observed {
+    /// A key that was partial may be whole after its column has changed: the catalog, which does not keep the lengths
+    /// of prefixes, still has it as partial. The other way round would be an error.
+    pub(crate) fn as_cautious_as(&self, server: Option<&Observed>) -> Observed {
+        let mut same = self.clone();
+        for (name, key) in &mut same.keys {
+            let whole = server.and_then(|server| server.keys.get(name)).is_some_and(|key| !key.1);
+            key.1 &= !whole;
+        }
+        same
+    }
 }
 
 fn optional(row: &TextRow, index: usize) -> Option<String> {
@@ -87,11 +100,11 @@ fn column(row: &TextRow) -> Column {
 
 /// Display widths of integers are shown by some versions only.
 fn without_width(declared: &str) -> String {
-    let declared = declared.replace("geomcollection", "geometrycollection");
+    let declared =
+        declared.replace(" /*M!100301 COMPRESSED*/", "").replace("geomcollection", "geometrycollection");
     if declared.starts_with("year") {
         return "year".into();
     }
-    // As the servers quote a backslash in a name is a matter of version; names are compared elsewhere.
     let integer = declared.split('(').next().is_some_and(|name| name.ends_with("int"));
     match (integer, declared.find('('), declared.find(')')) {
         (true, Some(open), Some(close)) => format!("{}{}", &declared[..open], &declared[close + 1..]),

@@ -114,6 +114,9 @@ pub(crate) fn change(follower: &mut Follower, seed: u64, count: usize) {
         }
         let actions = (0..=dice.throw(3)).map(|_| dice.action(recent)).collect::<Vec<_>>();
         let statement = format!("ALTER TABLE r {}", actions.join(", "));
+        if is_quirk(follower, &statement) {
+            continue;
+        }
         let before = follower.rows("SELECT * FROM ddl.r").remove(0);
         if !follower.run(&statement) {
             continue;
@@ -142,6 +145,14 @@ pub(crate) fn change(follower: &mut Follower, seed: u64, count: usize) {
         renew(follower, &mut counter);
     }
     assert!(accepted >= count.min(100), "only {accepted} statements were accepted");
+}
+
+/// What the catalog does not follow, since it is an error of the server: 9.7 makes a TINYTEXT of a TEXT that a statement
+/// defines while it converts to a smaller character set; 5.6 keeps the table's default when no column changes.
+fn is_quirk(follower: &Follower, statement: &str) -> bool {
+    let version = follower.catalog.settings().version;
+    statement.contains("CONVERT")
+        && ((version >= 80_000 && version < 100_000 && statement.contains("TEXT")) || version < 50_700)
 }
 
 /// Gives every column a value that none had before.

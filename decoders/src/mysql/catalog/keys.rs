@@ -164,30 +164,49 @@ pub(super) fn rename(table: &mut Table, from: &str, to: &str) {
     }
 }
 
-/// Moves the keys to other ordinals: `new` has for each old ordinal the new one, or `None` for a dropped column, which
+/// The column that takes over the keys of a column.
+#[derive(Clone, Copy)]
+pub(super) struct Successor {
+    /// Its ordinal.
+    pub(super) ordinal: u16,
+    /// Whether the keys may cover only a prefix of it.
+    pub(super) prefix: bool,
+}
+
+/// Whether a key can cover a prefix of columns of that type.
+pub(super) fn can_have_prefix(column_type: &ColumnType) -> bool {
+    matches!(
+        column_type,
+        ColumnType::Char(_)
+            | ColumnType::VarChar(_)
+            | ColumnType::Text(_)
+            | ColumnType::Binary(_)
+            | ColumnType::VarBinary(_)
+            | ColumnType::Blob(_)
+    )
+}
+
+/// Moves the keys to other ordinals: `new` has the successor of each old ordinal, or `None` for a dropped column, which
 /// leaves its keys. A key without columns goes.
-pub(super) fn renumber(table: &mut Table, new: &[Option<u16>]) {
-    let moved = |columns: &mut Vec<u16>| {
-        *columns = columns.iter().filter_map(|&old| new.get(usize::from(old)).copied().flatten()).collect();
+pub(super) fn renumber(table: &mut Table, new: &[Option<Successor>]) {
+    let successors = |columns: &[u16]| -> Vec<Successor> {
+        columns.iter().filter_map(|&old| new.get(usize::from(old)).copied().flatten()).collect()
     };
-    moved(&mut table.primary_key);
-    for key in &mut table.unique_keys {
-        let before = key.columns.len();
-        moved(&mut key.columns);
+    let ordinals = |successors: &[Successor]| successors.iter().map(|successor| successor.ordinal).collect();
+    table.primary_key = ordinals(&successors(&table.primary_key));
+    table.unique_keys.retain_mut(|key| {
         // A key over expressions alone has no columns to lose.
-        if before > 0 && key.columns.is_empty() {
-            key.name.clear();
-        }
-    }
-    table.unique_keys.retain(|key| !key.name.is_empty());
-    for index in &mut table.indexes {
-        let before = index.columns.len();
-        moved(&mut index.columns);
-        if before > 0 && index.columns.is_empty() {
-            index.name.clear();
-        }
-    }
-    table.indexes.retain(|index| !index.name.is_empty());
+        let had_columns = !key.columns.is_empty();
+        let successors = successors(&key.columns);
+        key.columns = ordinals(&successors);
+        key.partial |= successors.iter().any(|successor| successor.prefix);
+        !(had_columns && key.columns.is_empty())
+    });
+    table.indexes.retain_mut(|index| {
+        let had_columns = !index.columns.is_empty();
+        index.columns = ordinals(&successors(&index.columns));
+        !(had_columns && index.columns.is_empty())
+    });
 }
 
 /// The columns of primary keys and periods are NOT NULL, and stay so when these go.
