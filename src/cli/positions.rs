@@ -101,7 +101,8 @@ fn export(task: &Task, to: &Path) -> Result<(), Failure> {
         println!("{text}");
         return Ok(());
     }
-    fs::write(to, text + "\n").map_err(|error| Failure::definite(format!("cannot write {}: {error}", to.display())))
+    fs::write(to, text + "\n")
+        .map_err(|error| Failure::definite(format!("cannot write {}: {error}", to.display())))
 }
 
 async fn import(task: &Task, from: Option<&Path>) -> Result<(), Failure> {
@@ -121,7 +122,8 @@ async fn import(task: &Task, from: Option<&Path>) -> Result<(), Failure> {
 }
 
 fn read_export(from: &Path) -> Result<Export, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::definite(format!("cannot read {}: {error}", from.display()));
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::definite(format!("cannot read {}: {error}", from.display()));
     let mut text = String::new();
     if from == Path::new("-") {
         io::stdin().read_to_string(&mut text).map_err(|error| failed(&error))?;

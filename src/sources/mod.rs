@@ -3,12 +3,7 @@
 use async_trait::async_trait;
 use slackwater_decoders::position::Position;
 
-use crate::{
-    config::Start,
-    error::Result,
-    pipeline::queue::BatchSender,
-    positions::SchemaHistory,
-};
+use crate::{config::Start, error::Result, pipeline::queue::BatchSender, positions::SchemaHistory};
 
 /// A database whose log is followed.
 #[async_trait]
