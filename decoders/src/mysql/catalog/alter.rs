@@ -52,10 +52,23 @@ enum Plan<'a> {
     Move,
 }
 
-/// A column of the new definition, with its ordinal before.
+/// A column of the new definition.
 struct Slot {
     column: Column,
+    /// Its ordinal before; `None` for a new column.
     from: Option<u16>,
+    /// The name by which the keys before know it.
+    known_as: String,
+}
+
+impl Slot {
+    fn new(column: Column) -> Self {
+        Slot { known_as: column.name.clone(), column, from: None }
+    }
+
+    fn of(old: &Column, ordinal: u16, column: Column) -> Self {
+        Slot { known_as: old.name.clone(), column, from: Some(ordinal) }
+    }
 }
 
 struct Alteration<'a> {
@@ -134,7 +147,7 @@ impl<'a> Alteration<'a> {
                 Plan::Rename(name) => Column { name: name.to_owned(), ..old.clone() },
                 Plan::Change(definition) => self.define(definition)?,
             };
-            self.slots.push(Slot { column, from: Some(ordinal) });
+            self.slots.push(Slot::of(old, ordinal, column));
         }
         Ok(())
     }
@@ -161,15 +174,20 @@ impl<'a> Alteration<'a> {
                             column: definition.name.clone(),
                         });
                     }
-                    let slot = Slot { column: self.define(definition)?, from: None };
+                    let slot = Slot::new(self.define(definition)?);
                     self.put(slot, place)?;
                     self.inline_keys.push(definition.keys());
                 }
                 AlterAction::ChangeColumn { name, definition, place, if_exists } => {
-                    let old = self.ordinal(name, *if_exists)?;
-                    self.inline_keys.push(old.map(|_| definition.keys()).unwrap_or_default());
-                    if let (Some(old), false) = (old, *place == Place::Unsaid) {
-                        let slot = Slot { column: self.define(definition)?, from: u16::try_from(old).ok() };
+                    let found = keys::find(self.before, name);
+                    if let (Err(_), true) = (&found, *if_exists) {
+                        self.inline_keys.push(Vec::new());
+                        continue;
+                    }
+                    let (ordinal, old) = found?;
+                    self.inline_keys.push(definition.keys());
+                    if *place != Place::Unsaid {
+                        let slot = Slot::of(old, ordinal, self.define(definition)?);
                         self.put(slot, place)?;
                     }
                 }
@@ -213,7 +231,7 @@ impl<'a> Alteration<'a> {
             match action {
                 AlterAction::SystemVersioning(true) => {
                     let versions = implicit_versions(self.slots.iter().map(|slot| &slot.column));
-                    self.slots.extend(versions.into_iter().map(|column| Slot { column, from: None }));
+                    self.slots.extend(versions.into_iter().map(Slot::new));
                 }
                 AlterAction::SystemVersioning(false) => {
                     self.slots.retain(|slot| !is_row_version(&slot.column));
@@ -233,16 +251,19 @@ impl<'a> Alteration<'a> {
         }
     }
 
+    /// Where the keys find a column of before. A dropped column is succeeded by a new one of its name.
+    fn successor(&self, old: &Column) -> Option<u16> {
+        let name = old.name.to_lowercase();
+        let position = self.slots.iter().position(|slot| slot.known_as.to_lowercase() == name);
+        position.and_then(|position| u16::try_from(position).ok())
+    }
+
     fn finish(mut self, actions: &[AlterAction]) -> Result<Altered, CatalogError> {
         let columns_from = self.slots.iter().map(|slot| slot.from).collect::<Vec<_>>();
-        let mut moved = vec![None; self.before.columns.len()];
-        for (new, from) in columns_from.iter().enumerate() {
-            let new = u16::try_from(new)
-                .map_err(|_| CatalogError::TooManyColumns { table: self.before.name.clone() })?;
-            if let Some(slot) = from.and_then(|from| moved.get_mut(usize::from(from))) {
-                *slot = Some(new);
-            }
+        if u16::try_from(self.slots.len()).is_err() {
+            return Err(CatalogError::TooManyColumns { table: self.before.name.clone() });
         }
+        let moved = self.before.columns.iter().map(|old| self.successor(old)).collect::<Vec<_>>();
         self.table.columns = self.slots.into_iter().map(|slot| slot.column).collect();
         remove_keys(&mut self.table, actions);
         keys::renumber(&mut self.table, &moved);

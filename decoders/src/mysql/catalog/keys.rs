@@ -11,14 +11,18 @@ pub(super) const PRIMARY: &str = "PRIMARY";
 /// Adds keys in their order and makes the primary key's columns NOT NULL.
 pub(super) fn add_all(table: &mut Table, keys: &[KeyDefinition]) -> Result<(), CatalogError> {
     let resolved = keys.iter().map(|key| resolve(table, &key.parts)).collect::<Result<Vec<_>, _>>()?;
-    let keys = keys.iter().zip(&resolved).collect::<Vec<_>>();
+    let all = keys.iter().zip(&resolved);
+    let (periods, keys): (Vec<_>, Vec<_>) = all.partition(|(key, _)| key.kind == KeyKind::Period);
     forget_served(table, &keys);
     for (number, &(key, parts)) in keys.iter().enumerate() {
         if key.kind != KeyKind::Foreign || !is_served(table, &keys, number, parts) {
             add(table, key, parts);
         }
     }
-    primary_not_null(table);
+    not_null(&mut table.columns, &table.primary_key);
+    for (_, parts) in periods {
+        not_null(&mut table.columns, &parts.columns);
+    }
     Ok(())
 }
 
@@ -41,6 +45,7 @@ fn add(table: &mut Table, key: &KeyDefinition, parts: &Parts) {
         KeyKind::Plain | KeyKind::Foreign => {
             table.indexes.push(Index { name, columns, implied: key.kind == KeyKind::Foreign });
         }
+        KeyKind::Period => {}
     }
 }
 
@@ -185,10 +190,10 @@ pub(super) fn renumber(table: &mut Table, new: &[Option<u16>]) {
     table.indexes.retain(|index| !index.name.is_empty());
 }
 
-/// The columns of a primary key are NOT NULL, and stay so when it goes.
-fn primary_not_null(table: &mut Table) {
-    for &ordinal in &table.primary_key {
-        if let Some(column) = table.columns.get_mut(usize::from(ordinal)) {
+/// The columns of primary keys and periods are NOT NULL, and stay so when these go.
+fn not_null(columns: &mut [Column], ordinals: &[u16]) {
+    for &ordinal in ordinals {
+        if let Some(column) = columns.get_mut(usize::from(ordinal)) {
             column.nullable = false;
         }
     }
@@ -196,8 +201,10 @@ fn primary_not_null(table: &mut Table) {
 
 /// Whether a key said with IF NOT EXISTS is there already: by its name, or that of its first column.
 pub(super) fn is_there(table: &Table, key: &KeyDefinition) -> bool {
-    if key.kind == KeyKind::Primary {
-        return exists(table, PRIMARY);
+    match key.kind {
+        KeyKind::Primary => return exists(table, PRIMARY),
+        KeyKind::Period => return false,
+        KeyKind::Unique | KeyKind::Plain | KeyKind::Foreign => {}
     }
     let first = key.parts.iter().find_map(|part| match part {
         KeyPart::Column { name, .. } => Some(name),
