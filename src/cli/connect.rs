@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use slackwater_decoders::schema::TableName;
+
 use crate::{
     config::{DestinationConfig, SourceConfig, Task},
     destinations::{Destination, sqlite::Sqlite},
     error::{Error, Result},
     service::Ends,
-    sources::Source,
+    sources::{Source, mysql::Mysql},
 };
 
 /// Both ends of a task. Nothing is connected yet.
@@ -23,11 +25,14 @@ pub(super) fn ends(task: &Task) -> Result<Ends> {
 /// # Errors
 /// Definite when it cannot work as configured.
 pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
-    let kind = match &task.source {
-        SourceConfig::Mysql(_) => "mysql",
-        SourceConfig::MysqlFiles(_) => "mysql-files",
-    };
-    Err(Error::definite(format!("this build has no source of the type {kind}")))
+    let selection = task.selection.clone();
+    let selected = Arc::new(move |table: &TableName| selection.includes(table));
+    Ok(match &task.source {
+        SourceConfig::Mysql(config) => Arc::new(Mysql::new(&task.name, config.clone(), selected)?),
+        SourceConfig::MysqlFiles(_) => {
+            return Err(Error::definite("this build has no source of the type mysql-files"));
+        }
+    })
 }
 
 /// The destination of a task.
