@@ -125,7 +125,8 @@ fn decode_prints_one_line_a_change_and_says_where_a_cut_file_ends() {
     let decoded = slackwater(&["decode", "mysql-9.7-shop/binlog.000001.zst"], &fixtures).code(0);
     // fixtures/mysql-9.7-shop/README.md: 14,000 inserts, and the schema.
     let text = stdout(&decoded);
-    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let inserts = lines.iter().filter(|line| line.get("op").is_some_and(|op| op == "c")).count();
     let ddl = lines.iter().filter(|line| line.get("ddl").is_some()).count();
     assert_eq!((inserts, inserts + ddl), (14_000, lines.len()));
