@@ -81,14 +81,17 @@ fn show(task: &Task, json: bool) -> Result<(), Failure> {
         _ => None,
     };
     match stored {
-        None if json => println!("null"),
-        None => println!("{}: no position yet", task.name),
+        None if json => say!("null"),
+        None => say!("{}: no position yet", task.name),
         Some(stored) if json => {
-            println!("{}", serde_json::to_string_pretty(&stored).map_err(Failure::definite)?);
+            say!("{}", serde_json::to_string_pretty(&stored).map_err(Failure::definite)?);
         }
-        Some(stored) => println!(
+        Some(stored) => say!(
             "{}: {} (generation {}, sequence {})",
-            task.name, stored.checkpoint.position, stored.checkpoint.generation, stored.checkpoint.sequence
+            task.name,
+            stored.checkpoint.position,
+            stored.checkpoint.generation,
+            stored.checkpoint.sequence
         ),
     }
     Ok(())
@@ -98,7 +101,7 @@ fn export(task: &Task, to: &Path) -> Result<(), Failure> {
     let export = Export::of(&task.name, &Store::open(&task.state_dir)?)?;
     let text = serde_json::to_string_pretty(&export).map_err(Failure::definite)?;
     if to == Path::new("-") {
-        println!("{text}");
+        say!("{text}");
         return Ok(());
     }
     fs::write(to, text + "\n")
@@ -117,7 +120,7 @@ async fn import(task: &Task, from: Option<&Path>) -> Result<(), Failure> {
     };
     let position = export.checkpoint.position.clone();
     export.import(&task.name, &task.state_dir)?;
-    println!("{}: imported, continues at {position}", task.name);
+    say!("{}: imported, continues at {position}", task.name);
     Ok(())
 }
 

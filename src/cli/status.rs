@@ -51,18 +51,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::definite(format!("cannot read {}: {error}", path.display())))?;
     let Some(status) = status else {
         if arguments.json {
-            println!("null");
+            say!("null");
         } else {
-            println!("{}: never ran (nothing in {})", task.name, task.state_dir.display());
+            say!("{}: never ran (nothing in {})", task.name, task.state_dir.display());
         }
         return Ok(ExitCode::from(exit::NOT_RUNNING));
     };
     let runs = is_running(&status);
     if arguments.json {
         let document = Document { running: runs, status: &status };
-        println!("{}", serde_json::to_string_pretty(&document).map_err(Failure::definite)?);
+        say!("{}", serde_json::to_string_pretty(&document).map_err(Failure::definite)?);
     } else {
-        println!("{}", text(&status, runs));
+        say!("{}", text(&status, runs));
     }
     Ok(if runs { ExitCode::SUCCESS } else { ExitCode::from(exit::NOT_RUNNING) })
 }
