@@ -91,7 +91,7 @@ fn positions_travel_through_a_file_that_can_be_edited() {
     assert_eq!(stdout(&shown), "orders: binlog.000003:4 (generation 1, sequence 7)\n");
     let exported = slackwater(&["positions", "export", "orders.toml"], directory.path()).code(0);
     let value: serde_json::Value = serde_json::from_str(&stdout(&exported)).unwrap();
-    assert_eq!(value["checkpoint"]["position"]["log"]["offset"], 4);
+    assert_eq!(value.pointer("/checkpoint/position/log/offset"), Some(&4.into()));
 }
 
 #[test]
@@ -117,4 +117,23 @@ fn every_example_is_a_valid_task_file() {
         checked += 1;
     }
     assert!(checked >= 4);
+}
+
+#[test]
+fn decode_prints_one_line_a_change_and_says_where_a_cut_file_ends() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let decoded = slackwater(&["decode", "mysql-9.7-shop/binlog.000001.zst"], &fixtures).code(0);
+    // fixtures/mysql-9.7-shop/README.md: 14,000 inserts, and the schema.
+    let text = stdout(&decoded);
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let inserts = lines.iter().filter(|line| line.get("op").is_some_and(|op| op == "c")).count();
+    let ddl = lines.iter().filter(|line| line.get("ddl").is_some()).count();
+    assert_eq!((inserts, inserts + ddl), (14_000, lines.len()));
+
+    let directory = tempfile::tempdir().unwrap();
+    let whole = fs::read(fixtures.join("mysql/mysql-bin.compressed")).unwrap();
+    fs::write(directory.path().join("binlog.000001"), whole.get(..whole.len() - 5).unwrap()).unwrap();
+    let failed = slackwater(&["decode", "binlog.000001"], directory.path()).code(1);
+    assert!(stderr(&failed).contains("the file ends inside of the event at offset"), "{}", stderr(&failed));
 }

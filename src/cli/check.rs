@@ -49,9 +49,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let worst = findings().map(|finding| finding.level).max();
     if arguments.json {
         let text = serde_json::to_string_pretty(&report).map_err(Failure::definite)?;
-        println!("{text}");
+        say!("{text}");
     } else {
-        println!("{}: the task file is well-formed", report.task);
+        say!("{}: the task file is well-formed", report.task);
         print_side("source", &report.source);
         print_side("destination", &report.destination);
     }
@@ -65,9 +65,9 @@ fn print_side(side: &str, findings: &[Finding]) {
             Level::Warning => "warning",
             Level::Error => "ERROR  ",
         };
-        println!("{mark} {side} {}: {}", finding.code, finding.found);
+        say!("{mark} {side} {}: {}", finding.code, finding.found);
         if let Some(repair) = &finding.repair {
-            println!("        repair: {}", repair.replace('\n', "\n                "));
+            say!("        repair: {}", repair.replace('\n', "\n                "));
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use slackwater_decoders::schema::TableName;
+
 use crate::{
     config::{DestinationConfig, SourceConfig, Task},
     destinations::{Destination, sqlite::Sqlite},
     error::{Error, Result},
     service::Ends,
-    sources::{Source, mysql::{Mysql, TableFilter}},
+    sources::{Source, mysql::Mysql},
 };
 
 /// Both ends of a task. Nothing is connected yet.
@@ -24,7 +26,7 @@ pub(super) fn ends(task: &Task) -> Result<Ends> {
 /// Definite when it cannot work as configured.
 pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
     let selection = task.selection.clone();
-    let selected: TableFilter = Arc::new(move |table| selection.includes(table));
+    let selected = Arc::new(move |table: &TableName| selection.includes(table));
     Ok(match &task.source {
         SourceConfig::Mysql(config) => Arc::new(Mysql::new(&task.name, config.clone(), selected)?),
         SourceConfig::MysqlFiles(_) => {

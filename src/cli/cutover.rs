@@ -42,11 +42,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         None => store.cutover()?,
     };
     match record {
-        None => println!("{}: no cutover yet", task.name),
+        None => say!("{}: no cutover yet", task.name),
         Some(record) => {
-            println!("{}: {} since {}: {}", task.name, step_name(record.step), record.time, record.note);
+            say!("{}: {} since {}: {}", task.name, step_name(record.step), record.time, record.note);
             if let Some(position) = record.position {
-                println!("  position  {position}");
+                say!("  position  {position}");
             }
         }
     }

@@ -1,6 +1,10 @@
 //! Exit codes, and the last words of a command that failed.
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write},
+    process::{self, ExitCode},
+};
 
 use crate::{config::ConfigError, error::Error};
 
@@ -50,4 +54,17 @@ impl From<ConfigError> for Failure {
 pub(super) fn report(failure: &Failure) -> ExitCode {
     eprintln!("slackwater: {}", failure.message);
     ExitCode::from(failure.code)
+}
+
+/// Prints a line to standard output. When it cannot be written the process ends: with 0 when whoever read it has enough
+/// (`| head`), else with the reason.
+pub(super) fn say(line: fmt::Arguments<'_>) {
+    match writeln!(io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        Err(error) => {
+            eprintln!("slackwater: cannot write the output: {error}");
+            process::exit(i32::from(DEFINITE));
+        }
+    }
 }

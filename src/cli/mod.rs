@@ -1,5 +1,10 @@
 //! The command line: one file a subcommand.
 
+/// Prints a line to standard output, as `println!`, but without a panic when nobody reads it.
+macro_rules! say {
+    ($($line:tt)*) => { crate::cli::exit::say(format_args!($($line)*)) };
+}
+
 mod check;
 mod connect;
 mod cutover;

@@ -81,14 +81,17 @@ fn show(task: &Task, json: bool) -> Result<(), Failure> {
         _ => None,
     };
     match stored {
-        None if json => println!("null"),
-        None => println!("{}: no position yet", task.name),
+        None if json => say!("null"),
+        None => say!("{}: no position yet", task.name),
         Some(stored) if json => {
-            println!("{}", serde_json::to_string_pretty(&stored).map_err(Failure::definite)?);
+            say!("{}", serde_json::to_string_pretty(&stored).map_err(Failure::definite)?);
         }
-        Some(stored) => println!(
+        Some(stored) => say!(
             "{}: {} (generation {}, sequence {})",
-            task.name, stored.checkpoint.position, stored.checkpoint.generation, stored.checkpoint.sequence
+            task.name,
+            stored.checkpoint.position,
+            stored.checkpoint.generation,
+            stored.checkpoint.sequence
         ),
     }
     Ok(())
@@ -98,10 +101,11 @@ fn export(task: &Task, to: &Path) -> Result<(), Failure> {
     let export = Export::of(&task.name, &Store::open(&task.state_dir)?)?;
     let text = serde_json::to_string_pretty(&export).map_err(Failure::definite)?;
     if to == Path::new("-") {
-        println!("{text}");
+        say!("{text}");
         return Ok(());
     }
-    fs::write(to, text + "\n").map_err(|error| Failure::definite(format!("cannot write {}: {error}", to.display())))
+    fs::write(to, text + "\n")
+        .map_err(|error| Failure::definite(format!("cannot write {}: {error}", to.display())))
 }
 
 async fn import(task: &Task, from: Option<&Path>) -> Result<(), Failure> {
@@ -116,12 +120,13 @@ async fn import(task: &Task, from: Option<&Path>) -> Result<(), Failure> {
     };
     let position = export.checkpoint.position.clone();
     export.import(&task.name, &task.state_dir)?;
-    println!("{}: imported, continues at {position}", task.name);
+    say!("{}: imported, continues at {position}", task.name);
     Ok(())
 }
 
 fn read_export(from: &Path) -> Result<Export, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::definite(format!("cannot read {}: {error}", from.display()));
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::definite(format!("cannot read {}: {error}", from.display()));
     let mut text = String::new();
     if from == Path::new("-") {
         io::stdin().read_to_string(&mut text).map_err(|error| failed(&error))?;

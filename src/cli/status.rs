@@ -6,6 +6,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use serde::Serialize;
+
 use super::{
     TaskFile,
     exit::{self, Failure},
@@ -34,6 +36,14 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// What is printed with `--json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    running: bool,
+    #[serde(flatten)]
+    status: &'a Status,
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let task = Task::load(&arguments.file.task)?;
     let path = service::status_path(&task.state_dir);
@@ -41,19 +51,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::definite(format!("cannot read {}: {error}", path.display())))?;
     let Some(status) = status else {
         if arguments.json {
-            println!("null");
+            say!("null");
         } else {
-            println!("{}: never ran (nothing in {})", task.name, task.state_dir.display());
+            say!("{}: never ran (nothing in {})", task.name, task.state_dir.display());
         }
         return Ok(ExitCode::from(exit::NOT_RUNNING));
     };
     let runs = is_running(&status);
     if arguments.json {
-        let mut document = serde_json::to_value(&status).map_err(Failure::definite)?;
-        document["running"] = runs.into();
-        println!("{document:#}");
+        let document = Document { running: runs, status: &status };
+        say!("{}", serde_json::to_string_pretty(&document).map_err(Failure::definite)?);
     } else {
-        println!("{}", text(&status, runs));
+        say!("{}", text(&status, runs));
     }
     Ok(if runs { ExitCode::SUCCESS } else { ExitCode::from(exit::NOT_RUNNING) })
 }
@@ -61,7 +70,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 fn is_running(status: &Status) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let ended = matches!(status.phase, Phase::Ended | Phase::Failed);
-    !ended && now.saturating_sub(status.time_ms) < FRESH_MILLIS && Path::new(&format!("/proc/{}", status.pid)).exists()
+    !ended
+        && now.saturating_sub(status.time_ms) < FRESH_MILLIS
+        && Path::new(&format!("/proc/{}", status.pid)).exists()
 }
 
 fn text(status: &Status, runs: bool) -> String {
@@ -73,7 +84,10 @@ fn text(status: &Status, runs: bool) -> String {
         (false, _) => "not running; it ended without a word (killed?)".to_owned(),
     };
     let position = |position: &Option<_>| {
-        position.as_ref().map_or_else(|| "not known".to_owned(), |p: &slackwater_decoders::position::Position| p.to_string())
+        position.as_ref().map_or_else(
+            || "not known".to_owned(),
+            |p: &slackwater_decoders::position::Position| p.to_string(),
+        )
     };
     let mut lines = vec![
         format!("{}: {state}", status.task),

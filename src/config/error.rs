@@ -107,7 +107,8 @@ impl std::error::Error for ConfigError {}
 
 impl Place {
     fn find(text: &str, span: Range<usize>) -> Self {
-        let start = text.floor_char_boundary(span.start.min(text.len()));
+        let place = span.start.min(text.len());
+        let start = (0..=place).rev().find(|&start| text.is_char_boundary(start)).unwrap_or_default();
         let (before, after) = text.split_at(start);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = after.find('\n').map_or(text.len(), |newline| start + newline);
@@ -133,7 +134,8 @@ struct Mistake<'a> {
 impl<'a> Mistake<'a> {
     /// Reads "unknown field `x`, expected one of `a`, `b`" and its relatives.
     fn read(message: &'a str) -> Option<Self> {
-        let kind = ["field", "variant"].into_iter().find(|kind| message.starts_with(&format!("unknown {kind} ")))?;
+        let kind =
+            ["field", "variant"].into_iter().find(|kind| message.starts_with(&format!("unknown {kind} ")))?;
         let mut quoted = message.split('`').skip(1).step_by(2);
         Some(Mistake { kind, given: quoted.next()?, expected: quoted.collect() })
     }

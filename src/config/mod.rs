@@ -22,14 +22,14 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use self::{
+    destination::{MysqlDestination, SqliteDestination},
+    source::{MysqlFilesSource, MysqlSource},
+};
 pub use self::{
     error::ConfigError,
     sections::{After, Apply, Cutover, Log, LogFormat, Objects, Start},
     size::ByteSize,
-};
-use self::{
-    destination::{MysqlDestination, SqliteDestination},
-    source::{MysqlFilesSource, MysqlSource},
 };
 use crate::mapping::Selection;
 
@@ -189,7 +189,8 @@ impl Reader<'_> {
     }
 
     fn name(&self, name: Option<String>) -> Result<String, ConfigError> {
-        let stem = || self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem =
+            || self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = name.unwrap_or_else(stem);
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(allowed) {
@@ -241,11 +242,14 @@ impl Reader<'_> {
     ) -> Result<(&'static str, Spanned<DeValue<'i>>), ConfigError> {
         let types = format!("type = \"{}\"", known.join("\" or \""));
         let mut section = section.ok_or_else(|| {
-            ConfigError::of_file(self.file, format!("the section [{name}] is missing")).hint(format!("add [{name}] with {types}"))
+            ConfigError::of_file(self.file, format!("the section [{name}] is missing"))
+                .hint(format!("add [{name}] with {types}"))
         })?;
         let at = |message: &str| ConfigError::at_key(self.file, self.text, name, message);
         let DeValue::Table(table) = section.get_mut() else {
-            return Err(at(&format!("{name} is no section")).hint(format!("write [{name}] and its keys below it")));
+            return Err(
+                at(&format!("{name} is no section")).hint(format!("write [{name}] and its keys below it"))
+            );
         };
         let Some(tag) = table.remove("type") else {
             return Err(at(&format!("`type` is missing in [{name}]")).hint(format!("add {types}")));
@@ -258,7 +262,11 @@ impl Reader<'_> {
         Ok((kind, section))
     }
 
-    fn section<T: DeserializeOwned>(&self, name: &str, section: Spanned<DeValue<'_>>) -> Result<T, ConfigError> {
+    fn section<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        section: Spanned<DeValue<'_>>,
+    ) -> Result<T, ConfigError> {
         T::deserialize(toml::de::ValueDeserializer::from(section)).map_err(|error| self.error(name, &error))
     }
 
@@ -280,7 +288,8 @@ impl Reader<'_> {
 
     fn selection(&self, objects: &Objects) -> Result<Selection, ConfigError> {
         Selection::compile(objects).map_err(|error| {
-            let key = if objects.include.contains(&error.pattern) { "objects.include" } else { "objects.exclude" };
+            let key =
+                if objects.include.contains(&error.pattern) { "objects.include" } else { "objects.exclude" };
             ConfigError::at_key(self.file, self.text, key, error.to_string())
         })
     }
@@ -312,8 +321,13 @@ impl Reader<'_> {
             }
         }
         if let Err(error) = task.log.level.parse::<tracing_subscriber::filter::Targets>() {
-            return Err(ConfigError::at_key(self.file, self.text, "log.level", format!("log.level: {error}"))
-                .hint("one of error, warn, info, debug, trace"));
+            return Err(ConfigError::at_key(
+                self.file,
+                self.text,
+                "log.level",
+                format!("log.level: {error}"),
+            )
+            .hint("one of error, warn, info, debug, trace"));
         }
         Ok(())
     }
@@ -328,7 +342,8 @@ impl Reader<'_> {
     /// Finds a relative password file among systemd's credentials, else beside the task file.
     fn find_secret(&self, password: &mut source::Password) {
         if let Some(file) = password.password_file.as_mut().filter(|file| file.is_relative()) {
-            let credential = env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(&*file));
+            let credential =
+                env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(&*file));
             *file = match credential.filter(|credential| credential.exists()) {
                 Some(credential) => credential,
                 None => self.beside(file),

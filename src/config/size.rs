@@ -60,7 +60,9 @@ impl<'de> Deserialize<'de> for ByteSize {
             }
 
             fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<ByteSize, E> {
-                u64::try_from(bytes).map(ByteSize).map_err(|_| E::invalid_value(de::Unexpected::Signed(bytes), &self))
+                u64::try_from(bytes)
+                    .map(ByteSize)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(bytes), &self))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteSize, E> {
@@ -77,7 +79,9 @@ mod tests {
 
     #[test]
     fn sizes_as_people_write_them() {
-        for (text, bytes) in [("64MiB", 67_108_864), ("1.5 GiB", 1_610_612_736), ("500kB", 500_000), ("4096", 4096)] {
+        for (text, bytes) in
+            [("64MiB", 67_108_864), ("1.5 GiB", 1_610_612_736), ("500kB", 500_000), ("4096", 4096)]
+        {
             assert_eq!(ByteSize::parse(text), Some(ByteSize(bytes)), "{text}");
         }
         for text in ["", "MiB", "12 parsecs", "-1", "1e30"] {

@@ -88,7 +88,10 @@ fn a_misspelt_key_of_a_server_is_shown_with_its_line() {
     assert!(text.starts_with("/etc/slackwater/orders.toml:7:1: unknown key `usr` in [source]"), "{text}");
     assert!(text.ends_with("did you mean `user`?"), "{text}");
     let text = error("password_file = ", "pasword_file = ");
-    assert!(text.starts_with("/etc/slackwater/orders.toml:8:1: unknown key `pasword_file` in [source]"), "{text}");
+    assert!(
+        text.starts_with("/etc/slackwater/orders.toml:8:1: unknown key `pasword_file` in [source]"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -166,6 +169,7 @@ fn a_reload_knows_what_needs_a_restart() {
     let task = parse(GOOD).unwrap();
     let moved = parse(&GOOD.replacen("[source]", "# a comment\n[source]", 1)).unwrap();
     assert!(task.needs_restart_for(&moved).is_empty());
-    let changed = parse(&GOOD.replace("db1", "db2").replace("128", "64").replace("orders\"]", "x\"]")).unwrap();
+    let changed =
+        parse(&GOOD.replace("db1", "db2").replace("128", "64").replace("orders\"]", "x\"]")).unwrap();
     assert_eq!(task.needs_restart_for(&changed), ["[source] or [destination]", "[apply]"]);
 }

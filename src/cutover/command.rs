@@ -14,7 +14,11 @@ pub(super) enum Outcome {
 
 /// Runs a command without a shell, with `environment` added to ours. What it prints goes where our own output goes. It
 /// is killed when it takes longer than `limit`, or when the caller is dropped.
-pub(super) async fn run(argv: &[String], environment: Vec<(&'static str, String)>, limit: Duration) -> Outcome {
+pub(super) async fn run(
+    argv: &[String],
+    environment: Vec<(&'static str, String)>,
+    limit: Duration,
+) -> Outcome {
     let Some((program, arguments)) = argv.split_first() else {
         return Outcome::Broken("no command is configured".to_owned());
     };

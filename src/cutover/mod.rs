@@ -127,7 +127,9 @@ impl Cutover {
         self.record(running.clone())?;
         let outcome = command::run(&settings.command, self.environment(zero), settings.timeout).await;
         let (step, exit_code, note) = match outcome {
-            Outcome::Exited(0) => (CutoverStep::Done, Some(0), "the command ended with exit code 0".to_owned()),
+            Outcome::Exited(0) => {
+                (CutoverStep::Done, Some(0), "the command ended with exit code 0".to_owned())
+            }
             Outcome::Exited(code) => {
                 (CutoverStep::Failed, Some(code), format!("the command ended with exit code {code}"))
             }

@@ -6,7 +6,8 @@ use slackwater_decoders::schema::TableName;
 use crate::config::Objects;
 
 /// The databases of MySQL and MariaDB that belong to the server, and the one that belongs to us.
-const SYSTEM_DATABASES: [&str; 5] = ["mysql", "information_schema", "performance_schema", "sys", "slackwater"];
+const SYSTEM_DATABASES: [&str; 5] =
+    ["mysql", "information_schema", "performance_schema", "sys", "slackwater"];
 
 /// The rules of `[objects]`, compiled once. A table is carried when an `include` pattern matches it and no `exclude`
 /// pattern does. The server's own databases are never carried.
@@ -39,7 +40,9 @@ impl Selection {
     /// # Errors
     /// For the first pattern that is not `database.table` with the globs `*`, `?`, `[…]` and `{a,b}`.
     pub fn compile(objects: &Objects) -> Result<Self, PatternError> {
-        let rules = |patterns: &[String]| patterns.iter().map(|pattern| Rule::compile(pattern)).collect::<Result<Vec<_>, _>>();
+        let rules = |patterns: &[String]| {
+            patterns.iter().map(|pattern| Rule::compile(pattern)).collect::<Result<Vec<_>, _>>()
+        };
         let mut include = rules(&objects.include)?;
         if include.is_empty() {
             include.push(Rule::compile("*.*")?);
@@ -80,7 +83,11 @@ impl Rule {
         if database.is_empty() || table.is_empty() {
             return Err(error("the database or the table is missing; \"*\" stands for any"));
         }
-        let glob = |part: &str| Glob::new(part).map(|glob| glob.compile_matcher()).map_err(|cause| error(&cause.kind().to_string()));
+        let glob = |part: &str| {
+            Glob::new(part)
+                .map(|glob| glob.compile_matcher())
+                .map_err(|cause| error(&cause.kind().to_string()))
+        };
         Ok(Rule { database: glob(database)?, table: glob(table)?, all_tables: table == "*" })
     }
 
@@ -117,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_pattern_without_a_table_is_refused() {
-        let error = Selection::compile(&Objects { include: vec!["shop".into()], exclude: vec![] }).unwrap_err();
+        let error =
+            Selection::compile(&Objects { include: vec!["shop".into()], exclude: vec![] }).unwrap_err();
         assert_eq!(
             error.to_string(),
             r#""shop" is no object pattern: a pattern is database.table, such as "shop.*" or "shop.order_?""#

@@ -140,7 +140,8 @@ impl Applier {
     pub(super) fn has_unsaved_progress(&self) -> bool {
         self.progress.as_ref().is_some_and(|progress| {
             !progress.open
-                && (progress.applied != progress.stored.position || progress.local != Some(progress.stored.sequence))
+                && (progress.applied != progress.stored.position
+                    || progress.local != Some(progress.stored.sequence))
         })
     }
 

@@ -130,7 +130,9 @@ impl Source for FakeSource {
             while half < 2 {
                 match fault {
                     Some(Fault::Lost { after }) if after == sent => return Err(Error::disconnected("lost")),
-                    Some(Fault::Definite { after }) if after == sent => return Err(Error::definite("purged")),
+                    Some(Fault::Definite { after }) if after == sent => {
+                        return Err(Error::definite("purged"));
+                    }
                     Some(Fault::Rewind { after }) if after == sent => {
                         sent += 1;
                         half = 0;
@@ -164,7 +166,13 @@ fn batch(value: Option<u64>, half: usize, resume: Option<Position>) -> Batch {
             let after = arena.slice(&[Cell::Value(Value::UInt(value))]);
             let changes = arena.slice(&[RowChange::Insert { after }]);
             let (table, position) = (table(), place.clone());
-            events.push(Event::Rows(Rows { table, position, time_micros: 1, sequence: half as u64, changes }));
+            events.push(Event::Rows(Rows {
+                table,
+                position,
+                time_micros: 1,
+                sequence: half as u64,
+                changes,
+            }));
         }
         if half == 1 {
             events.push(Event::Commit(Commit { position: place, time_micros: 1 }));

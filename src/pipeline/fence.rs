@@ -70,7 +70,9 @@ impl Fence {
             }
         };
         let source = Arc::clone(&self.source);
-        let is_reached = |applied: &Option<Position>| applied.as_ref().is_some_and(|applied| source.reached(applied, &end));
+        let is_reached = |applied: &Option<Position>| {
+            applied.as_ref().is_some_and(|applied| source.reached(applied, &end))
+        };
         let reached = if is_reached(&self.applied.borrow_and_update()) {
             true
         } else {

@@ -46,9 +46,8 @@ impl Retries {
         };
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed() >= limit {
-            let minutes = limit.as_secs_f64() / 60.0;
             return Err(error.remedy(format!(
-                "gave up after {minutes:.1} minutes (apply.connection_lost_limit, apply.error_limit); repair the cause \
+                "gave up after {limit:?} (apply.connection_lost_limit, apply.error_limit); repair the cause \
                  and start the task again, it resumes where it was"
             )));
         }

@@ -99,7 +99,9 @@ impl SchemaHistory {
                 SchemaChange::DropTable { table } | SchemaChange::Unknown { table, .. } => {
                     recorded.push(Change::Drop(table.clone()));
                 }
-                SchemaChange::DropDatabase { database } => recorded.push(Change::DropDatabase(database.clone())),
+                SchemaChange::DropDatabase { database } => {
+                    recorded.push(Change::DropDatabase(database.clone()))
+                }
                 SchemaChange::CreateDatabase { .. }
                 | SchemaChange::TruncateTable { .. }
                 | SchemaChange::RowsUnlogged { .. }
@@ -119,7 +121,10 @@ impl SchemaHistory {
     pub fn replace_all(&self, at: &Position, tables: &[Arc<Table>]) -> Result<()> {
         let mut entries: Vec<Entry> = tables
             .chunks(TABLES_PER_ENTRY)
-            .map(|tables| Entry { at: at.clone(), changes: tables.iter().cloned().map(Change::Define).collect() })
+            .map(|tables| Entry {
+                at: at.clone(),
+                changes: tables.iter().cloned().map(Change::Define).collect(),
+            })
             .collect();
         if entries.is_empty() {
             // A source without tables is known as such: not the same as an empty history.
@@ -315,7 +320,11 @@ mod tests {
         let history = SchemaHistory::in_memory();
         history.replace_all(&on("binlog.000900", 4, 10), &[table("a", &["id"])]).unwrap();
         // The promoted replica numbers its files from 1 again.
-        assert_eq!(history.catalog_at(&on("binlog.000001", 700, 10)).len(), 0, "same transactions, earlier place");
+        assert_eq!(
+            history.catalog_at(&on("binlog.000001", 700, 10)).len(),
+            0,
+            "same transactions, earlier place"
+        );
         assert_eq!(history.catalog_at(&on("binlog.000001", 700, 11)).len(), 1);
         assert_eq!(history.catalog_at(&on("binlog.000950", 700, 9)).len(), 0);
     }
@@ -324,7 +333,8 @@ mod tests {
     fn create_if_not_exists_leaves_a_known_table_alone() {
         let history = SchemaHistory::in_memory();
         history.replace_all(&at(100), &[table("a", &["id"])]).unwrap();
-        let create = SchemaChange::CreateTable { table: table("a", &["other", "columns"]), if_not_exists: true };
+        let create =
+            SchemaChange::CreateTable { table: table("a", &["other", "columns"]), if_not_exists: true };
         history.record(&at(200), &[create]).unwrap();
         assert_eq!(history.catalog_at(&at(200)), [table("a", &["id"])]);
     }

@@ -4,9 +4,9 @@
 //! used: `flush` does not reach the disk by itself, and a damaged file may open without an error at an older state, or
 //! empty. Therefore
 //!
-//! * there are few records, each with a version, a sequence number and a checksum ([`record`]);
+//! * there are few records, each with a version, a sequence number and a checksum (`record`);
 //! * what belongs together is written in one transaction or atomic batch, then flushed, then the file is fsynced;
-//! * the position is kept twice in sled (alternating by sequence) and once more in a JSON file beside it ([`sidecar`]);
+//! * the position is kept twice in sled (alternating by sequence) and once more in a JSON file beside it ([`Sidecar`]);
 //!   at start the valid record with the highest sequence wins, damaged ones are named in the log;
 //! * the destination's own [`Checkpoint`] is the copy that decides ([`reconcile`]): it commits with the data;
 //! * an empty store beside any other copy is an error and never a reason to start from now.

@@ -106,7 +106,10 @@ mod tests {
             else {
                 panic!("the task is not new")
             };
-            assert_eq!((checkpoint.sequence, checkpoint.position), (sequence, Position::binlog("binlog.000001", offset, None)));
+            assert_eq!(
+                (checkpoint.sequence, checkpoint.position),
+                (sequence, Position::binlog("binlog.000001", offset, None))
+            );
         }
     }
 

@@ -63,7 +63,8 @@ impl Sidecar {
 
     /// Replaces the file durably: written beside it, fsynced, renamed, the directory fsynced.
     pub(super) fn write(&self, stored: &Stored) -> io::Result<()> {
-        let content = Content { format: super::record::VERSION, crc32: checksum(stored)?, stored: stored.clone() };
+        let content =
+            Content { format: super::record::VERSION, crc32: checksum(stored)?, stored: stored.clone() };
         let mut text = serde_json::to_vec_pretty(&content)?;
         text.push(b'\n');
         replace_file(&self.path(), &text)

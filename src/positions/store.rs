@@ -179,10 +179,12 @@ impl Store {
     /// When the disk does not take it.
     pub fn save(&self, checkpoint: &Checkpoint, origin: Origin) -> Result<()> {
         let stored = Stored { checkpoint: checkpoint.clone(), origin, history: self.0.history.next() };
-        let slot = if checkpoint.sequence % 2 == 0 { POSITIONS[0] } else { POSITIONS[1] };
+        let slot = if checkpoint.sequence.is_multiple_of(2) { POSITIONS[0] } else { POSITIONS[1] };
         self.0.disk.put(slot, checkpoint.sequence, &stored)?;
         self.0.sidecar.write(&stored).map_err(|error| {
-            Error::definite("cannot write the position file").on(self.0.sidecar.path().display()).caused_by(error)
+            Error::definite("cannot write the position file")
+                .on(self.0.sidecar.path().display())
+                .caused_by(error)
         })?;
         self.0.writes.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -237,11 +239,12 @@ fn open_sled(path: &Path, directory: &Path) -> Result<sled::Db> {
     match opened {
         Ok(Ok(db)) => Ok(db),
         Ok(Err(sled::Error::Io(error)))
-            if error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("could not acquire lock") =>
+            if error.kind() == io::ErrorKind::WouldBlock
+                || error.to_string().contains("could not acquire lock") =>
         {
-            Err(Error::definite("another process runs this task").on(directory.display()).remedy(
-                "look at `slackwater status`; two tasks need two names and two state directories",
-            ))
+            Err(Error::definite("another process runs this task")
+                .on(directory.display())
+                .remedy("look at `slackwater status`; two tasks need two names and two state directories"))
         }
         Ok(Err(error)) => Err(Error::definite("the store is damaged or cannot be opened")
             .on(directory.display())
@@ -291,7 +294,12 @@ impl Disk {
     }
 
     /// The valid record with the highest sequence among both slots and the file beside the store.
-    fn find_position(&self, sidecar: &Sidecar, history: &SchemaHistory, directory: &Path) -> Result<Option<Stored>> {
+    fn find_position(
+        &self,
+        sidecar: &Sidecar,
+        history: &SchemaHistory,
+        directory: &Path,
+    ) -> Result<Option<Stored>> {
         let mut damaged = Vec::new();
         let mut valid = Vec::new();
         for slot in POSITIONS {
@@ -331,7 +339,8 @@ impl Disk {
                 .caused_by(cause)
                 .remedy(REMEDY_DAMAGED)
         };
-        let head: Option<(u64, HistoryHead)> = self.get(HISTORY).map_err(|damage| damaged(damage.to_string()))?;
+        let head: Option<(u64, HistoryHead)> =
+            self.get(HISTORY).map_err(|damage| damaged(damage.to_string()))?;
         let mut entries = Vec::new();
         for item in self.db.scan_prefix(ENTRY) {
             let (_, bytes) = item.map_err(|error| damaged(error.to_string()))?;
@@ -359,7 +368,13 @@ impl Disk {
 
 impl HistoryDisk {
     /// Adds and removes entries and sets the head in one atomic batch. Durable when it returns.
-    pub(super) fn write(&self, added: &[(u64, Entry)], removed: &[u64], next: u64, count: usize) -> Result<()> {
+    pub(super) fn write(
+        &self,
+        added: &[(u64, Entry)],
+        removed: &[u64],
+        next: u64,
+        count: usize,
+    ) -> Result<()> {
         let Disk { db, path } = &self.0;
         let mut batch = sled::Batch::default();
         for number in removed {
@@ -371,7 +386,8 @@ impl HistoryDisk {
                 record::encode(*number, entry).map_err(|error| write_failed(path, error))?,
             );
         }
-        let head = record::encode(next, &HistoryHead { next, count }).map_err(|error| write_failed(path, error))?;
+        let head =
+            record::encode(next, &HistoryHead { next, count }).map_err(|error| write_failed(path, error))?;
         batch.insert(HISTORY, head);
         db.apply_batch(batch).map_err(|error| write_failed(path, error))?;
         self.0.sync()

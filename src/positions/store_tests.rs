@@ -165,7 +165,8 @@ fn kill_9_loses_nothing_that_was_saved() {
         thread::sleep(Duration::from_millis(300 + 37 * round));
         child.kill().unwrap();
         child.wait().unwrap();
-        let saved: u64 = fs::read_to_string(state.path().join("saved")).map_or(0, |text| text.parse().unwrap());
+        let saved: u64 =
+            fs::read_to_string(state.path().join("saved")).map_or(0, |text| text.parse().unwrap());
         let found = found(state.path()).unwrap();
         assert!(found == saved || found == saved + 1, "saved {saved}, found {found}");
     }

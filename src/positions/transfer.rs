@@ -48,7 +48,13 @@ impl Export {
     /// A bare checkpoint, such as the destination's: table definitions are read from the source again.
     #[must_use]
     pub fn of_checkpoint(task: &str, checkpoint: Checkpoint) -> Self {
-        Export { format: FORMAT, task: task.to_owned(), checkpoint, cutover: None, schema_history: Vec::new() }
+        Export {
+            format: FORMAT,
+            task: task.to_owned(),
+            checkpoint,
+            cutover: None,
+            schema_history: Vec::new(),
+        }
     }
 
     /// Makes the store of `task` below `directory` hold this and nothing else.
@@ -57,11 +63,17 @@ impl Export {
     /// When it belongs to another task, has an unknown format, or cannot be written.
     pub fn import(self, task: &str, directory: &Path) -> Result<()> {
         if self.format != FORMAT {
-            return Err(Error::definite(format!("the export has format {}, this program reads {FORMAT}", self.format)));
+            return Err(Error::definite(format!(
+                "the export has format {}, this program reads {FORMAT}",
+                self.format
+            )));
         }
         if self.task != task {
-            return Err(Error::definite(format!("the export is of the task {:?}, not of {task:?}", self.task))
-                .remedy("check the file; `task` in it has to be the task's name"));
+            return Err(Error::definite(format!(
+                "the export is of the task {:?}, not of {task:?}",
+                self.task
+            ))
+            .remedy("check the file; `task` in it has to be the task's name"));
         }
         let store = Store::open_for_import(directory)?;
         let stored = Stored { checkpoint: self.checkpoint, origin: Origin::Imported, history: 0 };

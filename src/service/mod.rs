@@ -13,8 +13,8 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use self::{logging::LogLevel, reload::Reload};
 pub use self::report::{read_status, status_path};
+use self::{logging::LogLevel, reload::Reload};
 use crate::{
     config::Task,
     cutover::{Cutover, Entry},
@@ -78,7 +78,9 @@ async fn follow(
     let (reload, poll_interval, cutover_settings) = Reload::new(file, &task, level);
     let (mut cutover, entry) = Cutover::resume(&task.name, store.clone(), cutover_settings, status.clone())?;
     if entry == Entry::AlreadyDone {
-        info!("the cutover was done by an earlier run; `slackwater cutover --rearm` would follow the log again");
+        info!(
+            "the cutover was done by an earlier run; `slackwater cutover --rearm` would follow the log again"
+        );
         return Ok(Ended::AlreadyCutOver);
     }
     let settings = tail_settings(&task);
@@ -159,3 +161,7 @@ fn stop_now(stop: &watch::Sender<bool>, signal: &str) {
     info!(signal, "finishing the current batch, storing the position");
     stop.send_replace(true);
 }
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;

@@ -96,8 +96,14 @@ fn line(status: &Status) -> String {
         (false, None) => "lag not known".to_owned(),
     };
     let bytes = status.lag_bytes.filter(|bytes| *bytes > 0).map(|bytes| format!(" ({})", ByteSize(bytes)));
-    let position = status.position.as_ref().map(|position| format!(", at {}", position.log)).unwrap_or_default();
-    format!("{lag}{}{position}, {} rows, {:.0} rows/s", bytes.unwrap_or_default(), status.rows, status.rows_per_second)
+    let position =
+        status.position.as_ref().map(|position| format!(", at {}", position.log)).unwrap_or_default();
+    format!(
+        "{lag}{}{position}, {} rows, {:.0} rows/s",
+        bytes.unwrap_or_default(),
+        status.rows,
+        status.rows_per_second
+    )
 }
 
 /// Replaces the file as a whole. Not fsynced: after a power failure nobody needs it.

@@ -6,12 +6,7 @@ pub mod mysql;
 use async_trait::async_trait;
 use slackwater_decoders::position::Position;
 
-use crate::{
-    config::Start,
-    error::Result,
-    pipeline::queue::BatchSender,
-    positions::SchemaHistory,
-};
+use crate::{config::Start, error::Result, pipeline::queue::BatchSender, positions::SchemaHistory};
 
 /// A database whose log is followed.
 #[async_trait]
