@@ -65,23 +65,30 @@ pub fn column_type(column: &Column, server: Server) -> Mapped {
         ColumnType::Decimal { precision, scale } => decimal(*precision, *scale),
         ColumnType::Char(length) => Mapped::exact(format!("char({length})")),
         ColumnType::VarChar(length) => Mapped::exact(format!("varchar({length})")),
-        ColumnType::Text(length) => Mapped::exact(long_type(*length, ["tinytext", "text", "mediumtext", "longtext"])),
+        ColumnType::Text(length) => {
+            Mapped::exact(long_type(*length, ["tinytext", "text", "mediumtext", "longtext"]))
+        }
         ColumnType::Binary(length) => Mapped::exact(format!("binary({length})")),
         ColumnType::VarBinary(length) => Mapped::exact(format!("varbinary({length})")),
-        ColumnType::Blob(length) => Mapped::exact(long_type(*length, ["tinyblob", "blob", "mediumblob", "longblob"])),
+        ColumnType::Blob(length) => {
+            Mapped::exact(long_type(*length, ["tinyblob", "blob", "mediumblob", "longblob"]))
+        }
         ColumnType::Date => Mapped::exact("date"),
         ColumnType::Time(fraction) => temporal("time", *fraction),
         ColumnType::DateTime(fraction) => temporal("datetime", *fraction),
         ColumnType::Timestamp(fraction) => temporal("timestamp", *fraction),
         ColumnType::Year => Mapped::exact("year"),
         ColumnType::Bits(bits @ ..=64) => Mapped::exact(format!("bit({bits})")),
-        ColumnType::Bits(bits) => Mapped::lossy(format!("varbinary({})", bits.div_ceil(8)), "bits become bytes"),
+        ColumnType::Bits(bits) => {
+            Mapped::lossy(format!("varbinary({})", bits.div_ceil(8)), "bits become bytes")
+        }
         ColumnType::Enum(labels) => Mapped::exact(format!("enum({})", quoted_list(labels))),
         ColumnType::Set(members) => Mapped::exact(format!("set({})", quoted_list(members))),
         ColumnType::Geometry(kind) => Mapped::exact(kind.clone()),
-        ColumnType::Json if server.mariadb => {
-            Mapped::lossy("longtext character set utf8mb4 collate utf8mb4_bin", "documents are text in MariaDB")
-        }
+        ColumnType::Json if server.mariadb => Mapped::lossy(
+            "longtext character set utf8mb4 collate utf8mb4_bin",
+            "documents are text in MariaDB",
+        ),
         ColumnType::Json => Mapped::exact("json"),
         ColumnType::Uuid if server.mariadb_since(10, 7) => Mapped::exact("uuid"),
         ColumnType::Uuid => Mapped::lossy("char(36) character set ascii", "a UUID becomes its text"),
@@ -145,7 +152,11 @@ pub fn quote_name(name: &str) -> String {
 fn with_collation(mut mapped: Mapped, column: &Column, server: Server) -> Mapped {
     let is_text = matches!(
         column.column_type,
-        ColumnType::Char(_) | ColumnType::VarChar(_) | ColumnType::Text(_) | ColumnType::Enum(_) | ColumnType::Set(_)
+        ColumnType::Char(_)
+            | ColumnType::VarChar(_)
+            | ColumnType::Text(_)
+            | ColumnType::Enum(_)
+            | ColumnType::Set(_)
     );
     if !is_text {
         return mapped;
@@ -169,7 +180,9 @@ fn with_collation(mut mapped: Mapped, column: &Column, server: Server) -> Mapped
 /// MySQL 8.0 brought the `_0900_` collations, MariaDB 10.10 the `uca1400` ones; 5.7 spells `utf8mb3` as `utf8`.
 #[must_use]
 pub fn known_collation(collation: &str, server: Server) -> (String, bool) {
-    if let Some(rest) = collation.strip_prefix("utf8mb3_").filter(|_| !server.mariadb && !server.mysql_since(8)) {
+    if let Some(rest) =
+        collation.strip_prefix("utf8mb3_").filter(|_| !server.mariadb && !server.mysql_since(8))
+    {
         return (format!("utf8_{rest}"), true);
     }
     let from_mysql_8 = collation.contains("_0900_") && !server.mysql_since(8);
@@ -179,7 +192,13 @@ pub fn known_collation(collation: &str, server: Server) -> (String, bool) {
     }
     let (accents, case) = (collation.contains("_as"), collation.contains("_cs"));
     let nearest = if collation.ends_with("_bin") {
-        if server.mariadb { "utf8mb4_nopad_bin" } else if server.mysql_since(8) { "utf8mb4_0900_bin" } else { "utf8mb4_bin" }
+        if server.mariadb {
+            "utf8mb4_nopad_bin"
+        } else if server.mysql_since(8) {
+            "utf8mb4_0900_bin"
+        } else {
+            "utf8mb4_bin"
+        }
     } else if server.mysql_since(8) {
         match (accents, case) {
             (false, false) => "utf8mb4_0900_ai_ci",
@@ -221,7 +240,10 @@ mod tests {
     fn collations_of_the_other_dialect_are_replaced() {
         let mariadb = Server::parse("10.11.6-MariaDB");
         let old = Server::parse("5.7.29");
-        assert_eq!(known_collation("utf8mb4_0900_ai_ci", mariadb), ("utf8mb4_uca1400_nopad_ai_ci".to_owned(), false));
+        assert_eq!(
+            known_collation("utf8mb4_0900_ai_ci", mariadb),
+            ("utf8mb4_uca1400_nopad_ai_ci".to_owned(), false)
+        );
         assert_eq!(known_collation("utf8mb4_0900_ai_ci", old), ("utf8mb4_unicode_520_ci".to_owned(), false));
         assert_eq!(known_collation("utf8mb3_general_ci", old), ("utf8_general_ci".to_owned(), true));
         assert_eq!(known_collation("latin1_swedish_ci", mariadb), ("latin1_swedish_ci".to_owned(), true));

@@ -31,9 +31,10 @@ pub fn column_type(column: &Column) -> Mapped {
             Mapped::exact("BLOB")
         }
         ColumnType::Geometry(_) => Mapped::exact("BLOB"),
-        ColumnType::Json => {
-            Mapped::lossy("TEXT", "decimals, dates and binaries inside a document are told apart by their text alone")
-        }
+        ColumnType::Json => Mapped::lossy(
+            "TEXT",
+            "decimals, dates and binaries inside a document are told apart by their text alone",
+        ),
         ColumnType::Decimal { .. } => Mapped::lossy("TEXT", "decimals compare as text"),
         _ => Mapped::exact("TEXT"),
     }

@@ -81,10 +81,13 @@ impl CheckpointRow {
     /// Reads the row, under a lock: a commit of a connection that was lost while it committed is waited for, and is either
     /// in the answer or will never come.
     pub(super) async fn load(&self, session: &mut Session) -> Result<Stored> {
-        let mut sql = format!("SELECT generation, sequence, position, pending FROM {} WHERE task = ", self.table).into_bytes();
+        let mut sql =
+            format!("SELECT generation, sequence, position, pending FROM {} WHERE task = ", self.table)
+                .into_bytes();
         quoted(&mut sql, &self.task);
         sql.extend_from_slice(b" FOR UPDATE");
-        let row: Option<(u64, u64, Option<String>, Option<String>)> = session.first(sql).await.map_err(|error| error.on(&self.table))?;
+        let row: Option<(u64, u64, Option<String>, Option<String>)> =
+            session.first(sql).await.map_err(|error| error.on(&self.table))?;
         let Some((generation, sequence, position, pending)) = row else {
             return Ok(Stored { checkpoint: None, intents: Vec::new() });
         };
@@ -94,28 +97,51 @@ impl CheckpointRow {
                 .caused_by(error)
                 .remedy("`slackwater positions import` sets it from an exported copy")
         };
-        let position: Option<Position> = position.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?;
-        let intents = pending.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?.unwrap_or_default();
-        Ok(Stored { checkpoint: position.map(|position| Checkpoint { generation, sequence, position }), intents })
+        let position: Option<Position> =
+            position.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?;
+        let intents = pending
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(unreadable)?
+            .unwrap_or_default();
+        Ok(Stored {
+            checkpoint: position.map(|position| Checkpoint { generation, sequence, position }),
+            intents,
+        })
     }
 
     /// Writes the checkpoint and forgets the intents, unless a newer generation of the task has written.
     pub(super) async fn store(&self, session: &mut Session, checkpoint: &Checkpoint) -> Result<()> {
         let position = json(&checkpoint.position)?;
-        let mut values = format!("generation = {}, sequence = {}, position = ", checkpoint.generation, checkpoint.sequence).into_bytes();
+        let mut values = format!(
+            "generation = {}, sequence = {}, position = ",
+            checkpoint.generation, checkpoint.sequence
+        )
+        .into_bytes();
         quoted(&mut values, &position);
         values.extend_from_slice(b", pending = NULL");
         self.write(session, &values, checkpoint.generation, checkpoint.sequence).await
     }
 
     /// Writes the intents beside the checkpoint that is there.
-    pub(super) async fn store_intents(&self, session: &mut Session, intents: &[Intent], generation: u64) -> Result<()> {
+    pub(super) async fn store_intents(
+        &self,
+        session: &mut Session,
+        intents: &[Intent],
+        generation: u64,
+    ) -> Result<()> {
         let mut values = b"pending = ".to_vec();
         quoted(&mut values, &json(intents)?);
         self.write(session, &values, generation, 0).await
     }
 
-    async fn write(&self, session: &mut Session, values: &[u8], generation: u64, sequence: u64) -> Result<()> {
+    async fn write(
+        &self,
+        session: &mut Session,
+        values: &[u8],
+        generation: u64,
+        sequence: u64,
+    ) -> Result<()> {
         let mut sql = format!("UPDATE {} SET ", self.table).into_bytes();
         sql.extend_from_slice(values);
         sql.extend_from_slice(b", updated_at = UTC_TIMESTAMP(6) WHERE task = ");
@@ -127,7 +153,10 @@ impl CheckpointRow {
         // There is no row yet, or one of a newer generation, which the key tells.
         let mut sql = format!("INSERT INTO {} SET task = ", self.table).into_bytes();
         quoted(&mut sql, &self.task);
-        sql.extend_from_slice(format!(", generation = {generation}, sequence = {sequence}, updated_at = UTC_TIMESTAMP(6)").as_bytes());
+        sql.extend_from_slice(
+            format!(", generation = {generation}, sequence = {sequence}, updated_at = UTC_TIMESTAMP(6)")
+                .as_bytes(),
+        );
         match session.run_raw(sql).await {
             Ok(_) => {
                 let mut sql = format!("UPDATE {} SET ", self.table).into_bytes();
@@ -143,5 +172,6 @@ impl CheckpointRow {
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::definite("the position cannot be written").on(TABLE).caused_by(error))
+    serde_json::to_string(value)
+        .map_err(|error| Error::definite("the position cannot be written").on(TABLE).caused_by(error))
 }

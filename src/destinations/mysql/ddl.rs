@@ -29,10 +29,16 @@ pub(super) fn touched(ddl: &Ddl<'_>) -> Vec<TableName> {
     for change in &ddl.changes {
         match change {
             SchemaChange::CreateTable { table, .. } => tables.push(table.name.clone()),
-            SchemaChange::AlterTable { before, after, .. } => tables.extend([before.name.clone(), after.name.clone()]),
+            SchemaChange::AlterTable { before, after, .. } => {
+                tables.extend([before.name.clone(), after.name.clone()])
+            }
             SchemaChange::RenameTable { from, to } => tables.extend([from.clone(), to.clone()]),
-            SchemaChange::DropTable { table } | SchemaChange::Other { table: Some(table), .. } => tables.push(table.clone()),
-            SchemaChange::CreateDatabase { .. } | SchemaChange::DropDatabase { .. } | SchemaChange::Other { table: None, .. } => {}
+            SchemaChange::DropTable { table } | SchemaChange::Other { table: Some(table), .. } => {
+                tables.push(table.clone())
+            }
+            SchemaChange::CreateDatabase { .. }
+            | SchemaChange::DropDatabase { .. }
+            | SchemaChange::Other { table: None, .. } => {}
         }
     }
     tables.dedup();
@@ -47,7 +53,8 @@ pub(super) async fn looks(session: &mut Session, tables: &[TableName]) -> Result
             looks.push(None);
             continue;
         }
-        let row: Option<mysql_async::Row> = session.first(format!("SHOW CREATE TABLE {}", qualified(table))).await?;
+        let row: Option<mysql_async::Row> =
+            session.first(format!("SHOW CREATE TABLE {}", qualified(table))).await?;
         looks.push(row.and_then(|mut row| row.take::<Option<String>, _>(1).flatten()));
     }
     Ok(looks)
@@ -69,9 +76,15 @@ pub(super) async fn apply(session: &mut Session, ddl: &Ddl<'_>) -> Result<()> {
 
 async fn apply_change(session: &mut Session, ddl: &Ddl<'_>, change: &SchemaChange) -> Result<()> {
     match change {
-        SchemaChange::CreateTable { table, if_not_exists } => create(session, ddl, table, *if_not_exists).await,
-        SchemaChange::AlterTable { before, after, columns_from } => alter(session, ddl, before, after, columns_from).await,
-        SchemaChange::DropTable { table } => run(session, &format!("DROP TABLE IF EXISTS {}", qualified(table))).await,
+        SchemaChange::CreateTable { table, if_not_exists } => {
+            create(session, ddl, table, *if_not_exists).await
+        }
+        SchemaChange::AlterTable { before, after, columns_from } => {
+            alter(session, ddl, before, after, columns_from).await
+        }
+        SchemaChange::DropTable { table } => {
+            run(session, &format!("DROP TABLE IF EXISTS {}", qualified(table))).await
+        }
         SchemaChange::CreateDatabase { database } => {
             if database_exists(session, database).await? {
                 return Ok(());
@@ -80,7 +93,9 @@ async fn apply_change(session: &mut Session, ddl: &Ddl<'_>, change: &SchemaChang
             let logged = if ddl.changes.len() == 1 { ddl.statement } else { "" };
             logged_or(session, ddl, logged, Some(plain)).await
         }
-        SchemaChange::DropDatabase { database } => run(session, &format!("DROP DATABASE IF EXISTS {}", quote_name(database))).await,
+        SchemaChange::DropDatabase { database } => {
+            run(session, &format!("DROP DATABASE IF EXISTS {}", quote_name(database))).await
+        }
         SchemaChange::RenameTable { .. } => Ok(()),
         SchemaChange::Other { description, table } => other(session, ddl, description, table.as_ref()).await,
     }
@@ -93,9 +108,11 @@ async fn create(session: &mut Session, ddl: &Ddl<'_>, table: &Table, if_not_exis
         return Ok(());
     }
     if !actual.is_empty() {
-        return Err(Error::definite("the table to be created is at the destination already, with other columns")
-            .on(&table.name)
-            .remedy("drop or rename it, or leave the source's table out"));
+        return Err(Error::definite(
+            "the table to be created is at the destination already, with other columns",
+        )
+        .on(&table.name)
+        .remedy("drop or rename it, or leave the source's table out"));
     }
     if !database_exists(session, &table.name.database).await? {
         run(session, &format!("CREATE DATABASE IF NOT EXISTS {}", quote_name(&table.name.database))).await?;
@@ -110,10 +127,18 @@ async fn create(session: &mut Session, ddl: &Ddl<'_>, table: &Table, if_not_exis
     };
     let like = statement.to_ascii_lowercase().contains(" like ");
     let logged = if like { "" } else { statement };
-    logged_or(session, ddl, logged, Some(create_statement(table, session.server))).await.map_err(|error| error.on(&table.name))
+    logged_or(session, ddl, logged, Some(create_statement(table, session.server)))
+        .await
+        .map_err(|error| error.on(&table.name))
 }
 
-async fn alter(session: &mut Session, ddl: &Ddl<'_>, before: &Table, after: &Table, columns_from: &[Option<u16>]) -> Result<()> {
+async fn alter(
+    session: &mut Session,
+    ddl: &Ddl<'_>,
+    before: &Table,
+    after: &Table,
+    columns_from: &[Option<u16>],
+) -> Result<()> {
     let actual: Vec<_> = columns(session, &before.name).await?.into_iter().map(|(name, _)| name).collect();
     if actual.is_empty() {
         tracing::warn!(table = %before.name, "the table to be altered is not at the destination");
@@ -125,9 +150,11 @@ async fn alter(session: &mut Session, ddl: &Ddl<'_>, before: &Table, after: &Tab
             return Ok(());
         }
         AlterState::Other => {
-            return Err(Error::definite("the table at the destination has other columns than the source's had")
-                .on(&before.name)
-                .remedy("make its columns equal to those the source's table had at this place"));
+            return Err(Error::definite(
+                "the table at the destination has other columns than the source's had",
+            )
+            .on(&before.name)
+            .remedy("make its columns equal to those the source's table had at this place"));
         }
         AlterState::Pending => {}
     }
@@ -148,17 +175,26 @@ async fn rename(session: &mut Session, renames: &[(&TableName, &TableName)]) -> 
         tracing::warn!(table = %first, "the table to be renamed is not at the destination");
         return Ok(());
     }
-    let parts: Vec<_> = renames.iter().map(|(from, to)| format!("{} TO {}", qualified(from), qualified(to))).collect();
+    let parts: Vec<_> =
+        renames.iter().map(|(from, to)| format!("{} TO {}", qualified(from), qualified(to))).collect();
     run(session, &format!("RENAME TABLE {}", parts.join(", "))).await.map_err(|error| error.on(first))
 }
 
 /// Indexes and options of a table are carried as they are; they do not touch rows, so that a failure is no reason to stop.
-async fn other(session: &mut Session, ddl: &Ddl<'_>, description: &str, table: Option<&TableName>) -> Result<()> {
+async fn other(
+    session: &mut Session,
+    ddl: &Ddl<'_>,
+    description: &str,
+    table: Option<&TableName>,
+) -> Result<()> {
     let words: Vec<_> = ddl.statement.split_whitespace().take(3).map(str::to_ascii_uppercase).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let carried = matches!(
         words.as_slice(),
-        ["ALTER", "TABLE" | "IGNORE" | "ONLINE", ..] | ["DROP", "INDEX", ..] | ["CREATE", "INDEX", ..] | ["CREATE", "UNIQUE" | "FULLTEXT" | "SPATIAL", "INDEX"]
+        ["ALTER", "TABLE" | "IGNORE" | "ONLINE", ..]
+            | ["DROP", "INDEX", ..]
+            | ["CREATE", "INDEX", ..]
+            | ["CREATE", "UNIQUE" | "FULLTEXT" | "SPATIAL", "INDEX"]
     );
     let (true, Some(table)) = (carried, table) else {
         tracing::info!(what = description, position = %ddl.position, "not carried to the destination: rows are not touched");
@@ -177,7 +213,12 @@ async fn other(session: &mut Session, ddl: &Ddl<'_>, description: &str, table: O
 }
 
 /// Runs the source's statement as its session would have; where it is refused, runs `generated` in ours.
-async fn logged_or(session: &mut Session, ddl: &Ddl<'_>, logged: &str, generated: Option<String>) -> Result<()> {
+async fn logged_or(
+    session: &mut Session,
+    ddl: &Ddl<'_>,
+    logged: &str,
+    generated: Option<String>,
+) -> Result<()> {
     let refusal = if logged.is_empty() { None } else { as_logged(session, ddl, logged).await?.err() };
     match (refusal, generated) {
         (None, Some(generated)) if logged.is_empty() => run(session, &generated).await,
@@ -195,12 +236,18 @@ async fn logged_or(session: &mut Session, ddl: &Ddl<'_>, logged: &str, generated
 }
 
 /// Runs a statement under the source session's default database, SQL mode and clock, and sets ours back.
-async fn as_logged(session: &mut Session, ddl: &Ddl<'_>, statement: &str) -> Result<mysql_async::Result<u64>> {
+async fn as_logged(
+    session: &mut Session,
+    ddl: &Ddl<'_>,
+    statement: &str,
+) -> Result<mysql_async::Result<u64>> {
     if !ddl.database.is_empty() && database_exists(session, ddl.database).await? {
         session.run(format!("USE {}", quote_name(ddl.database))).await?;
     }
     let seconds = ddl.time_micros.div_euclid(1_000_000).max(1);
-    session.run(format!("SET SESSION sql_mode = '{}', timestamp = {seconds}", sql_mode(ddl.sql_mode))).await?;
+    session
+        .run(format!("SET SESSION sql_mode = '{}', timestamp = {seconds}", sql_mode(ddl.sql_mode)))
+        .await?;
     let result = session.run_raw(statement.to_owned()).await;
     // After a lost connection this fails as well, and says so.
     session.run(format!("SET SESSION sql_mode = '{APPLY_MODE}', timestamp = DEFAULT")).await?;
@@ -230,11 +277,17 @@ fn sql_mode(bits: u64) -> String {
 }
 
 async fn run(session: &mut Session, statement: &str) -> Result<()> {
-    session.run_raw(statement.to_owned()).await.map(drop).map_err(|error| with_statement(ddl_refused(error), statement))
+    session
+        .run_raw(statement.to_owned())
+        .await
+        .map(drop)
+        .map_err(|error| with_statement(ddl_refused(error), statement))
 }
 
 fn with_statement(error: Error, statement: &str) -> Error {
-    error.remedy(format!("run a statement with the same effect by hand and start the task again; the statement: {statement}"))
+    error.remedy(format!(
+        "run a statement with the same effect by hand and start the task again; the statement: {statement}"
+    ))
 }
 
 async fn database_exists(session: &mut Session, database: &str) -> Result<bool> {

@@ -6,9 +6,15 @@ use crate::types::mysql::{Server, column_type, known_collation, quote_name};
 
 /// `CREATE TABLE` for a table as the source has it: columns, primary key, unique keys. Other indexes do not come with rows.
 pub(super) fn create_statement(table: &Table, server: Server) -> String {
-    let mut parts: Vec<_> = table.columns.iter().map(|column| column_definition(table, column, server)).collect();
+    let mut parts: Vec<_> =
+        table.columns.iter().map(|column| column_definition(table, column, server)).collect();
     parts.extend(key_definitions(table));
-    let mut statement = format!("CREATE TABLE {}.{} (\n  {}\n)", quote_name(&table.name.database), quote_name(&table.name.table), parts.join(",\n  "));
+    let mut statement = format!(
+        "CREATE TABLE {}.{} (\n  {}\n)",
+        quote_name(&table.name.database),
+        quote_name(&table.name.table),
+        parts.join(",\n  ")
+    );
     statement.push_str(" ENGINE=InnoDB");
     if let Some(collation) = &table.collation {
         let (collation, _) = known_collation(collation, server);
@@ -18,7 +24,12 @@ pub(super) fn create_statement(table: &Table, server: Server) -> String {
 }
 
 /// `ALTER TABLE` that brings the definition `before` to `after`, without the name. `None` when nothing differs.
-pub(super) fn alter_statement(before: &Table, after: &Table, columns_from: &[Option<u16>], server: Server) -> Option<String> {
+pub(super) fn alter_statement(
+    before: &Table,
+    after: &Table,
+    columns_from: &[Option<u16>],
+    server: Server,
+) -> Option<String> {
     let mut parts = Vec::new();
     for key in before.unique_keys.iter().filter(|key| !key.partial && !has_key(after, before, key)) {
         parts.push(format!("DROP KEY {}", quote_name(&key.name)));
@@ -27,12 +38,15 @@ pub(super) fn alter_statement(before: &Table, after: &Table, columns_from: &[Opt
     if !same_primary && !before.primary_key.is_empty() {
         parts.push("DROP PRIMARY KEY".to_owned());
     }
-    for (column, _) in before.columns.iter().zip(0_u16..).filter(|(_, ordinal)| !columns_from.contains(&Some(*ordinal))) {
+    for (column, _) in
+        before.columns.iter().zip(0_u16..).filter(|(_, ordinal)| !columns_from.contains(&Some(*ordinal)))
+    {
         parts.push(format!("DROP COLUMN {}", quote_name(&column.name)));
     }
     let mut previous: Option<&Column> = None;
     for ((ordinal, column), from) in after.columns.iter().enumerate().zip(columns_from) {
-        let place = previous.map_or("FIRST".to_owned(), |column| format!("AFTER {}", quote_name(&column.name)));
+        let place =
+            previous.map_or("FIRST".to_owned(), |column| format!("AFTER {}", quote_name(&column.name)));
         let definition = column_definition(after, column, server);
         match from.and_then(|from| before.columns.get(usize::from(from))) {
             None => parts.push(format!("ADD COLUMN {definition} {place}")),
@@ -55,12 +69,18 @@ pub(super) fn alter_statement(before: &Table, after: &Table, columns_from: &[Opt
 
 /// Whether `table` has a unique key of that name over the same columns as `key` of `other` has.
 fn has_key(table: &Table, other: &Table, key: &slackwater_decoders::schema::UniqueKey) -> bool {
-    table.unique_keys.iter().any(|own| own.name == key.name && names(table, &own.columns) == names(other, &key.columns))
+    table
+        .unique_keys
+        .iter()
+        .any(|own| own.name == key.name && names(table, &own.columns) == names(other, &key.columns))
 }
 
 fn names(table: &Table, ordinals: &[u16]) -> String {
-    let names: Vec<_> =
-        ordinals.iter().filter_map(|ordinal| table.columns.get(usize::from(*ordinal))).map(|column| quote_name(&column.name)).collect();
+    let names: Vec<_> = ordinals
+        .iter()
+        .filter_map(|ordinal| table.columns.get(usize::from(*ordinal)))
+        .map(|column| quote_name(&column.name))
+        .collect();
     names.join(",")
 }
 
@@ -89,7 +109,9 @@ fn column_definition(table: &Table, column: &Column, server: Server) -> String {
     // The server asks for a key that starts with such a column.
     let ordinal = table.ordinal(&column.name).and_then(|ordinal| u16::try_from(ordinal).ok());
     let leads = |key: &[u16]| key.first().copied() == ordinal;
-    if column.auto_increment && (leads(&table.primary_key) || table.unique_keys.iter().any(|key| leads(&key.columns))) {
+    if column.auto_increment
+        && (leads(&table.primary_key) || table.unique_keys.iter().any(|key| leads(&key.columns)))
+    {
         definition.push_str(" AUTO_INCREMENT");
     } else if let Some(default) = &column.default {
         definition.push_str(&format!(" DEFAULT {default}"));

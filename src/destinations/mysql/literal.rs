@@ -4,8 +4,8 @@
 //! zero, partial and invalid dates ([`super::session`]). Forms whose reading differs from the obvious one:
 //!
 //! * FLOAT and DOUBLE are written with an exponent, because a number with a point alone is a decimal and rounded twice; a
-//!   FLOAT with the digits of the double it widens to, because a comparison widens the column. −0.0 is a string:
-//!   MariaDB reads the number `-0e0` as 0.0.
+//!   FLOAT with the digits of the double it widens to, because a comparison widens the column. −0.0 is a
+//!   string, so that the sign does not hang on how the server folds a constant.
 //! * YEAR is a number: the string `'0'` is the year 2000.
 //! * GEOMETRY is the server's own form: the SRID in 4 bytes, little endian, and WKB.
 //! * JSON on MySQL has the scalars that text cannot carry put in by `JSON_REPLACE`. The type number of an opaque binary in
@@ -27,7 +27,12 @@ use crate::types::mysql::Server;
 pub(super) type Unfit = &'static str;
 
 /// Appends the literal of a column's value.
-pub(super) fn push(out: &mut Vec<u8>, column: &Column, value: Value<'_>, server: Server) -> Result<(), Unfit> {
+pub(super) fn push(
+    out: &mut Vec<u8>,
+    column: &Column,
+    value: Value<'_>,
+    server: Server,
+) -> Result<(), Unfit> {
     match value {
         Value::Null => out.extend_from_slice(b"NULL"),
         Value::Int(number) => display(out, number),
@@ -57,7 +62,9 @@ pub(super) fn push(out: &mut Vec<u8>, column: &Column, value: Value<'_>, server:
         }
         Value::Json(json) => document(out, json, server)?,
         Value::Uuid(bytes) => uuid(out, bytes),
-        Value::JsonDiff(_) => return Err("a change to a JSON document stands where a whole document is needed"),
+        Value::JsonDiff(_) => {
+            return Err("a change to a JSON document stands where a whole document is needed");
+        }
         _ => return Err("a value of a kind that this destination does not know"),
     }
     Ok(())
@@ -65,14 +72,22 @@ pub(super) fn push(out: &mut Vec<u8>, column: &Column, value: Value<'_>, server:
 
 /// Appends a condition that holds for exactly the column's value: not for one that differs in case, accents or spaces at its
 /// end, and for NULL when the value is NULL. `name` is the quoted name of the column.
-pub(super) fn push_equal(out: &mut Vec<u8>, name: &str, column: &Column, value: Value<'_>, server: Server) -> Result<(), Unfit> {
+pub(super) fn push_equal(
+    out: &mut Vec<u8>,
+    name: &str,
+    column: &Column,
+    value: Value<'_>,
+    server: Server,
+) -> Result<(), Unfit> {
     match value {
         Value::Text(text) => {
             // Compared as UTF-8 bytes: no collation, no padding, whatever the column's character set.
             let _ = write!(out, "CAST(CONVERT({name} USING utf8mb4) AS BINARY) <=> ");
             hex(out, text.as_bytes());
         }
-        Value::Json(json) if server.mariadb => return push_equal(out, name, column, Value::Text(json.text), server),
+        Value::Json(json) if server.mariadb => {
+            return push_equal(out, name, column, Value::Text(json.text), server);
+        }
         Value::Json(json) => {
             let _ = write!(out, "{name} <=> ");
             json_value(out, json, server)?;
@@ -94,7 +109,12 @@ pub(super) fn push_equal(out: &mut Vec<u8>, name: &str, column: &Column, value: 
 }
 
 /// Appends an expression that applies the changes to the document in the column `name`.
-pub(super) fn push_json_diff(out: &mut Vec<u8>, name: &str, diff: &JsonDiff<'_>, server: Server) -> Result<(), Unfit> {
+pub(super) fn push_json_diff(
+    out: &mut Vec<u8>,
+    name: &str,
+    diff: &JsonDiff<'_>,
+    server: Server,
+) -> Result<(), Unfit> {
     let mut expression = name.as_bytes().to_vec();
     for step in diff.steps {
         // The path of an array's cell ends in a bracket. A member is set even where it exists: it does on a replay.

@@ -97,8 +97,13 @@ impl Mysql {
                         Some(table) => table,
                         None => {
                             let mut session = Session::connect(&self.config).await?;
-                            applier.tables.read(&mut session, &rows.table, self.config.create_tables, &rows.position).await?;
-                            applier.tables.get(&rows.table).ok_or_else(|| Error::definite("the table is not ready").on(&rows.table.name))?
+                            applier
+                                .tables
+                                .read(&mut session, &rows.table, self.config.create_tables, &rows.position)
+                                .await?;
+                            applier.tables.get(&rows.table).ok_or_else(|| {
+                                Error::definite("the table is not ready").on(&rows.table.name)
+                            })?
                         }
                     };
                     applier.begin().await?;
@@ -150,7 +155,9 @@ impl Applier {
     /// Runs a statement once: what an interrupted run left is told by the intent.
     async fn ddl(&mut self, row: &CheckpointRow, ddl: &Ddl<'_>) -> Result<()> {
         if self.in_transaction {
-            return Err(Error::definite("a batch has changes of rows before a DDL statement").at(&ddl.position));
+            return Err(
+                Error::definite("a batch has changes of rows before a DDL statement").at(&ddl.position)
+            );
         }
         let failed = |error: Error| error.at(&ddl.position);
         let looks = ddl::looks(&mut self.session, &ddl::touched(ddl)).await.map_err(failed)?;
@@ -188,7 +195,10 @@ impl Destination for Mysql {
         // The server rolls back what a closed connection left; a new transaction waits for it at the first locked row.
         self.open = None;
         let mut session = Session::connect(&self.config).await?;
-        self.row.prepare(&mut session, &self.config.checkpoint_database).await.map_err(|error| error.on(&self.config.host))?;
+        self.row
+            .prepare(&mut session, &self.config.checkpoint_database)
+            .await
+            .map_err(|error| error.on(&self.config.host))?;
         let stored = self.row.load(&mut session).await?;
         self.version = Some(session.server.to_string());
         self.open = Some(Applier {

@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// What values are read by: strict, so that nothing is cut in silence, and open for every date that a source may hold.
-pub(super) const APPLY_MODE: &str = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION";
+pub(super) const APPLY_MODE: &str =
+    "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION";
 
 /// A connection in the state that [`super::literal`] needs, and what is known of its server.
 pub(super) struct Session {
@@ -34,7 +35,8 @@ impl Session {
             .await
             .map_err(|_| Error::transient("the destination does not answer").on(&address))?
             .map_err(|error| error.on(&address))?;
-        let mut session = Session { conn, server: Server { mariadb: false, version: (0, 0, 0) }, max_packet: 0 };
+        let mut session =
+            Session { conn, server: Server { mariadb: false, version: (0, 0, 0) }, max_packet: 0 };
         session.prepare().await.map_err(|error| error.on(&address))?;
         Ok(session)
     }
@@ -63,7 +65,10 @@ impl Session {
     }
 
     /// Runs a statement with the driver's own error.
-    pub(super) async fn run_raw(&mut self, sql: impl mysql_async::prelude::AsQuery) -> mysql_async::Result<u64> {
+    pub(super) async fn run_raw(
+        &mut self,
+        sql: impl mysql_async::prelude::AsQuery,
+    ) -> mysql_async::Result<u64> {
         let result = self.conn.query_iter(sql).await?;
         let affected = result.affected_rows();
         result.drop_result().await?;
@@ -131,7 +136,8 @@ fn address(text: &str) -> Result<(String, u16)> {
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
     let port = rest.map_or(Ok(3306), str::parse).map_err(|_| {
-        Error::definite("destination.host has no valid port").remedy("give an address such as \"db2:3306\" or \"[::1]:3306\"")
+        Error::definite("destination.host has no valid port")
+            .remedy("give an address such as \"db2:3306\" or \"[::1]:3306\"")
     })?;
     Ok((host.to_owned(), port))
 }
@@ -146,7 +152,10 @@ fn tls(tls: &Tls) -> Result<Option<SslOpts>> {
         options = options.with_root_certs(vec![ca.clone().into()]);
     }
     if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
-        options = options.with_client_identity(Some(mysql_async::ClientIdentity::new(cert.clone().into(), key.clone().into())));
+        options = options.with_client_identity(Some(mysql_async::ClientIdentity::new(
+            cert.clone().into(),
+            key.clone().into(),
+        )));
     }
     Ok(Some(match tls.mode {
         TlsMode::VerifyIdentity => options,
@@ -176,8 +185,26 @@ pub(super) fn refused(error: mysql_async::Error) -> Error {
     match code {
         // Deadlock, lock wait timeout, too many connections, shutdown, killed, timeouts and network errors, XA deadlock,
         // read-only while a switchover lasts, out of transaction slots, table definition changed under us, aborted.
-        1040 | 1053 | 1077 | 1152 | 1158..=1161 | 1184 | 1203 | 1205 | 1213 | 1290 | 1317 | 1412 | 1614 | 1637 | 1836 | 1927 | 3024
-        | 3101 | 3572 | 4031 => Error::transient("the destination cannot take a statement for the moment"),
+        1040
+        | 1053
+        | 1077
+        | 1152
+        | 1158..=1161
+        | 1184
+        | 1203
+        | 1205
+        | 1213
+        | 1290
+        | 1317
+        | 1412
+        | 1614
+        | 1637
+        | 1836
+        | 1927
+        | 3024
+        | 3101
+        | 3572
+        | 4031 => Error::transient("the destination cannot take a statement for the moment"),
         1044 | 1045 | 1142 | 1143 | 1227 | 1698 => Error::definite("the destination refuses the account")
             .remedy("`slackwater check` prints the GRANT statements that the account needs"),
         _ => Error::definite(format!("the destination refused a statement with error {code}")),
@@ -191,7 +218,11 @@ pub(super) fn ddl_refused(error: mysql_async::Error) -> Error {
         mysql_async::Error::Server(server) => {
             let message = format!("ERROR {} ({}): {}", server.code, server.state, server.message);
             let failure = refused(error);
-            if failure.is_transient() { failure } else { Error::definite("the destination refused a DDL statement").caused_by(message) }
+            if failure.is_transient() {
+                failure
+            } else {
+                Error::definite("the destination refused a DDL statement").caused_by(message)
+            }
         }
         _ => refused(error),
     }

@@ -61,7 +61,12 @@ impl Gathered {
     }
 
     /// Takes the changes of one event.
-    pub(super) async fn rows(&mut self, session: &mut Session, table: &Arc<ReadyTable>, rows: &Rows<'_>) -> Result<()> {
+    pub(super) async fn rows(
+        &mut self,
+        session: &mut Session,
+        table: &Arc<ReadyTable>,
+        rows: &Rows<'_>,
+    ) -> Result<()> {
         for change in rows.changes {
             let (first, second) = changes::steps(rows, table.key.as_deref(), change)?;
             for step in [Some(first), second].into_iter().flatten() {
@@ -71,10 +76,18 @@ impl Gathered {
         Ok(())
     }
 
-    async fn step(&mut self, session: &mut Session, table: &Arc<ReadyTable>, rows: &Rows<'_>, step: Step<'_>) -> Result<()> {
+    async fn step(
+        &mut self,
+        session: &mut Session,
+        table: &Arc<ReadyTable>,
+        rows: &Rows<'_>,
+        step: Step<'_>,
+    ) -> Result<()> {
         let statement = RowStatement { table, rows, session_server: session.server };
         match step {
-            Step::Insert(row) | Step::Upsert(row) if row.iter().filter_map(|cell| cell.value()).any(literal::needs_lenient_mode) => {
+            Step::Insert(row) | Step::Upsert(row)
+                if row.iter().filter_map(|cell| cell.value()).any(literal::needs_lenient_mode) =>
+            {
                 self.send_table(session, &rows.table.name).await?;
                 statement.write_leniently(session, row).await
             }
@@ -126,7 +139,13 @@ impl Gathered {
     }
 
     /// Sends what has to go before `bytes` more of that table are gathered.
-    async fn room(&mut self, session: &mut Session, table: &Arc<ReadyTable>, rows: &Rows<'_>, bytes: usize) -> Result<()> {
+    async fn room(
+        &mut self,
+        session: &mut Session,
+        table: &Arc<ReadyTable>,
+        rows: &Rows<'_>,
+        bytes: usize,
+    ) -> Result<()> {
         if self.bytes + bytes > GATHERED_BYTES {
             return self.send_all(session).await;
         }
@@ -185,7 +204,13 @@ impl TableChanges {
         let failed = |error: Error| error.on(format!("{} near {}", self.table.table.name, self.position));
         if self.delete_rows > 0 {
             let mut sql = format!("DELETE FROM {} WHERE ", self.table.name).into_bytes();
-            let column = self.table.key.iter().flatten().next().and_then(|ordinal| self.table.columns.get(usize::from(*ordinal)));
+            let column = self
+                .table
+                .key
+                .iter()
+                .flatten()
+                .next()
+                .and_then(|ordinal| self.table.columns.get(usize::from(*ordinal)));
             if let (true, Some(column)) = (self.single_key(), column) {
                 sql.extend_from_slice(format!("{column} IN (").as_bytes());
                 sql.extend_from_slice(&self.deletes);
@@ -211,8 +236,10 @@ impl TableChanges {
 
 fn too_long(bytes: usize) -> Error {
     let wanted = bytes.next_power_of_two().min(1 << 30);
-    Error::definite(format!("a statement of {bytes} bytes is longer than the destination's max_allowed_packet"))
-        .remedy(format!("SET GLOBAL max_allowed_packet = {wanted};"))
+    Error::definite(format!(
+        "a statement of {bytes} bytes is longer than the destination's max_allowed_packet"
+    ))
+    .remedy(format!("SET GLOBAL max_allowed_packet = {wanted};"))
 }
 
 /// Statements for the row of one change.
@@ -246,7 +273,8 @@ impl RowStatement<'_, '_> {
         let mut out = Vec::with_capacity(16);
         for (place, ordinal) in key.iter().map(|ordinal| usize::from(*ordinal)).enumerate() {
             let value = row.get(ordinal).and_then(|cell| cell.value());
-            let value = value.ok_or_else(|| diverged(self.rows, "the row image lacks a column of the table's key"))?;
+            let value = value
+                .ok_or_else(|| diverged(self.rows, "the row image lacks a column of the table's key"))?;
             if key.len() > 1 {
                 out.extend_from_slice(if place == 0 { b"(" } else { b" AND " });
                 out.extend_from_slice(self.name(ordinal).as_bytes());
@@ -276,7 +304,9 @@ impl RowStatement<'_, '_> {
     fn equal_row(&self, row: Image<'_>) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         for (ordinal, cell) in row.iter().enumerate().filter(|(ordinal, _)| self.writable(*ordinal)) {
-            let (Some(value), Some(column)) = (cell.value(), self.rows.table.columns.get(ordinal)) else { continue };
+            let (Some(value), Some(column)) = (cell.value(), self.rows.table.columns.get(ordinal)) else {
+                continue;
+            };
             if !out.is_empty() {
                 out.extend_from_slice(b" AND ");
             }
@@ -312,8 +342,10 @@ impl RowStatement<'_, '_> {
             out.extend_from_slice(self.name(ordinal).as_bytes());
             out.push(b'=');
             match value {
-                Value::JsonDiff(diff) => literal::push_json_diff(&mut out, self.name(ordinal), diff, self.session_server)
-                    .map_err(|what| self.unfit(ordinal, what))?,
+                Value::JsonDiff(diff) => {
+                    literal::push_json_diff(&mut out, self.name(ordinal), diff, self.session_server)
+                        .map_err(|what| self.unfit(ordinal, what))?
+                }
                 value => self.literal(&mut out, ordinal, value)?,
             }
         }
@@ -331,8 +363,12 @@ impl RowStatement<'_, '_> {
         }
         // A replay may find the row under its new key already.
         let key = self.table.key.as_deref().unwrap_or_default();
-        let whole = key.iter().all(|ordinal| matches!(after.get(usize::from(*ordinal)), Some(Cell::Value(_))));
-        if changes::key_moves(key, before, after) && whole && self.run(session, run(self.by_key(after)?), after).await? > 0 {
+        let whole =
+            key.iter().all(|ordinal| matches!(after.get(usize::from(*ordinal)), Some(Cell::Value(_))));
+        if changes::key_moves(key, before, after)
+            && whole
+            && self.run(session, run(self.by_key(after)?), after).await? > 0
+        {
             return Ok(());
         }
         Err(row_missing(self.rows))
@@ -381,7 +417,8 @@ impl RowStatement<'_, '_> {
         // 1265: data truncated for column '…'. 1287: VALUES() is deprecated.
         let expected = |message: &str| {
             written.iter().zip(&self.rows.table.columns).any(|(cell, column)| {
-                cell.value().is_some_and(literal::needs_lenient_mode) && message.contains(&format!("'{}'", column.name))
+                cell.value().is_some_and(literal::needs_lenient_mode)
+                    && message.contains(&format!("'{}'", column.name))
             })
         };
         if warnings.iter().all(|(_, code, message)| *code == 1287 || (*code == 1265 && expected(message))) {
@@ -392,7 +429,8 @@ impl RowStatement<'_, '_> {
 
     fn literal(&self, out: &mut Vec<u8>, ordinal: usize, value: Value<'_>) -> Result<()> {
         let column = self.rows.table.columns.get(ordinal);
-        let column = column.ok_or_else(|| diverged(self.rows, "a row image has more columns than the table's definition"))?;
+        let column = column
+            .ok_or_else(|| diverged(self.rows, "a row image has more columns than the table's definition"))?;
         literal::push(out, column, value, self.session_server).map_err(|what| self.unfit(ordinal, what))
     }
 

@@ -51,7 +51,13 @@ impl Tables {
 
     /// Reads a table, and creates it when it is not there and `create` says so. `session` is not the one that applies: a DDL
     /// statement would commit its transaction.
-    pub(super) async fn read(&mut self, session: &mut Session, table: &Arc<Table>, create: bool, at: &LogPosition) -> Result<()> {
+    pub(super) async fn read(
+        &mut self,
+        session: &mut Session,
+        table: &Arc<Table>,
+        create: bool,
+        at: &LogPosition,
+    ) -> Result<()> {
         let ready = read(session, table, create).await.map_err(|error| error.on(&table.name).at(at))?;
         self.ready.insert(table.name.clone(), Arc::new(ready));
         Ok(())
@@ -93,7 +99,12 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) ->
     let key = table.key().map(<[u16]>::to_vec);
     let columns: Vec<_> = table.columns.iter().map(|column| quote_name(&column.name)).collect();
     let name = format!("{}.{}", quote_name(&table.name.database), quote_name(&table.name.table));
-    let written: Vec<_> = columns.iter().zip(&writable).filter(|(_, writable)| **writable).map(|(column, _)| column.as_str()).collect();
+    let written: Vec<_> = columns
+        .iter()
+        .zip(&writable)
+        .filter(|(_, writable)| **writable)
+        .map(|(column, _)| column.as_str())
+        .collect();
     let (verb, write_tail) = match &key {
         None => ("INSERT", String::new()),
         Some(key) => {
@@ -102,7 +113,8 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) ->
             if others {
                 ("REPLACE", String::new())
             } else {
-                let sets: Vec<_> = written.iter().map(|column| format!("{column}=VALUES({column})")).collect();
+                let sets: Vec<_> =
+                    written.iter().map(|column| format!("{column}=VALUES({column})")).collect();
                 ("INSERT", format!(" ON DUPLICATE KEY UPDATE {}", sets.join(",")))
             }
         }
@@ -113,13 +125,19 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) ->
 
 /// Whether there are unique keys beside the one that identifies a row, which has to be there.
 fn other_unique_keys(table: &Table, key: &[u16], unique: &[Vec<String>]) -> Result<bool> {
-    let mut wanted: Vec<_> =
-        key.iter().filter_map(|ordinal| table.columns.get(usize::from(*ordinal))).map(|column| column.name.to_lowercase()).collect();
+    let mut wanted: Vec<_> = key
+        .iter()
+        .filter_map(|ordinal| table.columns.get(usize::from(*ordinal)))
+        .map(|column| column.name.to_lowercase())
+        .collect();
     wanted.sort_unstable();
     let same = unique.iter().filter(|names| **names == wanted).count();
     if same == 0 {
-        return Err(Error::definite(format!("the table at the destination has no unique key on ({})", wanted.join(", ")))
-            .remedy("add the key of the source's table: without it a row is not found and is written twice"));
+        return Err(Error::definite(format!(
+            "the table at the destination has no unique key on ({})",
+            wanted.join(", ")
+        ))
+        .remedy("add the key of the source's table: without it a row is not found and is written twice"));
     }
     Ok(unique.len() > same)
 }
