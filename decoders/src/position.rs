@@ -30,8 +30,10 @@ impl LogPosition {
     /// point where it needs another digit.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
-        let (LogPosition::Binlog { file: file_a, offset: a }, LogPosition::Binlog { file: file_b, offset: b }) =
-            (self, other);
+        let (
+            LogPosition::Binlog { file: file_a, offset: a },
+            LogPosition::Binlog { file: file_b, offset: b },
+        ) = (self, other);
         if file_a == file_b {
             return Some(a.cmp(b));
         }

@@ -52,8 +52,10 @@ impl Table {
         if !self.primary_key.is_empty() {
             return Some(&self.primary_key);
         }
-        let not_null = |&ordinal: &u16| self.columns.get(usize::from(ordinal)).is_some_and(|column| !column.nullable);
-        let exact = |key: &&UniqueKey| !key.partial && !key.columns.is_empty() && key.columns.iter().all(not_null);
+        let not_null =
+            |&ordinal: &u16| self.columns.get(usize::from(ordinal)).is_some_and(|column| !column.nullable);
+        let exact =
+            |key: &&UniqueKey| !key.partial && !key.columns.is_empty() && key.columns.iter().all(not_null);
         self.unique_keys.iter().find(exact).map(|key| key.columns.as_slice())
     }
 

@@ -90,7 +90,8 @@ impl Date {
     /// Whether this is a day that exists in the proleptic Gregorian calendar (so not a zero, partial or invalid date).
     #[must_use]
     pub fn is_valid(self) -> bool {
-        let leap = self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
+        let leap =
+            self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
         let days = match self.month {
             1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
             4 | 6 | 9 | 11 => 30,

@@ -152,7 +152,8 @@ impl FromStr for GtidSet {
             for piece in pieces {
                 if piece.starts_with(|c: char| c.is_ascii_digit()) {
                     let (first, last) = piece.split_once('-').unwrap_or((piece, piece));
-                    let (first, last) = (parse_number(first).ok_or_else(error)?, parse_number(last).ok_or_else(error)?);
+                    let (first, last) =
+                        (parse_number(first).ok_or_else(error)?, parse_number(last).ok_or_else(error)?);
                     if first > last {
                         return Err(error());
                     }

@@ -148,7 +148,10 @@ impl<'a> Reader<'a> {
     pub fn uint(&mut self, bytes: usize) -> Result<u64, Malformed> {
         let mut padded = [0; 8];
         let slice = self.take(bytes)?;
-        padded.get_mut(..bytes).ok_or(Malformed("has an integer of more than 8 bytes"))?.copy_from_slice(slice);
+        padded
+            .get_mut(..bytes)
+            .ok_or(Malformed("has an integer of more than 8 bytes"))?
+            .copy_from_slice(slice);
         Ok(u64::from_le_bytes(padded))
     }
 
