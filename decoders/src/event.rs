@@ -174,6 +174,25 @@ pub enum SchemaChange {
         /// Its name.
         database: String,
     },
+    /// All rows of a table go.
+    TruncateTable {
+        /// Its name.
+        table: TableName,
+    },
+    /// Rows of a table come or go without being in the log, as when a partition is dropped or exchanged.
+    RowsUnlogged {
+        /// Its name.
+        table: TableName,
+        /// What happens, for a person (`DROP PARTITION p1`).
+        description: String,
+    },
+    /// A table's definition is not known from here on: its rows cannot be read until it is read anew.
+    Unknown {
+        /// Its name.
+        table: TableName,
+        /// What the statement does to it, for a person.
+        description: String,
+    },
     /// An index that is no unique key, a view, routine, trigger, event, comment or option: rows are not touched.
     Other {
         /// What it is, for a person (`index idx_a on shop.orders`).
@@ -181,4 +200,22 @@ pub enum SchemaChange {
         /// The table it belongs to, where there is one.
         table: Option<TableName>,
     },
+}
+
+impl SchemaChange {
+    /// The tables that the change is about; empty for a whole database.
+    #[must_use]
+    pub fn tables(&self) -> Vec<&TableName> {
+        match self {
+            SchemaChange::CreateTable { table, .. } => vec![&table.name],
+            SchemaChange::AlterTable { before, after, .. } => vec![&before.name, &after.name],
+            SchemaChange::RenameTable { from, to } => vec![from, to],
+            SchemaChange::DropTable { table }
+            | SchemaChange::TruncateTable { table }
+            | SchemaChange::RowsUnlogged { table, .. }
+            | SchemaChange::Unknown { table, .. } => vec![table],
+            SchemaChange::Other { table, .. } => table.iter().collect(),
+            SchemaChange::CreateDatabase { .. } | SchemaChange::DropDatabase { .. } => Vec::new(),
+        }
+    }
 }

@@ -38,6 +38,9 @@ pub struct Table {
     pub primary_key: Vec<u16>,
     /// Unique keys other than the primary key.
     pub unique_keys: Vec<UniqueKey>,
+    /// Keys that are not unique. They identify no row, but the source names unnamed keys around them.
+    #[serde(default)]
+    pub indexes: Vec<Index>,
     /// The table's default character set and collation, where known.
     pub collation: Option<String>,
     /// Whether the names come from the source (log metadata, DDL or its catalog), and not from the place alone.
@@ -75,6 +78,17 @@ pub struct UniqueKey {
     pub columns: Vec<u16>,
     /// Whether it covers only a prefix of a column or an expression: then it does not identify a row.
     pub partial: bool,
+}
+
+/// A key that is not unique.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// Ordinals (from 0) of its columns in key order.
+    pub columns: Vec<u16>,
+    /// Whether the source made it for a foreign key: it goes when another key serves that.
+    pub implied: bool,
 }
 
 /// A column.

@@ -281,6 +281,22 @@ pub struct Geometry<'a> {
     pub wkb: &'a [u8],
 }
 
+/// Displays 16 bytes as a UUID in its usual form: lower case, with dashes (RFC 9562, section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UuidText(pub [u8; 16]);
+
+impl fmt::Display for UuidText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, byte) in self.0.iter().enumerate() {
+            if matches!(i, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
 /// A JSON document.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Json<'a> {

@@ -204,6 +204,7 @@ mod tests {
             ],
             primary_key: vec![0],
             unique_keys: Vec::new(),
+            indexes: Vec::new(),
             collation: None,
             named: true,
         };

@@ -5,24 +5,13 @@ pub mod mysql;
 pub mod sqlite;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use slackwater_decoders::{batch::Batch, position::Position};
+use slackwater_decoders::batch::Batch;
 
+pub use crate::positions::Checkpoint;
 use crate::{
     error::{Error, Result},
     sources::Finding,
 };
-
-/// What a destination stores about a task in the same transaction as the task's data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// The generation of the task. A destination that holds a higher one refuses this task (design, invariant 8).
-    pub generation: u64,
-    /// Counts up with each checkpoint of the task.
-    pub sequence: u64,
-    /// Where the source's log continues after everything the destination holds.
-    pub position: Position,
-}
 
 /// A database that changes are applied to.
 ///

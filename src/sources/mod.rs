@@ -1,5 +1,8 @@
 //! Sources: one module each, known to the rest by [`Source`] alone.
 
+pub(crate) mod binlog;
+pub mod mysql;
+
 use async_trait::async_trait;
 use slackwater_decoders::position::Position;
 

@@ -1,102 +1,171 @@
-//! DECIMAL in its binary form, as rows and JSON documents have it.
-//!
-//! Format: MySQL `strings/decimal.cc`, `decimal2bin`: groups of nine digits in four bytes, the odd digits of either end in
-//! fewer; big endian; the first bit inverted, and everything inverted for negative numbers.
+//! DECIMAL as row images store it (MySQL `strings/decimal.cc`, `decimal2bin`): groups of nine digits in four bytes, the
+//! digits left over before the first and behind the last group in one to four, big endian; the first bit is inverted, and
+//! all bits of a negative number are.
 
 use super::reader::{Malformed, Reader};
+use crate::arena::Arena;
 
-/// Digits of a full group.
-const GROUP: usize = 9;
+/// Bytes that 0 to 9 digits take.
+const DIGIT_BYTES: [u8; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
+/// The longest DECIMAL: 65 digits, sign, point, and a zero before the point.
+const MAX_TEXT: usize = 72;
 
-/// Bytes that a number of digits below a full group takes.
-const fn bytes_of_digits(digits: usize) -> usize {
-    match digits {
-        0 => 0,
-        1..=2 => 1,
-        3..=4 => 2,
-        5..=6 => 3,
-        _ => 4,
-    }
+fn bytes_of(digits: u8) -> usize {
+    DIGIT_BYTES.get(usize::from(digits)).copied().map_or(0, usize::from)
 }
 
-/// Bytes of a DECIMAL(`precision`, `scale`), or `None` when there is no such type (`scale` above `precision`).
-#[must_use]
-pub fn encoded_length(precision: u8, scale: u8) -> Option<usize> {
-    let (whole, scale) = (usize::from(precision.checked_sub(scale)?), usize::from(scale));
-    let part = |digits: usize| digits / GROUP * 4 + bytes_of_digits(digits % GROUP);
-    Some(part(whole) + part(scale))
+/// Bytes that a DECIMAL(precision, scale) takes.
+pub(super) fn length(precision: u8, scale: u8) -> usize {
+    let whole = precision.saturating_sub(scale);
+    usize::from(whole / 9) * 4 + bytes_of(whole % 9) + usize::from(scale / 9) * 4 + bytes_of(scale % 9)
 }
 
-/// Appends the number as the server prints it: no leading zeros but the one before the point, `scale` digits after it.
-/// `bytes` are the [`encoded_length`] bytes.
-///
-/// # Errors
-/// When the type does not exist, the length is another one, or a group has more digits than it may.
-pub fn write(precision: u8, scale: u8, bytes: &[u8], text: &mut String) -> Result<(), Malformed> {
-    if encoded_length(precision, scale) != Some(bytes.len()) {
-        return Err(Malformed("has a decimal whose length does not fit its precision and scale"));
+/// Reads a DECIMAL(precision, scale) as text with all digits of its scale.
+pub(super) fn read<'a>(
+    reader: &mut Reader<'_>,
+    precision: u8,
+    scale: u8,
+    arena: &Arena<'a>,
+) -> Result<&'a str, Malformed> {
+    text(reader, precision, scale).map(|text| arena.text(text.as_str()))
+}
+
+/// Appends a DECIMAL(precision, scale) that is exactly `bytes`.
+pub(super) fn write(precision: u8, scale: u8, bytes: &[u8], out: &mut String) -> Result<(), Malformed> {
+    let mut reader = Reader::new(bytes);
+    out.push_str(text(&mut reader, precision, scale)?.as_str());
+    if reader.is_empty() { Ok(()) } else { Err(Malformed("has a DECIMAL that is longer than its digits")) }
+}
+
+fn text(reader: &mut Reader<'_>, precision: u8, scale: u8) -> Result<Text, Malformed> {
+    if precision == 0 || precision > 65 || scale > precision {
+        return Err(Malformed("has a DECIMAL with an impossible precision or scale"));
     }
-    let negative = bytes.first().is_some_and(|byte| byte & 0x80 == 0);
-    let mut groups =
-        Groups { bytes: Reader::new(bytes), first: true, inverted: if negative { 0xFF } else { 0 } };
+    let negative = reader.rest().first().is_some_and(|byte| byte & 0x80 == 0);
+    let mut digits = Digits {
+        flip: if negative { u32::MAX } else { 0 },
+        sign: 0x80,
+        text: Text::default(),
+        started: false,
+    };
     if negative {
-        text.push('-');
+        digits.text.push(b'-');
     }
-    let start = text.len();
-    let whole = usize::from(precision.saturating_sub(scale));
-    groups.write(whole % GROUP, text)?;
-    for _ in 0..whole / GROUP {
-        groups.write(GROUP, text)?;
+    let whole = precision - scale;
+    digits.group(reader, whole % 9)?;
+    for _ in 0..whole / 9 {
+        digits.group(reader, 9)?;
     }
-    strip_leading_zeros(text, start);
-    let scale = usize::from(scale);
+    if !digits.started {
+        digits.text.push(b'0');
+    }
     if scale > 0 {
-        text.push('.');
-        for _ in 0..scale / GROUP {
-            groups.write(GROUP, text)?;
+        digits.text.push(b'.');
+        digits.started = true;
+        for _ in 0..scale / 9 {
+            digits.group(reader, 9)?;
         }
-        groups.write(scale % GROUP, text)?;
+        digits.group(reader, scale % 9)?;
     }
-    Ok(())
+    Ok(digits.text)
 }
 
-/// The groups of digits that follow.
-struct Groups<'a> {
-    bytes: Reader<'a>,
-    /// Whether the next byte is the one with the inverted first bit.
-    first: bool,
-    inverted: u8,
+struct Digits {
+    /// All ones for a negative number.
+    flip: u32,
+    /// The inverted bit of the first byte; 0 once that has been read.
+    sign: u32,
+    text: Text,
+    /// Whether a digit other than a leading zero has been written.
+    started: bool,
 }
 
-impl Groups<'_> {
-    /// Appends a group of `digits` digits, 0 to 9.
-    fn write(&mut self, digits: usize, text: &mut String) -> Result<(), Malformed> {
-        let mut group = 0_u32;
-        for byte in self.bytes.take(bytes_of_digits(digits))? {
-            let sign = if std::mem::take(&mut self.first) { 0x80 } else { 0 };
-            group = group << 8 | u32::from(byte ^ self.inverted ^ sign);
+impl Digits {
+    /// Reads the next `count` digits (0 to 9), which share one number.
+    fn group(&mut self, reader: &mut Reader<'_>, count: u8) -> Result<(), Malformed> {
+        let bytes = bytes_of(count);
+        if bytes == 0 {
+            return Ok(());
         }
-        let mut limit = 10_u32.pow(digits as u32);
-        if group >= limit {
-            return Err(Malformed("has a decimal with too large a group of digits"));
+        let mut number =
+            reader.take(bytes)?.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+        let bits = bytes as u32 * 8;
+        number ^= self.flip & (u32::MAX >> (32 - bits));
+        number ^= self.sign << (bits - 8);
+        self.sign = 0;
+        if number >= 10_u32.pow(u32::from(count)) {
+            return Err(Malformed("has a DECIMAL with a digit group that is too large"));
         }
-        for _ in 0..digits {
-            limit /= 10;
-            text.push(char::from(b'0' + (group / limit % 10) as u8));
+        let mut scale = 10_u32.pow(u32::from(count) - 1);
+        while scale > 0 {
+            let digit = (number / scale % 10) as u8;
+            self.started |= digit != 0;
+            if self.started {
+                self.text.push(b'0' + digit);
+            }
+            scale /= 10;
         }
         Ok(())
     }
 }
 
-/// Leaves one digit at least.
-fn strip_leading_zeros(text: &mut String, start: usize) {
-    let digits = text.get(start..).unwrap_or_default();
-    let zeros = digits.len() - digits.trim_start_matches('0').len();
-    if zeros == digits.len() {
-        text.truncate(start);
-        text.push('0');
-    } else {
-        text.drain(start..start + zeros);
+/// A short ASCII text under construction.
+struct Text {
+    bytes: [u8; MAX_TEXT],
+    length: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Text { bytes: [0; MAX_TEXT], length: 0 }
+    }
+}
+
+impl Text {
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::arena::ArenaPool;
+
+    fn decoded(bytes: &[u8], precision: u8, scale: u8) -> String {
+        let pool = ArenaPool::new();
+        assert_eq!(bytes.len(), length(precision, scale));
+        read(&mut Reader::new(bytes), precision, scale, &pool.arena()).unwrap().to_owned()
+    }
+
+    /// The example of MySQL's own documentation (`decimal2bin`): 1234567890.1234 as DECIMAL(14,4).
+    #[test]
+    fn the_documented_example() {
+        assert_eq!(decoded(&[0x81, 0x0D, 0xFB, 0x38, 0xD2, 0x04, 0xD2], 14, 4), "1234567890.1234");
+        assert_eq!(decoded(&[0x7E, 0xF2, 0x04, 0xC7, 0x2D, 0xFB, 0x2D], 14, 4), "-1234567890.1234");
+    }
+
+    #[test]
+    fn zero_keeps_its_scale_and_one_digit_before_the_point() {
+        assert_eq!(decoded(&[0x80, 0], 4, 2), "0.00");
+        assert_eq!(decoded(&[0x80], 1, 0), "0");
+        assert_eq!(decoded(&[0x85], 1, 1), "0.5");
+    }
+
+    #[test]
+    fn impossible_digits_are_refused() {
+        let pool = ArenaPool::new();
+        assert!(read(&mut Reader::new(&[0xFF]), 1, 0, &pool.arena()).is_err());
+        assert!(read(&mut Reader::new(&[0x80]), 4, 2, &pool.arena()).is_err());
+        assert!(read(&mut Reader::new(&[0x80; 80]), 200, 2, &pool.arena()).is_err());
     }
 }
 

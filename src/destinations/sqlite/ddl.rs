@@ -64,6 +64,19 @@ fn apply_change(
             }
             Ok(())
         }
+        SchemaChange::TruncateTable { table } => {
+            let name = tables.name_of(table);
+            if columns(connection, &name)?.is_empty() {
+                return Ok(());
+            }
+            run(connection, &format!("DELETE FROM {}", quote(&name))).map_err(|error| error.on(table))
+        }
+        SchemaChange::RowsUnlogged { table, description } | SchemaChange::Unknown { table, description } => {
+            Err(Error::definite(format!("{description}: what became of the rows is not in the log")).on(table).remedy(
+                "exclude the table under [objects], or copy it anew and continue behind this statement with \
+                 `slackwater positions import`",
+            ))
+        }
         SchemaChange::CreateDatabase { .. } => Ok(()),
         SchemaChange::Other { description, .. } => {
             tracing::debug!(what = description, position = %ddl.position, "rows are not touched: not carried to SQLite");

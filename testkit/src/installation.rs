@@ -1,0 +1,86 @@
+//! Where a flavor is installed, installing it first if need be.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, bail};
+
+use crate::Flavor;
+
+/// An installed server: its start scripts and its initialized data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Installation {
+    directory: PathBuf,
+}
+
+impl Installation {
+    /// Finds the flavor's installation; runs `install-servers` the first time this process asks.
+    ///
+    /// # Errors
+    ///
+    /// When the installer fails: its last lines have been printed by then.
+    pub(crate) fn of(flavor: Flavor) -> anyhow::Result<Self> {
+        static CHECKED: Mutex<BTreeSet<Flavor>> = Mutex::new(BTreeSet::new());
+        let servers = servers_directory()?;
+        // Held while installing: the threads of one test binary wait for the same installation.
+        let mut checked = CHECKED.lock().unwrap_or_else(PoisonError::into_inner);
+        if !checked.contains(&flavor) {
+            install(flavor, &servers)?;
+            checked.insert(flavor);
+        }
+        Ok(Self {
+            directory: servers.join(flavor.name()),
+        })
+    }
+
+    /// The start script of a program, which runs it through the installation's own loader.
+    pub(crate) fn program(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let program = self.directory.join("bin").join(name);
+        if !program.is_file() {
+            bail!("{} is not installed: no {}", name, program.display());
+        }
+        Ok(program)
+    }
+
+    /// The initialized data directory that new servers start from.
+    pub(crate) fn template(&self) -> PathBuf {
+        self.directory.join("template")
+    }
+}
+
+/// The same rule as in `install-servers`.
+fn servers_directory() -> anyhow::Result<PathBuf> {
+    if let Some(directory) = non_empty("SLACKWATER_SERVERS") {
+        return Ok(directory);
+    }
+    let cache = match non_empty("XDG_CACHE_HOME") {
+        Some(cache) => cache,
+        None => non_empty("HOME")
+            .context("neither SLACKWATER_SERVERS nor HOME is set")?
+            .join(".cache"),
+    };
+    Ok(cache.join("slackwater/servers"))
+}
+
+fn non_empty(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+fn install(flavor: Flavor, servers: &Path) -> anyhow::Result<()> {
+    let installer = Path::new(env!("CARGO_MANIFEST_DIR")).join("install-servers");
+    let status = Command::new(&installer)
+        .arg(flavor.name())
+        .env("SLACKWATER_SERVERS", servers)
+        .stdout(Stdio::null())
+        .status()
+        .with_context(|| format!("cannot run {}", installer.display()))?;
+    if !status.success() {
+        bail!("{} {} failed: {status}", installer.display(), flavor.name());
+    }
+    Ok(())
+}
