@@ -225,7 +225,7 @@ async fn a_changed_definition_takes_the_rows_along() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
     let before =
-        table("t", &[("id", INT), ("gone", INT), ("n", INT), ("d", ColumnType::DateTime(0))], &[0], &[]);
+        typed("t", &[("id", INT), ("gone", INT), ("n", INT), ("d", ColumnType::DateTime(0))], &[0], &[]);
     let mut after = Table::clone(&before);
     after.columns = vec![
         Column { nullable: false, ..Column::new("added", ColumnType::Decimal { precision: 9, scale: 2 }) },

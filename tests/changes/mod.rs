@@ -38,6 +38,7 @@ pub(crate) fn table(name: &str, columns: Vec<Column>, primary_key: &[u16], uniqu
         columns,
         primary_key: primary_key.to_vec(),
         unique_keys: unique.iter().map(key).collect(),
+        indexes: Vec::new(),
         collation: None,
         named: true,
     })

@@ -25,22 +25,7 @@ use crate::{
 
 /// The tables whose look tells whether the statement has run.
 pub(super) fn touched(ddl: &Ddl<'_>) -> Vec<TableName> {
-    let mut tables = Vec::new();
-    for change in &ddl.changes {
-        match change {
-            SchemaChange::CreateTable { table, .. } => tables.push(table.name.clone()),
-            SchemaChange::AlterTable { before, after, .. } => {
-                tables.extend([before.name.clone(), after.name.clone()])
-            }
-            SchemaChange::RenameTable { from, to } => tables.extend([from.clone(), to.clone()]),
-            SchemaChange::DropTable { table } | SchemaChange::Other { table: Some(table), .. } => {
-                tables.push(table.clone())
-            }
-            SchemaChange::CreateDatabase { .. }
-            | SchemaChange::DropDatabase { .. }
-            | SchemaChange::Other { table: None, .. } => {}
-        }
-    }
+    let mut tables: Vec<_> = ddl.changes.iter().flat_map(SchemaChange::tables).cloned().collect();
     tables.dedup();
     tables
 }
@@ -97,6 +82,15 @@ async fn apply_change(session: &mut Session, ddl: &Ddl<'_>, change: &SchemaChang
             run(session, &format!("DROP DATABASE IF EXISTS {}", quote_name(database))).await
         }
         SchemaChange::RenameTable { .. } => Ok(()),
+        SchemaChange::TruncateTable { table } => {
+            if columns(session, table).await?.is_empty() {
+                return Ok(());
+            }
+            run(session, &format!("TRUNCATE TABLE {}", qualified(table))).await
+        }
+        SchemaChange::RowsUnlogged { table, description } | SchemaChange::Unknown { table, description } => {
+            unlogged(session, ddl, table, description).await
+        }
         SchemaChange::Other { description, table } => other(session, ddl, description, table.as_ref()).await,
     }
 }
@@ -178,6 +172,20 @@ async fn rename(session: &mut Session, renames: &[(&TableName, &TableName)]) -> 
     let parts: Vec<_> =
         renames.iter().map(|(from, to)| format!("{} TO {}", qualified(from), qualified(to))).collect();
     run(session, &format!("RENAME TABLE {}", parts.join(", "))).await.map_err(|error| error.on(first))
+}
+
+/// What the log does not tell of a statement, the statement does here as it did there. An exchange is left to a person:
+/// done twice, it is undone, and nothing at the destination tells whether it was done.
+async fn unlogged(session: &mut Session, ddl: &Ddl<'_>, table: &TableName, description: &str) -> Result<()> {
+    if columns(session, table).await?.is_empty() {
+        return Ok(());
+    }
+    if ddl.statement.to_ascii_uppercase().contains("EXCHANGE") {
+        return Err(Error::definite(format!("{description}: what became of the rows is not in the log")).on(table).remedy(
+            "run the statement at the destination by hand, and continue behind it with `slackwater positions import`",
+        ));
+    }
+    logged_or(session, ddl, ddl.statement, None).await.map_err(|error| error.on(table))
 }
 
 /// Indexes and options of a table are carried as they are; they do not touch rows, so that a failure is no reason to stop.
