@@ -423,3 +423,40 @@ async fn partial_documents_and_images_are_applied() {
         );
     }
 }
+
+#[tokio::test]
+async fn rows_around_a_statement_are_applied_once() {
+    for flavor in FLAVORS {
+        let server = Server::builder(flavor).start().unwrap();
+        let mut destination = opened(&server).await;
+        let before = table("t", vec![Column::new("id", INT), Column::new("gone", INT)], &[], &[]);
+        let mut after = Table::clone(&before);
+        after.columns[1] = Column::new("n", INT);
+        let after = Arc::new(after);
+        let change = SchemaChange::AlterTable {
+            before: Arc::clone(&before),
+            after: Arc::clone(&after),
+            columns_from: vec![Some(0), None],
+        };
+        let log = || {
+            [
+                // At 120, 200 and, behind the statement, 300 in the log.
+                changes(&before, &[Insert(vec![int(1), int(1)])]),
+                statement("ALTER TABLE t DROP gone, ADD n INT", 200, vec![change.clone()]),
+                changes_at(&after, 300, &[Insert(vec![int(2), int(2)])]),
+            ]
+        };
+        destination.store_checkpoint(&checkpoint(1)).await.unwrap();
+        for batch in log() {
+            destination.apply(&batch, None).await.unwrap();
+        }
+        // The task dies before the checkpoint: the rows before the statement are in, those behind it are not.
+        assert_eq!(destination.open().await.unwrap(), Some(checkpoint(1)));
+        assert_eq!(lines(&server, "SELECT * FROM shop.t"), ["1|NULL"], "{flavor:?}");
+        let [rows, ddl, last] = log();
+        for (batch, checkpoint) in [(rows, None), (ddl, None), (last, Some(checkpoint(2)))] {
+            destination.apply(&batch, checkpoint.as_ref()).await.unwrap();
+        }
+        assert_eq!(lines(&server, "SELECT * FROM shop.t ORDER BY id"), ["1|NULL", "2|2"], "{flavor:?}");
+    }
+}

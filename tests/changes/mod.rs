@@ -61,6 +61,10 @@ pub(crate) fn at(offset: u64) -> LogPosition {
 }
 
 pub(crate) fn changes(table: &Arc<Table>, changes: &[Change]) -> Batch {
+    changes_at(table, 120, changes)
+}
+
+pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Batch {
     Batch::decode(Vec::new(), |_, arena, events| {
         let image = |row: &Row| {
             arena.slice(&row.iter().map(|value| value.map_or(Cell::Absent, Cell::Value)).collect::<Vec<_>>())
@@ -78,7 +82,7 @@ pub(crate) fn changes(table: &Arc<Table>, changes: &[Change]) -> Batch {
         let changes = arena.slice(&changes);
         events.push(Event::Rows(Rows {
             table: Arc::clone(table),
-            position: at(120),
+            position: at(offset),
             time_micros: 0,
             sequence: 0,
             changes,

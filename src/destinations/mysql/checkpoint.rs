@@ -1,10 +1,12 @@
 //! The checkpoint: a row of a table in a database of its own, written by the transaction that writes the data.
 //!
-//! MySQL commits around a DDL statement, so that a checkpoint cannot commit with it. Before such a statement runs its intent
-//! is stored beside the checkpoint: where the statement stands in the log, and how the tables it touches look. A task that
-//! finds an intent compares: the tables look the same, so the statement has not run; they look different, so it has. On MySQL 8
-//! and MariaDB 10.6 and later a statement happens whole or not at all; on MySQL 5.7 a crash of the server in the middle of a
-//! statement over several tables may leave a part of it, and the next change of such a table says so.
+//! MySQL commits around a DDL statement, so that a checkpoint cannot commit with it. Before such a statement runs its
+//! intent is stored beside the checkpoint: where the statement stands in the log, and how the tables it touches look. It
+//! commits with the changes of rows that lie between the checkpoint and the statement; when these come again, because no
+//! checkpoint followed, they are recognized by their place before the intent's and left out. A task that comes to a
+//! statement with an intent compares: the tables look the same, so it has not run; they look different, so it has. On
+//! MySQL 8 and MariaDB 10.6 and later a statement happens whole or not at all; on MySQL 5.7 a crash of the server in the
+//! middle of a statement over several tables may leave a part of it, and the next change of such a table says so.
 
 use serde::{Deserialize, Serialize};
 use slackwater_decoders::position::{LogPosition, Position};

@@ -1,8 +1,7 @@
 //! A MySQL or MariaDB server.
 //!
-//! One session applies. Data and checkpoint commit in one transaction; a DDL statement, which the server commits by itself,
-//! has its intent stored before it runs ([`checkpoint`]). A batch with a DDL statement therefore has no changes of rows before
-//! it: the source cuts its batches there.
+//! One session applies. Data and checkpoint commit in one transaction. A DDL statement, which the server commits by
+//! itself, has its intent stored before it runs, in the transaction of the data before it ([`checkpoint`]).
 
 mod checkpoint;
 mod ddl;
@@ -13,10 +12,13 @@ mod session;
 mod statement;
 mod tables;
 
+use std::cmp::Ordering;
+
 use async_trait::async_trait;
 use slackwater_decoders::{
     batch::Batch,
     event::{Ddl, Event, Truncate},
+    position::LogPosition,
 };
 
 use self::{
@@ -76,6 +78,9 @@ impl Mysql {
                 break;
             }
             let Event::Rows(rows) = event else { continue };
+            if applier.is_committed(&rows.position) {
+                continue;
+            }
             if applier.tables.get(&rows.table).is_none() {
                 let session = match &mut other {
                     Some(session) => session,
@@ -91,7 +96,8 @@ impl Mysql {
         for event in batch.events() {
             let applier = Self::applier(&mut self.open)?;
             match event {
-                Event::Rows(rows) if rows.changes.is_empty() => {}
+                Event::Rows(rows) if rows.changes.is_empty() || applier.is_committed(&rows.position) => {}
+                Event::Truncate(truncate) if applier.is_committed(&truncate.position) => {}
                 Event::Rows(rows) => {
                     let table = match applier.tables.get(&rows.table) {
                         Some(table) => table,
@@ -152,13 +158,14 @@ impl Applier {
         self.session.run(format!("DELETE FROM {name}")).await.map(drop).map_err(failed)
     }
 
+    /// Whether changes at that place were committed with the intent of a DDL statement behind them, and come again
+    /// because no checkpoint followed.
+    fn is_committed(&self, position: &LogPosition) -> bool {
+        self.intents.iter().any(|intent| position.compare(&intent.position) == Some(Ordering::Less))
+    }
+
     /// Runs a statement once: what an interrupted run left is told by the intent.
     async fn ddl(&mut self, row: &CheckpointRow, ddl: &Ddl<'_>) -> Result<()> {
-        if self.in_transaction {
-            return Err(
-                Error::definite("a batch has changes of rows before a DDL statement").at(&ddl.position)
-            );
-        }
         let failed = |error: Error| error.at(&ddl.position);
         let looks = ddl::looks(&mut self.session, &ddl::touched(ddl)).await.map_err(failed)?;
         match self.intents.iter_mut().find(|intent| intent.position == ddl.position) {
@@ -169,7 +176,12 @@ impl Applier {
             Some(_) => ddl::apply(&mut self.session, ddl).await?,
             None => {
                 self.intents.push(Intent { position: ddl.position.clone(), tables: looks, done: false });
+                // What lies before the statement commits here, together with the knowledge that it has.
+                self.begin().await?;
+                self.gathered.send_all(&mut self.session).await?;
                 row.store_intents(&mut self.session, &self.intents, self.generation).await.map_err(failed)?;
+                self.session.run("COMMIT").await?;
+                self.in_transaction = false;
                 ddl::apply(&mut self.session, ddl).await?;
             }
         }
