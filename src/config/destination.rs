@@ -74,7 +74,12 @@ impl SqliteDestination {
     /// A file with everything else as it is by default.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        SqliteDestination { path: path.into(), name: default_name(), create_tables: true, cache_mib: default_cache() }
+        SqliteDestination {
+            path: path.into(),
+            name: default_name(),
+            create_tables: true,
+            cache_mib: default_cache(),
+        }
     }
 
     /// Checks what the types cannot.
@@ -107,7 +112,11 @@ impl MysqlDestination {
             return Err(invalid("user", "is empty", "name the account that may write to the tables"));
         }
         if self.checkpoint_database.is_empty() {
-            return Err(invalid("checkpoint_database", "is empty", "name a database, such as \"slackwater\""));
+            return Err(invalid(
+                "checkpoint_database",
+                "is empty",
+                "name a database, such as \"slackwater\"",
+            ));
         }
         within("statement_rows", self.statement_rows, 1, 10_000)?;
         self.password.validate()?;

@@ -54,7 +54,10 @@ pub(crate) fn steps<'a>(rows: &Rows<'_>, key: Option<&[u16]>, change: &RowChange
     let columns = rows.table.columns.len();
     for image in [change.before(), change.after()].into_iter().flatten() {
         if image.len() != columns {
-            return Err(diverged(rows, "a row image has another number of columns than the table's definition"));
+            return Err(diverged(
+                rows,
+                "a row image has another number of columns than the table's definition",
+            ));
         }
     }
     match (*change, key) {
@@ -77,15 +80,19 @@ pub(crate) fn steps<'a>(rows: &Rows<'_>, key: Option<&[u16]>, change: &RowChange
 }
 
 fn update_by_key<'a>(rows: &Rows<'_>, key: &[u16], before: Image<'a>, after: Image<'a>) -> Result<Steps<'a>> {
-    let full = after.iter().all(|cell| !matches!(cell, Cell::Absent | Cell::Unchanged | Cell::Value(Value::JsonDiff(_))));
+    let full = after
+        .iter()
+        .all(|cell| !matches!(cell, Cell::Absent | Cell::Unchanged | Cell::Value(Value::JsonDiff(_))));
     if !full {
         known(rows, before, key)?;
         return Ok((Step::Update { before, after }, None));
     }
     // An image before the change that does not repeat the key says that the key did not change.
-    let moved = key.iter().map(|ordinal| usize::from(*ordinal)).any(|ordinal| match (before.get(ordinal), after.get(ordinal)) {
-        (Some(Cell::Value(before)), Some(Cell::Value(after))) => before != after,
-        _ => false,
+    let moved = key.iter().map(|ordinal| usize::from(*ordinal)).any(|ordinal| {
+        match (before.get(ordinal), after.get(ordinal)) {
+            (Some(Cell::Value(before)), Some(Cell::Value(after))) => before != after,
+            _ => false,
+        }
     });
     if moved {
         known(rows, before, key)?;
@@ -97,7 +104,10 @@ fn update_by_key<'a>(rows: &Rows<'_>, key: &[u16], before: Image<'a>, after: Ima
 /// Whether the key of `before` and the key of `after` are known to differ.
 pub(crate) fn key_moves(key: &[u16], before: Image<'_>, after: Image<'_>) -> bool {
     key.iter().map(|ordinal| usize::from(*ordinal)).any(|ordinal| {
-        after.get(ordinal).and_then(|cell| cell.value()).is_some_and(|value| before.get(ordinal) != Some(&Cell::Value(value)))
+        after
+            .get(ordinal)
+            .and_then(|cell| cell.value())
+            .is_some_and(|value| before.get(ordinal) != Some(&Cell::Value(value)))
     })
 }
 
@@ -113,13 +123,17 @@ fn known(rows: &Rows<'_>, image: Image<'_>, key: &[u16]) -> Result<()> {
 /// Requires every column that is not computed in an image of a table without a key.
 fn whole(rows: &Rows<'_>, image: Image<'_>) -> Result<()> {
     let missing = image.iter().zip(&rows.table.columns).any(|(cell, column)| {
-        column.generated.is_none() && matches!(cell, Cell::Absent | Cell::Unchanged | Cell::Value(Value::JsonDiff(_)))
+        column.generated.is_none()
+            && matches!(cell, Cell::Absent | Cell::Unchanged | Cell::Value(Value::JsonDiff(_)))
     });
     if !missing {
         return Ok(());
     }
-    Err(diverged(rows, "the table has no key and the row image lacks columns: the row cannot be told from others")
-        .remedy("give the table a primary key, or set binlog_row_image = FULL on the source"))
+    Err(diverged(
+        rows,
+        "the table has no key and the row image lacks columns: the row cannot be told from others",
+    )
+    .remedy("give the table a primary key, or set binlog_row_image = FULL on the source"))
 }
 
 /// A definite error about the rows of an event.
@@ -160,7 +174,10 @@ pub(crate) fn alter_state(actual: &[String], before: &Table, after: &Table) -> A
 /// Whether these are the table's columns in their order. Column names compare without regard to case.
 pub(crate) fn same_names(actual: &[String], table: &Table) -> bool {
     actual.len() == table.columns.len()
-        && actual.iter().zip(&table.columns).all(|(name, column)| name.to_lowercase() == column.name.to_lowercase())
+        && actual
+            .iter()
+            .zip(&table.columns)
+            .all(|(name, column)| name.to_lowercase() == column.name.to_lowercase())
 }
 
 #[cfg(test)]
@@ -180,7 +197,11 @@ mod tests {
         let integer = ColumnType::Integer { bytes: 4, unsigned: false };
         let table = Table {
             name: TableName::new("shop", "orders"),
-            columns: vec![Column::new("id", integer.clone()), Column::new("a", integer.clone()), Column::new("b", integer)],
+            columns: vec![
+                Column::new("id", integer.clone()),
+                Column::new("a", integer.clone()),
+                Column::new("b", integer),
+            ],
             primary_key: vec![0],
             unique_keys: Vec::new(),
             indexes: Vec::new(),
@@ -216,6 +237,11 @@ mod tests {
         let before = [int(1), Cell::Absent, int(3)];
         let error = steps(&rows(), None, &RowChange::Delete { before: &before }).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("shop.orders") && text.contains("binlog.000001:4") && text.contains("binlog_row_image"), "{text}");
+        assert!(
+            text.contains("shop.orders")
+                && text.contains("binlog.000001:4")
+                && text.contains("binlog_row_image"),
+            "{text}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Destinations: one module each, known to the rest by [`Destination`] alone.
 
 mod changes;
+pub mod mysql;
 pub mod sqlite;
 
 use async_trait::async_trait;

@@ -26,7 +26,8 @@ pub(super) fn rows(connection: &Connection, tables: &mut Tables, rows: &Rows<'_>
         return Ok(());
     }
     let table = tables.ready(connection, &rows.table, &rows.position)?;
-    let mut writer = Writer { connection, table, rows, write: None, delete: None, scratch: Scratch::default() };
+    let mut writer =
+        Writer { connection, table, rows, write: None, delete: None, scratch: Scratch::default() };
     for change in rows.changes {
         let (first, second) = changes::steps(rows, table.key.as_deref(), change)?;
         writer.step(first)?;
@@ -96,7 +97,8 @@ impl<'a> Writer<'a, '_> {
         let key = self.table.key.as_deref().unwrap_or_default();
         if self.update(before, before, after)? == 0 {
             let moved = changes::key_moves(key, before, after);
-            let whole = key.iter().all(|ordinal| matches!(after.get(usize::from(*ordinal)), Some(Cell::Value(_))));
+            let whole =
+                key.iter().all(|ordinal| matches!(after.get(usize::from(*ordinal)), Some(Cell::Value(_))));
             if !(moved && whole) || self.update(after, after, after)? == 0 {
                 return Err(row_missing(self.rows));
             }
@@ -113,13 +115,19 @@ impl<'a> Writer<'a, '_> {
         let sets: Vec<_> = known
             .iter()
             .enumerate()
-            .filter_map(|(number, (ordinal, _))| Some(format!("{} = ?{}", columns.get(*ordinal)?, first + number + 1)))
+            .filter_map(|(number, (ordinal, _))| {
+                Some(format!("{} = ?{}", columns.get(*ordinal)?, first + number + 1))
+            })
             .collect();
         if sets.is_empty() {
             return Ok(1);
         }
-        let sql =
-            format!("UPDATE OR REPLACE {} SET {} WHERE {}", self.table.name, sets.join(", "), self.table.condition);
+        let sql = format!(
+            "UPDATE OR REPLACE {} SET {} WHERE {}",
+            self.table.name,
+            sets.join(", "),
+            self.table.condition
+        );
         let mut documents = Vec::new();
         for (ordinal, value) in &known {
             if let Value::JsonDiff(diff) = value {
@@ -141,7 +149,12 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// The document in the file with the changes applied to it.
-    fn changed_document(&mut self, ordinal: usize, key: Image<'_>, diff: &JsonDiff<'_>) -> Result<Option<String>> {
+    fn changed_document(
+        &mut self,
+        ordinal: usize,
+        key: Image<'_>,
+        diff: &JsonDiff<'_>,
+    ) -> Result<Option<String>> {
         let column = self.table.columns.get(ordinal).map_or("NULL", String::as_str);
         let sql = format!("SELECT {column} FROM {} WHERE {}", self.table.name, self.table.condition);
         let mut statement = self.prepare(&sql)?;
@@ -156,9 +169,11 @@ impl<'a> Writer<'a, '_> {
         match current {
             None => Err(row_missing(self.rows)),
             Some(None) => Err(diverged(self.rows, "a JSON document changes in a row that has none")),
-            Some(Some(text)) => slackwater_decoders::mysql::json::apply_to_text(&text, diff)
-                .map(Some)
-                .map_err(|error| diverged(self.rows, "a change to a JSON document cannot be applied").caused_by(error)),
+            Some(Some(text)) => {
+                slackwater_decoders::mysql::json::apply_to_text(&text, diff).map(Some).map_err(|error| {
+                    diverged(self.rows, "a change to a JSON document cannot be applied").caused_by(error)
+                })
+            }
         }
     }
 
@@ -172,7 +187,9 @@ impl<'a> Writer<'a, '_> {
             Some(key) => {
                 for (place, ordinal) in key.iter().map(|ordinal| usize::from(*ordinal)).enumerate() {
                     let value = row.get(ordinal).and_then(|cell| cell.value());
-                    let value = value.ok_or_else(|| diverged(self.rows, "the row image lacks a column of the table's key"))?;
+                    let value = value.ok_or_else(|| {
+                        diverged(self.rows, "the row image lacks a column of the table's key")
+                    })?;
                     self.bind(statement, place + 1, ordinal, value)?;
                 }
             }
@@ -187,12 +204,21 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn bind(&mut self, statement: &mut Statement<'_>, parameter: usize, ordinal: usize, value: Value<'_>) -> Result<()> {
+    fn bind(
+        &mut self,
+        statement: &mut Statement<'_>,
+        parameter: usize,
+        ordinal: usize,
+        value: Value<'_>,
+    ) -> Result<()> {
         let Some(column) = self.rows.table.columns.get(ordinal) else {
             return Err(diverged(self.rows, "a row image has more columns than the table's definition"));
         };
-        let value = stored(column, value, &mut self.scratch).map_err(|what| unfit(self.rows, &column.name, what))?;
-        statement.raw_bind_parameter(parameter, value).map_err(|error| failed(error).on(&self.rows.table.name).at(&self.rows.position))
+        let value =
+            stored(column, value, &mut self.scratch).map_err(|what| unfit(self.rows, &column.name, what))?;
+        statement
+            .raw_bind_parameter(parameter, value)
+            .map_err(|error| failed(error).on(&self.rows.table.name).at(&self.rows.position))
     }
 
     fn bind_default(&self, statement: &mut Statement<'_>, place: usize) -> Result<()> {

@@ -40,8 +40,12 @@ pub(super) fn conversion(before: &Column, after: &Column, old: &str) -> Option<C
     }
     Some(match (from, to) {
         (T::Integer { .. } | T::Year | T::Bits(_), T::Integer { .. }) => integer_range(old, to),
-        (T::Integer { .. }, T::Decimal { scale, .. }) => Conversion::to(format!("CAST({old} AS TEXT) || '{}'", fraction(*scale))),
-        (T::Integer { .. }, T::Char(_) | T::VarChar(_) | T::Text(_)) => shorter(Conversion::to(format!("CAST({old} AS TEXT)")), to),
+        (T::Integer { .. }, T::Decimal { scale, .. }) => {
+            Conversion::to(format!("CAST({old} AS TEXT) || '{}'", fraction(*scale)))
+        }
+        (T::Integer { .. }, T::Char(_) | T::VarChar(_) | T::Text(_)) => {
+            shorter(Conversion::to(format!("CAST({old} AS TEXT)")), to)
+        }
         (T::Integer { .. }, T::Double) => {
             Conversion::to(format!("CAST({old} AS REAL)")).if_all(format!("abs({old}) <= 9007199254740992"))
         }
@@ -50,11 +54,13 @@ pub(super) fn conversion(before: &Column, after: &Column, old: &str) -> Option<C
         (T::Decimal { scale: before, .. }, T::Decimal { scale: after, .. }) => rescale(old, *before, *after)?,
         (T::Decimal { .. }, T::Char(_) | T::VarChar(_) | T::Text(_)) => shorter(Conversion::copy(old), to),
         (T::Char(_) | T::VarChar(_) | T::Text(_), T::Integer { .. }) => text_to_integer(old, to),
-        (T::Char(_) | T::VarChar(_) | T::Text(_) | T::Enum(_) | T::Set(_) | T::Uuid, T::Char(_) | T::VarChar(_) | T::Text(_)) => {
-            shorter(Conversion::copy(old), to)
-        }
+        (
+            T::Char(_) | T::VarChar(_) | T::Text(_) | T::Enum(_) | T::Set(_) | T::Uuid,
+            T::Char(_) | T::VarChar(_) | T::Text(_),
+        ) => shorter(Conversion::copy(old), to),
         (T::Char(_) | T::VarChar(_) | T::Text(_) | T::Enum(_), T::Enum(labels)) => {
-            let list: Vec<_> = labels.iter().map(|label| format!("'{}'", label.replace('\'', "''"))).collect();
+            let list: Vec<_> =
+                labels.iter().map(|label| format!("'{}'", label.replace('\'', "''"))).collect();
             Conversion::copy(old).if_all(format!("{old} IN ({})", list.join(", ")))
         }
         // Members that were only added behind the others keep every combination as it is.
@@ -63,7 +69,9 @@ pub(super) fn conversion(before: &Column, after: &Column, old: &str) -> Option<C
         (T::VarBinary(_) | T::Blob(_) | T::Binary(_), T::VarBinary(length) | T::Blob(length)) => {
             Conversion::copy(old).if_all(format!("length({old}) <= {length}"))
         }
-        (T::Date, T::DateTime(digits)) => Conversion::to(format!("{old} || ' 00:00:00{}'", fraction(i16::from(*digits)))),
+        (T::Date, T::DateTime(digits)) => {
+            Conversion::to(format!("{old} || ' 00:00:00{}'", fraction(i16::from(*digits))))
+        }
         (T::Time(before), T::Time(after))
         | (T::DateTime(before), T::DateTime(after))
         | (T::Timestamp(before), T::Timestamp(after)) => rescale(old, i16::from(*before), i16::from(*after))?,

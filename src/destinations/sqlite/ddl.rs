@@ -38,7 +38,12 @@ pub(super) fn apply(connection: &Connection, tables: &mut Tables, ddl: &Ddl<'_>)
     Ok(())
 }
 
-fn apply_change(connection: &Connection, tables: &mut Tables, ddl: &Ddl<'_>, change: &SchemaChange) -> Result<()> {
+fn apply_change(
+    connection: &Connection,
+    tables: &mut Tables,
+    ddl: &Ddl<'_>,
+    change: &SchemaChange,
+) -> Result<()> {
     match change {
         SchemaChange::CreateTable { table, if_not_exists } => {
             create(connection, tables, table, *if_not_exists).map_err(|error| error.on(&table.name))
@@ -47,8 +52,12 @@ fn apply_change(connection: &Connection, tables: &mut Tables, ddl: &Ddl<'_>, cha
             let altered = Alteration { before, after, columns_from, time_micros: ddl.time_micros };
             altered.apply(connection, tables).map_err(|error| error.on(&before.name))
         }
-        SchemaChange::RenameTable { from, to } => rename(connection, tables, from, to).map_err(|error| error.on(from)),
-        SchemaChange::DropTable { table } => drop_table(connection, tables, table).map_err(|error| error.on(table)),
+        SchemaChange::RenameTable { from, to } => {
+            rename(connection, tables, from, to).map_err(|error| error.on(from))
+        }
+        SchemaChange::DropTable { table } => {
+            drop_table(connection, tables, table).map_err(|error| error.on(table))
+        }
         SchemaChange::DropDatabase { database } => {
             for table in Tables::of_database(connection, database)? {
                 drop_table(connection, tables, &table).map_err(|error| error.on(&table))?;
@@ -82,7 +91,8 @@ pub(super) fn truncate(connection: &Connection, tables: &Tables, truncate: &Trun
     if columns(connection, &name)?.is_empty() {
         return Ok(());
     }
-    run(connection, &format!("DELETE FROM {}", quote(&name))).map_err(|error| error.on(&truncate.table).at(&truncate.position))
+    run(connection, &format!("DELETE FROM {}", quote(&name)))
+        .map_err(|error| error.on(&truncate.table).at(&truncate.position))
 }
 
 fn run(connection: &Connection, sql: &str) -> Result<()> {
@@ -99,12 +109,19 @@ pub(super) fn create_table(connection: &Connection, name: &str, table: &Table) -
 fn create_statement(name: &str, table: &Table) -> String {
     let key = table.key().unwrap_or_default();
     let names = |ordinals: &[u16]| {
-        let names: Vec<_> =
-            ordinals.iter().filter_map(|ordinal| table.columns.get(usize::from(*ordinal))).map(|column| quote(&column.name)).collect();
+        let names: Vec<_> = ordinals
+            .iter()
+            .filter_map(|ordinal| table.columns.get(usize::from(*ordinal)))
+            .map(|column| quote(&column.name))
+            .collect();
         names.join(", ")
     };
     let row_id = match key {
-        [ordinal] => table.columns.get(usize::from(*ordinal)).filter(|column| is_row_id(&column.column_type)).map(|_| *ordinal),
+        [ordinal] => table
+            .columns
+            .get(usize::from(*ordinal))
+            .filter(|column| is_row_id(&column.column_type))
+            .map(|_| *ordinal),
         _ => None,
     };
     let mut parts: Vec<String> = Vec::new();
@@ -135,7 +152,12 @@ fn create_statement(name: &str, table: &Table) -> String {
 
 /// The source's table is new. One of that name in the file is what an earlier pass over this part of the log left: it stays
 /// where it has the same columns, its rows converge.
-fn create(connection: &Connection, tables: &mut Tables, table: &Arc<Table>, if_not_exists: bool) -> Result<()> {
+fn create(
+    connection: &Connection,
+    tables: &mut Tables,
+    table: &Arc<Table>,
+    if_not_exists: bool,
+) -> Result<()> {
     let name = tables.name_of(&table.name);
     let actual = columns(connection, &name)?;
     tables.claim(connection, &table.name)?;
@@ -193,8 +215,10 @@ impl Alteration<'_> {
             AlterState::Done => tracing::info!(table = %self.before.name, "the table is altered already"),
             AlterState::Pending => self.alter(connection, &name)?,
             AlterState::Other => {
-                return Err(Error::definite(format!("the table {name} in the file has other columns than the source's had"))
-                    .remedy("load the table again from the source"));
+                return Err(Error::definite(format!(
+                    "the table {name} in the file has other columns than the source's had"
+                ))
+                .remedy("load the table again from the source"));
             }
         }
         tables.forget();
@@ -218,19 +242,30 @@ impl Alteration<'_> {
     fn keeps_values(&self) -> bool {
         self.columns_from.len() == self.before.columns.len()
             && self.columns_from.iter().zip(0..).all(|(from, ordinal)| *from == Some(ordinal))
-            && self.before.columns.iter().zip(&self.after.columns).all(|(before, after)| before.column_type == after.column_type)
+            && self
+                .before
+                .columns
+                .iter()
+                .zip(&self.after.columns)
+                .all(|(before, after)| before.column_type == after.column_type)
     }
 
     /// SQLite's own statements, where the change is only new names and new columns at the end that are NULL.
     fn in_place(&self, name: &str) -> Option<String> {
         let (before, after) = (&self.before.columns, &self.after.columns);
         let same_keys = self.before.key() == self.after.key()
-            && self.before.unique_keys.iter().map(|key| &key.columns).eq(self.after.unique_keys.iter().map(|key| &key.columns));
+            && self.before.unique_keys.iter().map(|key| &key.columns).eq(self
+                .after
+                .unique_keys
+                .iter()
+                .map(|key| &key.columns));
         if !same_keys || after.len() < before.len() {
             return None;
         }
         let (kept, added) = self.columns_from.split_at_checked(before.len())?;
-        if !kept.iter().zip(0..).all(|(from, ordinal)| *from == Some(ordinal)) || added.iter().any(Option::is_some) {
+        if !kept.iter().zip(0..).all(|(from, ordinal)| *from == Some(ordinal))
+            || added.iter().any(Option::is_some)
+        {
             return None;
         }
         let mut statements = String::new();
@@ -243,14 +278,24 @@ impl Alteration<'_> {
                 if self.before.ordinal(&new.name).is_some() {
                     return None;
                 }
-                statements += &format!("ALTER TABLE {} RENAME COLUMN {} TO {};", quote(name), quote(&old.name), quote(&new.name));
+                statements += &format!(
+                    "ALTER TABLE {} RENAME COLUMN {} TO {};",
+                    quote(name),
+                    quote(&old.name),
+                    quote(&new.name)
+                );
             }
         }
         for column in after.iter().skip(before.len()) {
             if !column.nullable || defaults::initial_value(column, self.time_micros) != Ok(Owned::Null) {
                 return None;
             }
-            statements += &format!("ALTER TABLE {} ADD COLUMN {} {};", quote(name), quote(&column.name), column_type(column).declaration);
+            statements += &format!(
+                "ALTER TABLE {} ADD COLUMN {} {};",
+                quote(name),
+                quote(&column.name),
+                column_type(column).declaration
+            );
         }
         Some(statements)
     }
@@ -260,13 +305,19 @@ impl Alteration<'_> {
         let mut initial = Vec::new();
         for (column, from) in self.after.columns.iter().zip(self.columns_from) {
             let Some(old) = from.and_then(|ordinal| self.before.columns.get(usize::from(ordinal))) else {
-                let value = defaults::initial_value(column, self.time_micros).or_else(|what| self.if_empty(connection, name, column, what))?;
+                let value = defaults::initial_value(column, self.time_micros)
+                    .or_else(|what| self.if_empty(connection, name, column, what))?;
                 initial.push(value);
                 expressions.push(format!("?{}", initial.len()));
                 continue;
             };
             let Some(conversion) = convert::conversion(old, column, &quote(&old.name)) else {
-                let value = self.if_empty(connection, name, column, "its values cannot be converted exactly as the source did")?;
+                let value = self.if_empty(
+                    connection,
+                    name,
+                    column,
+                    "its values cannot be converted exactly as the source did",
+                )?;
                 initial.push(value);
                 expressions.push(format!("?{}", initial.len()));
                 continue;
@@ -281,7 +332,10 @@ impl Alteration<'_> {
         run(connection, &format!("DROP TABLE IF EXISTS {new}"))?;
         create_table(connection, REBUILT, self.after)?;
         connection
-            .execute(&format!("INSERT INTO {new} SELECT {} FROM {old}", expressions.join(", ")), params_from_iter(initial))
+            .execute(
+                &format!("INSERT INTO {new} SELECT {} FROM {old}", expressions.join(", ")),
+                params_from_iter(initial),
+            )
             .map_err(failed)?;
         run(connection, &format!("DROP TABLE {old}; ALTER TABLE {new} RENAME TO {old}"))?;
         for index in indexes {
@@ -293,7 +347,13 @@ impl Alteration<'_> {
     }
 
     /// An empty table can be altered whatever its values would become.
-    fn if_empty(&self, connection: &Connection, name: &str, column: &slackwater_decoders::schema::Column, what: &str) -> Result<Owned> {
+    fn if_empty(
+        &self,
+        connection: &Connection,
+        name: &str,
+        column: &slackwater_decoders::schema::Column,
+        what: &str,
+    ) -> Result<Owned> {
         let rows: bool = connection
             .query_row(&format!("SELECT EXISTS (SELECT 1 FROM {})", quote(name)), [], |row| row.get(0))
             .map_err(failed)?;
@@ -306,14 +366,20 @@ impl Alteration<'_> {
     }
 
     fn require(&self, connection: &Connection, name: &str, column: &str, condition: &str) -> Result<()> {
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE {} IS NOT NULL AND NOT ({condition}))", quote(name), quote(column));
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM {} WHERE {} IS NOT NULL AND NOT ({condition}))",
+            quote(name),
+            quote(column)
+        );
         let refused: bool = connection.query_row(&sql, [], |row| row.get(0)).map_err(failed)?;
         if !refused {
             return Ok(());
         }
-        Err(Error::definite(format!("the column {column} has values that do not convert exactly to its new type"))
-            .on(&self.before.name)
-            .remedy("the log does not hold the new values: load the table again from the source"))
+        Err(Error::definite(format!(
+            "the column {column} has values that do not convert exactly to its new type"
+        ))
+        .on(&self.before.name)
+        .remedy("the log does not hold the new values: load the table again from the source"))
     }
 
     /// The indexes and triggers that somebody made on the table in the file.

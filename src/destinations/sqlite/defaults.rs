@@ -27,7 +27,9 @@ fn implicit(column_type: &ColumnType) -> Result<Owned, &'static str> {
         ColumnType::Integer { .. } | ColumnType::Bits(_) | ColumnType::Year => Owned::Integer(0),
         ColumnType::Float | ColumnType::Double => Owned::Real(0.0),
         ColumnType::Decimal { scale, .. } => Owned::Text(with_scale("0", *scale).unwrap_or_default()),
-        ColumnType::Char(_) | ColumnType::VarChar(_) | ColumnType::Text(_) | ColumnType::Set(_) => Owned::Text(String::new()),
+        ColumnType::Char(_) | ColumnType::VarChar(_) | ColumnType::Text(_) | ColumnType::Set(_) => {
+            Owned::Text(String::new())
+        }
         ColumnType::VarBinary(_) | ColumnType::Blob(_) => Owned::Blob(Vec::new()),
         ColumnType::Binary(length) => Owned::Blob(vec![0; *length as usize]),
         ColumnType::Date => Owned::Text("0000-00-00".into()),
@@ -35,7 +37,9 @@ fn implicit(column_type: &ColumnType) -> Result<Owned, &'static str> {
         ColumnType::DateTime(fraction) | ColumnType::Timestamp(fraction) => {
             Owned::Text(format!("0000-00-00 00:00:00{}", zeros(*fraction)))
         }
-        ColumnType::Enum(labels) => Owned::Text(labels.first().cloned().ok_or("the names of the ENUM are not known")?),
+        ColumnType::Enum(labels) => {
+            Owned::Text(labels.first().cloned().ok_or("the names of the ENUM are not known")?)
+        }
         ColumnType::Json => Owned::Text("null".into()),
         ColumnType::Uuid => Owned::Text("00000000-0000-0000-0000-000000000000".into()),
         ColumnType::Inet4 => Owned::Text("0.0.0.0".into()),
@@ -56,15 +60,20 @@ fn explicit(column_type: &ColumnType, expression: &str, time_micros: i64) -> Res
             .or_else(|_| bare.parse::<u64>().map(|number| Owned::Text(number.to_string())))
             .map_err(|_| UNKNOWN),
         ColumnType::Bits(_) => {
-            let digits = expression.strip_prefix("b'").and_then(|rest| rest.strip_suffix('\'')).ok_or(UNKNOWN)?;
+            let digits =
+                expression.strip_prefix("b'").and_then(|rest| rest.strip_suffix('\'')).ok_or(UNKNOWN)?;
             i64::from_str_radix(digits, 2).map(Owned::Integer).map_err(|_| UNKNOWN)
         }
         ColumnType::Double => bare.parse().map(Owned::Real).map_err(|_| UNKNOWN),
-        ColumnType::Float => bare.parse::<f32>().map(|number| Owned::Real(number.into())).map_err(|_| UNKNOWN),
-        ColumnType::Decimal { scale, .. } => with_scale(bare, *scale).map(Owned::Text).ok_or(UNKNOWN),
-        ColumnType::Char(_) | ColumnType::VarChar(_) | ColumnType::Text(_) | ColumnType::Enum(_) | ColumnType::Set(_) => {
-            text().map(Owned::Text)
+        ColumnType::Float => {
+            bare.parse::<f32>().map(|number| Owned::Real(number.into())).map_err(|_| UNKNOWN)
         }
+        ColumnType::Decimal { scale, .. } => with_scale(bare, *scale).map(Owned::Text).ok_or(UNKNOWN),
+        ColumnType::Char(_)
+        | ColumnType::VarChar(_)
+        | ColumnType::Text(_)
+        | ColumnType::Enum(_)
+        | ColumnType::Set(_) => text().map(Owned::Text),
         ColumnType::VarBinary(_) | ColumnType::Blob(_) => text().map(|text| Owned::Blob(text.into_bytes())),
         ColumnType::Timestamp(fraction) if is_now(expression) => {
             Ok(Owned::Text(Timestamp { micros: time_micros, precision: *fraction }.to_string()))
@@ -91,7 +100,9 @@ fn unquoted(expression: &str) -> Option<String> {
 
 fn is_now(expression: &str) -> bool {
     let name = expression.split('(').next().unwrap_or_default().trim();
-    ["current_timestamp", "now", "localtime", "localtimestamp"].iter().any(|now| name.eq_ignore_ascii_case(now))
+    ["current_timestamp", "now", "localtime", "localtimestamp"]
+        .iter()
+        .any(|now| name.eq_ignore_ascii_case(now))
 }
 
 /// Decimal text with exactly `scale` digits behind the point; `None` when it is no number or would have to be rounded.

@@ -11,8 +11,6 @@ mod convert;
 mod ddl;
 mod defaults;
 mod tables;
-#[cfg(test)]
-mod tests;
 mod values;
 
 use std::time::Duration;
@@ -52,7 +50,8 @@ impl Sqlite {
 
     fn connect(&self) -> Result<Connection> {
         let connection = Connection::open(&self.config.path).map_err(|error| {
-            failed(error).remedy("the directory has to exist and be writable for the account that the task runs as")
+            failed(error)
+                .remedy("the directory has to exist and be writable for the account that the task runs as")
         })?;
         // 64 MiB of pages by default, whatever the size of a transaction; the statements of some hundred tables.
         connection.set_prepared_statement_cache_capacity(512);
@@ -85,7 +84,8 @@ impl Sqlite {
     fn findings(&self) -> Result<Vec<Finding>> {
         self.config.validate()?;
         let connection = self.connect()?;
-        let integrity: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
+        let integrity: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
         if integrity != "ok" {
             return Err(Error::definite("the file is damaged").remedy("restore it, or start with a new file"));
         }
@@ -155,7 +155,12 @@ impl Destination for Sqlite {
         blocking(|| {
             self.findings().unwrap_or_else(|error| {
                 let repair = Some("see the message".to_owned());
-                vec![Finding { code: "sqlite.writable", level: Level::Error, found: error.on(path).to_string(), repair }]
+                vec![Finding {
+                    code: "sqlite.writable",
+                    level: Level::Error,
+                    found: error.on(path).to_string(),
+                    repair,
+                }]
             })
         })
     }
@@ -196,16 +201,18 @@ fn blocking<T>(call: impl FnOnce() -> T) -> T {
 fn failed(error: rusqlite::Error) -> Error {
     let code = error.sqlite_error_code();
     let failure = match code {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::transient("another process holds the SQLite file"),
-        Some(ErrorCode::DiskFull) => {
-            Error::transient("the disk of the SQLite file is full").remedy("make room: the task goes on by itself")
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::transient("another process holds the SQLite file")
         }
+        Some(ErrorCode::DiskFull) => Error::transient("the disk of the SQLite file is full")
+            .remedy("make room: the task goes on by itself"),
         Some(ErrorCode::SystemIoFailure) => Error::transient("the SQLite file cannot be read or written"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             Error::definite("the SQLite file cannot be opened for writing")
         }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            Error::definite("the file is no SQLite database or is damaged").remedy("restore it, or start with a new file")
+            Error::definite("the file is no SQLite database or is damaged")
+                .remedy("restore it, or start with a new file")
         }
         _ => Error::definite("SQLite refused a statement"),
     };

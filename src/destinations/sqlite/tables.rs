@@ -65,13 +65,23 @@ impl Tables {
     }
 
     /// The table for rows of `table`, created or checked when it is seen for the first time.
-    pub(super) fn ready(&mut self, connection: &Connection, table: &Arc<Table>, at: &LogPosition) -> Result<&ReadyTable> {
-        let fits = self.ready.get(&table.name).is_some_and(|ready| Arc::ptr_eq(&ready.table, table) || *ready.table == **table);
+    pub(super) fn ready(
+        &mut self,
+        connection: &Connection,
+        table: &Arc<Table>,
+        at: &LogPosition,
+    ) -> Result<&ReadyTable> {
+        let fits = self
+            .ready
+            .get(&table.name)
+            .is_some_and(|ready| Arc::ptr_eq(&ready.table, table) || *ready.table == **table);
         if !fits {
             let ready = self.open(connection, table).map_err(|error| error.on(&table.name).at(at))?;
             self.ready.insert(table.name.clone(), ready);
         }
-        self.ready.get(&table.name).ok_or_else(|| Error::definite("the table is not ready").on(&table.name).at(at))
+        self.ready
+            .get(&table.name)
+            .ok_or_else(|| Error::definite("the table is not ready").on(&table.name).at(at))
     }
 
     fn open(&self, connection: &Connection, table: &Arc<Table>) -> Result<ReadyTable> {
@@ -105,23 +115,32 @@ impl Tables {
     /// A definite one when it belongs to another: two tables would be mixed.
     pub(super) fn claim(&self, connection: &Connection, table: &TableName) -> Result<()> {
         let name = self.name_of(table);
-        if name.to_ascii_lowercase().starts_with("slackwater_") || name.to_ascii_lowercase().starts_with("sqlite_") {
+        if name.to_ascii_lowercase().starts_with("slackwater_")
+            || name.to_ascii_lowercase().starts_with("sqlite_")
+        {
             return Err(Error::definite(format!("the name {name} is reserved in the file"))
                 .remedy("set destination.name to a pattern such as \"{database}_{table}\""));
         }
         let owner = connection
-            .query_row("SELECT source_database, source_table FROM slackwater_table WHERE name = ?1", [&name], |row| {
-                Ok(TableName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-            })
+            .query_row(
+                "SELECT source_database, source_table FROM slackwater_table WHERE name = ?1",
+                [&name],
+                |row| Ok(TableName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+            )
             .optional()
             .map_err(|error| failed(error).on(REGISTRY))?;
         match owner {
             Some(owner) if owner == *table => Ok(()),
-            Some(owner) => Err(Error::definite(format!("the tables {owner} and {table} would both be {name} in the file"))
-                .remedy("set destination.name = \"{database}_{table}\", or leave one of the tables out")),
+            Some(owner) => Err(Error::definite(format!(
+                "the tables {owner} and {table} would both be {name} in the file"
+            ))
+            .remedy("set destination.name = \"{database}_{table}\", or leave one of the tables out")),
             None => {
                 connection
-                    .execute("INSERT INTO slackwater_table VALUES (?1, ?2, ?3)", (&name, &*table.database, &*table.table))
+                    .execute(
+                        "INSERT INTO slackwater_table VALUES (?1, ?2, ?3)",
+                        (&name, &*table.database, &*table.table),
+                    )
                     .map_err(|error| failed(error).on(REGISTRY))?;
                 Ok(())
             }
@@ -132,7 +151,10 @@ impl Tables {
     pub(super) fn release(&mut self, connection: &Connection, table: &TableName) -> Result<()> {
         self.ready.remove(table);
         connection
-            .execute("DELETE FROM slackwater_table WHERE source_database = ?1 AND source_table = ?2", (&*table.database, &*table.table))
+            .execute(
+                "DELETE FROM slackwater_table WHERE source_database = ?1 AND source_table = ?2",
+                (&*table.database, &*table.table),
+            )
             .map_err(|error| failed(error).on(REGISTRY))?;
         Ok(())
     }
@@ -182,7 +204,12 @@ fn key_condition(columns: &[String], key: &[u16]) -> String {
 fn equal_row(name: &str, table: &Table, columns: &[String]) -> String {
     let names = ["rowid", "_rowid_", "oid"];
     let row_id = names.into_iter().find(|name| table.ordinal(name).is_none()).unwrap_or("rowid");
-    let stored = table.columns.iter().zip(columns).enumerate().filter(|(_, (definition, _))| definition.generated.is_none());
+    let stored = table
+        .columns
+        .iter()
+        .zip(columns)
+        .enumerate()
+        .filter(|(_, (definition, _))| definition.generated.is_none());
     let parts: Vec<_> = stored.map(|(place, (_, column))| format!("{column} IS ?{}", place + 1)).collect();
     let all = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
     format!("{row_id} = (SELECT {row_id} FROM {name} WHERE {all} LIMIT 1)")
@@ -199,12 +226,17 @@ pub(super) fn columns(connection: &Connection, name: &str) -> Result<Vec<String>
 /// A table that is already there has to have the columns and, so that a row is found by its key and written once, the key.
 fn verify(connection: &Connection, name: &str, actual: &[String], table: &Table) -> Result<()> {
     if !same_names(actual, table) {
-        return Err(Error::definite(format!("the table {name} in the file has other columns than the source's had at this place"))
-            .remedy("drop the table in the file, or start from a position at which the columns are the same"));
+        return Err(Error::definite(format!(
+            "the table {name} in the file has other columns than the source's had at this place"
+        ))
+        .remedy("drop the table in the file, or start from a position at which the columns are the same"));
     }
     let Some(key) = table.key() else { return Ok(()) };
-    let mut wanted: Vec<_> =
-        key.iter().filter_map(|ordinal| table.columns.get(usize::from(*ordinal))).map(|column| column.name.to_lowercase()).collect();
+    let mut wanted: Vec<_> = key
+        .iter()
+        .filter_map(|ordinal| table.columns.get(usize::from(*ordinal)))
+        .map(|column| column.name.to_lowercase())
+        .collect();
     wanted.sort_unstable();
     let matches = |keys: Vec<Vec<String>>| {
         keys.into_iter().any(|mut names| {

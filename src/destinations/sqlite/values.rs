@@ -32,7 +32,11 @@ pub(super) struct Scratch {
 }
 
 /// The stored form of a column's value, or why there is none.
-pub(super) fn stored<'a>(column: &'a Column, value: Value<'a>, scratch: &'a mut Scratch) -> Result<Stored<'a>, &'static str> {
+pub(super) fn stored<'a>(
+    column: &'a Column,
+    value: Value<'a>,
+    scratch: &'a mut Scratch,
+) -> Result<Stored<'a>, &'static str> {
     let form = match value {
         Value::Null => ValueRef::Null,
         Value::Int(number) => ValueRef::Integer(number),
@@ -66,7 +70,9 @@ pub(super) fn stored<'a>(column: &'a Column, value: Value<'a>, scratch: &'a mut 
             }
             ValueRef::Text(scratch.text.as_bytes())
         }
-        Value::JsonDiff(_) => return Err("a change to a JSON document stands where a whole document is needed"),
+        Value::JsonDiff(_) => {
+            return Err("a change to a JSON document stands where a whole document is needed");
+        }
         _ => return Err("a value of a kind that this destination does not know"),
     };
     Ok(Stored(form))
@@ -95,8 +101,10 @@ fn display(value: impl std::fmt::Display, scratch: &mut Scratch) -> ValueRef<'_>
 /// Addresses are bytes in the log and text to a reader of the table.
 fn binary<'a>(column: &Column, bytes: &'a [u8], scratch: &'a mut Scratch) -> ValueRef<'a> {
     match column.column_type {
-        ColumnType::Inet4 => <[u8; 4]>::try_from(bytes).map_or(ValueRef::Blob(bytes), |ip| display(Ipv4Addr::from(ip), scratch)),
-        ColumnType::Inet6 => <[u8; 16]>::try_from(bytes).map_or(ValueRef::Blob(bytes), |ip| display(Ipv6Addr::from(ip), scratch)),
+        ColumnType::Inet4 => <[u8; 4]>::try_from(bytes)
+            .map_or(ValueRef::Blob(bytes), |ip| display(Ipv4Addr::from(ip), scratch)),
+        ColumnType::Inet6 => <[u8; 16]>::try_from(bytes)
+            .map_or(ValueRef::Blob(bytes), |ip| display(Ipv6Addr::from(ip), scratch)),
         _ => ValueRef::Blob(bytes),
     }
 }
@@ -108,9 +116,10 @@ fn label<'a>(column: &'a Column, member: Enum<'a>) -> Result<&'a str, &'static s
     }
     match (member.index.checked_sub(1), &column.column_type) {
         (None, _) => Ok(""),
-        (Some(place), ColumnType::Enum(labels)) => {
-            labels.get(usize::from(place)).map(String::as_str).ok_or("the name of an ENUM member is not known")
-        }
+        (Some(place), ColumnType::Enum(labels)) => labels
+            .get(usize::from(place))
+            .map(String::as_str)
+            .ok_or("the name of an ENUM member is not known"),
         _ => Err("the name of an ENUM member is not known"),
     }
 }

@@ -1,82 +1,35 @@
+//! The SQLite destination: what a file holds after changes, replays and statements.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod changes;
 
 use std::{path::Path, sync::Arc};
 
+use changes::{
+    Change::{Delete, Insert, Update},
+    *,
+};
+use rusqlite::Connection;
+use slackwater::{
+    config::destination::SqliteDestination,
+    destinations::{Checkpoint, Destination, sqlite::Sqlite},
+};
 use slackwater_decoders::{
-    batch::{Batch, Decoded},
-    event::{Ddl, Event, RowChange, Rows, SchemaChange},
-    position::{LogPosition, Position},
+    event::SchemaChange,
     schema::{Column, ColumnType, Table, TableName, UniqueKey},
-    value::{Cell, Value},
+    value::{Json, JsonDiff, JsonDiffOperation, JsonDiffStep, Value},
 };
 
-use super::*;
-
-const INT: ColumnType = ColumnType::Integer { bytes: 4, unsigned: false };
 const BIG: ColumnType = ColumnType::Integer { bytes: 8, unsigned: true };
 
-type Row = Vec<Option<Value<'static>>>;
-
-enum Change {
-    Insert(Row),
-    Update(Row, Row),
-    Delete(Row),
-}
-use Change::{Delete, Insert, Update};
-
-fn table(name: &str, columns: &[(&str, ColumnType)], primary_key: &[u16], unique: &[u16]) -> Arc<Table> {
-    Arc::new(Table {
-        name: TableName::new("shop", name),
-        columns: columns.iter().map(|(name, column_type)| Column::new(*name, column_type.clone())).collect(),
-        primary_key: primary_key.to_vec(),
-        unique_keys: unique.iter().map(|ordinal| UniqueKey { name: format!("u{ordinal}"), columns: vec![*ordinal], partial: false }).collect(),
-        indexes: Vec::new(),
-        collation: None,
-        named: true,
-    })
-}
-
-fn int(value: i64) -> Option<Value<'static>> {
-    Some(Value::Int(value))
-}
-
-fn text(value: &'static str) -> Option<Value<'static>> {
-    Some(Value::Text(value))
-}
-
-fn at(offset: u64) -> LogPosition {
-    LogPosition::Binlog { file: "binlog.000001".into(), offset }
-}
-
-fn changes(table: &Arc<Table>, changes: &[Change]) -> Batch {
-    Batch::decode(Vec::new(), |_, arena, events| {
-        let image = |row: &Row| arena.slice(&row.iter().map(|value| value.map_or(Cell::Absent, Cell::Value)).collect::<Vec<_>>());
-        let changes: Vec<_> = changes
-            .iter()
-            .map(|change| match change {
-                Insert(after) => RowChange::Insert { after: image(after) },
-                Update(before, after) => RowChange::Update { before: image(before), after: image(after) },
-                Delete(before) => RowChange::Delete { before: image(before) },
-            })
-            .collect();
-        let changes = arena.slice(&changes);
-        events.push(Event::Rows(Rows { table: Arc::clone(table), position: at(120), time_micros: 0, sequence: 0, changes }));
-        Ok::<_, Error>(Decoded::default())
-    })
-    .unwrap()
-}
-
-fn statement(changes: Vec<SchemaChange>) -> Batch {
-    Batch::decode(Vec::new(), |_, _, events| {
-        let ddl = Ddl { statement: "", database: "shop", position: at(500), time_micros: 0, sql_mode: 0, changes };
-        events.push(Event::Ddl(ddl));
-        Ok::<_, Error>(Decoded::default())
-    })
-    .unwrap()
-}
-
-fn checkpoint(sequence: u64) -> Checkpoint {
-    Checkpoint { generation: 1, sequence, position: Position::binlog("binlog.000001", sequence, None) }
+/// A table of these columns.
+fn typed(name: &str, columns: &[(&str, ColumnType)], primary_key: &[u16], unique: &[u16]) -> Arc<Table> {
+    table(
+        name,
+        columns.iter().map(|(name, kind)| Column::new(*name, kind.clone())).collect(),
+        primary_key,
+        unique,
+    )
 }
 
 async fn opened(path: &Path) -> Sqlite {
@@ -109,17 +62,32 @@ fn query(path: &Path, sql: &str) -> Vec<String> {
 async fn values_that_sqlite_would_change_survive() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    let table = table(
+    let table = typed(
         "t",
-        &[("id", BIG), ("d", ColumnType::Double), ("n", ColumnType::Decimal { precision: 65, scale: 2 }), ("s", ColumnType::VarChar(9))],
+        &[
+            ("id", BIG),
+            ("d", ColumnType::Double),
+            ("n", ColumnType::Decimal { precision: 65, scale: 2 }),
+            ("s", ColumnType::VarChar(9)),
+        ],
         &[0],
         &[],
     );
     let batch = changes(
         &table,
         &[
-            Insert(vec![Some(Value::UInt(u64::MAX)), Some(Value::Double(-0.0)), Some(Value::Decimal("-12345678901234567890.10")), text("0123")]),
-            Insert(vec![Some(Value::UInt(7)), Some(Value::Double(0.1)), Some(Value::Decimal("1.00")), text("1e5")]),
+            Insert(vec![
+                Some(Value::UInt(u64::MAX)),
+                Some(Value::Double(-0.0)),
+                Some(Value::Decimal("-12345678901234567890.10")),
+                text("0123"),
+            ]),
+            Insert(vec![
+                Some(Value::UInt(7)),
+                Some(Value::Double(0.1)),
+                Some(Value::Decimal("1.00")),
+                text("1e5"),
+            ]),
         ],
     );
     let mut destination = opened(&path).await;
@@ -128,7 +96,13 @@ async fn values_that_sqlite_would_change_survive() {
         query(&path, "SELECT * FROM t ORDER BY id"),
         ["7|0.1|'1.00'|'1e5'", "'18446744073709551615'|-0.0|'-12345678901234567890.10'|'0123'"]
     );
-    destination.apply(&changes(&table, &[Delete(vec![Some(Value::UInt(u64::MAX)), None, None, None])]), Some(&checkpoint(2))).await.unwrap();
+    destination
+        .apply(
+            &changes(&table, &[Delete(vec![Some(Value::UInt(u64::MAX)), None, None, None])]),
+            Some(&checkpoint(2)),
+        )
+        .await
+        .unwrap();
     assert_eq!(query(&path, "SELECT id FROM t"), ["7"]);
 }
 
@@ -136,7 +110,7 @@ async fn values_that_sqlite_would_change_survive() {
 async fn applying_a_log_again_from_its_start_ends_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    let table = table("t", &[("id", INT), ("u", INT), ("name", ColumnType::VarChar(9))], &[0], &[1]);
+    let table = typed("t", &[("id", INT), ("u", INT), ("name", ColumnType::VarChar(9))], &[0], &[1]);
     // A unique value that wanders through a temporary one, a row that takes another's key, and one that goes.
     let log = [
         Insert(vec![int(1), int(10), text("a")]),
@@ -166,7 +140,7 @@ async fn applying_a_log_again_from_its_start_ends_the_same() {
 async fn equal_rows_without_a_key_are_counted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    let table = table("t", &[("rowid", ColumnType::VarChar(9)), ("d", ColumnType::Double)], &[], &[]);
+    let table = typed("t", &[("rowid", ColumnType::VarChar(9)), ("d", ColumnType::Double)], &[], &[]);
     let row = |name, number| vec![text(name), Some(Value::Double(number))];
     let batch = changes(
         &table,
@@ -187,14 +161,17 @@ async fn equal_rows_without_a_key_are_counted() {
     assert_eq!(query(&path, "SELECT * FROM t ORDER BY oid"), ["'a'|1.0", "'B'|2.0", "'a '|1.0", "NULL|0.0"]);
     let error = destination.apply(&changes(&table, &[Delete(row("x", 1.0))]), None).await.unwrap_err();
     assert!(!error.is_transient());
-    assert!(error.to_string().contains("shop.t") && error.to_string().contains("binlog.000001:120"), "{error}");
+    assert!(
+        error.to_string().contains("shop.t") && error.to_string().contains("binlog.000001:120"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn nothing_is_visible_before_the_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    let table = table("t", &[("id", INT)], &[], &[]);
+    let table = typed("t", &[("id", INT)], &[], &[]);
     let mut destination = opened(&path).await;
     destination.apply(&changes(&table, &[Insert(vec![int(1)])]), Some(&checkpoint(1))).await.unwrap();
     destination.apply(&changes(&table, &[Insert(vec![int(2)])]), None).await.unwrap();
@@ -213,10 +190,11 @@ async fn nothing_is_visible_before_the_checkpoint() {
 async fn an_older_generation_cannot_write() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    let table = table("t", &[("id", INT)], &[], &[]);
+    let table = typed("t", &[("id", INT)], &[], &[]);
     let mut destination = opened(&path).await;
     destination.store_checkpoint(&Checkpoint { generation: 2, ..checkpoint(5) }).await.unwrap();
-    let error = destination.apply(&changes(&table, &[Insert(vec![int(1)])]), Some(&checkpoint(6))).await.unwrap_err();
+    let error =
+        destination.apply(&changes(&table, &[Insert(vec![int(1)])]), Some(&checkpoint(6))).await.unwrap_err();
     assert!(!error.is_transient() && error.to_string().contains("superseded"), "{error}");
     assert_eq!(destination.open().await.unwrap().unwrap().generation, 2);
     assert!(query(&path, "SELECT name FROM sqlite_master WHERE name = 't'").is_empty());
@@ -226,7 +204,7 @@ async fn an_older_generation_cannot_write() {
 async fn a_partial_image_changes_what_it_has() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    let table = table("t", &[("id", INT), ("a", INT), ("b", INT)], &[0], &[]);
+    let table = typed("t", &[("id", INT), ("a", INT), ("b", INT)], &[0], &[]);
     let mut destination = opened(&path).await;
     let batch = changes(
         &table,
@@ -246,7 +224,8 @@ async fn a_partial_image_changes_what_it_has() {
 async fn a_changed_definition_takes_the_rows_along() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    let before = table("t", &[("id", INT), ("gone", INT), ("n", INT), ("d", ColumnType::DateTime(0))], &[0], &[]);
+    let before =
+        typed("t", &[("id", INT), ("gone", INT), ("n", INT), ("d", ColumnType::DateTime(0))], &[0], &[]);
     let mut after = Table::clone(&before);
     after.columns = vec![
         Column { nullable: false, ..Column::new("added", ColumnType::Decimal { precision: 9, scale: 2 }) },
@@ -258,7 +237,15 @@ async fn a_changed_definition_takes_the_rows_along() {
     after.unique_keys = vec![UniqueKey { name: "u".into(), columns: vec![2], partial: false }];
     let alter = || {
         let columns_from = vec![None, Some(0), Some(2), Some(3)];
-        statement(vec![SchemaChange::AlterTable { before: Arc::clone(&before), after: Arc::new(after.clone()), columns_from }])
+        statement(
+            "",
+            500,
+            vec![SchemaChange::AlterTable {
+                before: Arc::clone(&before),
+                after: Arc::new(after.clone()),
+                columns_from,
+            }],
+        )
     };
     let mut destination = opened(&path).await;
     let row = |id, n| Insert(vec![int(id), int(0), int(n), text("2024-02-29 12:00:00")]);
@@ -268,7 +255,10 @@ async fn a_changed_definition_takes_the_rows_along() {
     let error = destination.apply(&alter(), Some(&checkpoint(2))).await.unwrap_err().to_string();
     assert!(error.contains("column n ") && error.contains("binlog.000001:500"), "{error}");
     destination.open().await.unwrap();
-    destination.apply(&changes(&before, &[Delete(vec![int(2), None, None, None])]), Some(&checkpoint(2))).await.unwrap();
+    destination
+        .apply(&changes(&before, &[Delete(vec![int(2), None, None, None])]), Some(&checkpoint(2)))
+        .await
+        .unwrap();
     for pass in 3..=4 {
         destination.apply(&alter(), Some(&checkpoint(pass))).await.unwrap();
         assert_eq!(query(&path, "SELECT * FROM t"), ["'0.00'|1|'123'|'2024-02-29 12:00:00.000'"]);
@@ -280,13 +270,20 @@ async fn a_changed_definition_takes_the_rows_along() {
 async fn tables_of_two_databases_are_not_mixed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    let first = table("t", &[("id", INT)], &[0], &[]);
+    let first = typed("t", &[("id", INT)], &[0], &[]);
     let second = Arc::new(Table { name: TableName::new("crm", "T"), ..Table::clone(&first) });
     let mut destination = opened(&path).await;
     destination.apply(&changes(&first, &[Insert(vec![int(1)])]), Some(&checkpoint(1))).await.unwrap();
-    let error = destination.apply(&changes(&second, &[Insert(vec![int(2)])]), None).await.unwrap_err().to_string();
-    assert!(error.contains("shop.t") && error.contains("crm.T") && error.contains("destination.name"), "{error}");
-    let config = SqliteDestination { name: "{database}_{table}".into(), ..SqliteDestination::at(dir.path().join("b.db")) };
+    let error =
+        destination.apply(&changes(&second, &[Insert(vec![int(2)])]), None).await.unwrap_err().to_string();
+    assert!(
+        error.contains("shop.t") && error.contains("crm.T") && error.contains("destination.name"),
+        "{error}"
+    );
+    let config = SqliteDestination {
+        name: "{database}_{table}".into(),
+        ..SqliteDestination::at(dir.path().join("b.db"))
+    };
     let mut destination = Sqlite::new("orders", config);
     destination.open().await.unwrap();
     for table in [&first, &second] {
@@ -299,16 +296,42 @@ async fn tables_of_two_databases_are_not_mixed() {
 async fn names_can_be_swapped_and_databases_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    let (a, b) = (table("a", &[("id", INT)], &[0], &[]), table("b", &[("id", INT)], &[0], &[]));
+    let (a, b) = (typed("a", &[("id", INT)], &[0], &[]), typed("b", &[("id", INT)], &[0], &[]));
     let mut destination = opened(&path).await;
     for (table, id) in [(&a, 1), (&b, 2)] {
         destination.apply(&changes(table, &[Insert(vec![int(id)])]), Some(&checkpoint(1))).await.unwrap();
     }
     let name = |table: &str| TableName::new("shop", table);
     let rename = |from, to| SchemaChange::RenameTable { from: name(from), to: name(to) };
-    let swap = statement(vec![rename("a", "tmp"), rename("b", "a"), rename("tmp", "b")]);
+    let swap = statement("", 500, vec![rename("a", "tmp"), rename("b", "a"), rename("tmp", "b")]);
     destination.apply(&swap, Some(&checkpoint(2))).await.unwrap();
     assert_eq!(query(&path, "SELECT a.id, b.id FROM a, b"), ["2|1"]);
-    destination.apply(&statement(vec![SchemaChange::DropDatabase { database: "shop".into() }]), Some(&checkpoint(3))).await.unwrap();
+    destination
+        .apply(
+            &statement("", 500, vec![SchemaChange::DropDatabase { database: "shop".into() }]),
+            Some(&checkpoint(3)),
+        )
+        .await
+        .unwrap();
     assert_eq!(query(&path, "SELECT count(*) FROM sqlite_master WHERE name IN ('a', 'b')"), ["0"]);
+}
+
+#[tokio::test]
+async fn a_partial_document_is_applied_to_the_one_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let table = typed("t", &[("id", INT), ("j", ColumnType::Json)], &[0], &[]);
+    const STEPS: &[JsonDiffStep<'_>] = &[JsonDiffStep {
+        operation: JsonDiffOperation::Replace,
+        path: "$.a[0]",
+        value: Some(&Json { text: "\"x'\"", typed: &[] }),
+    }];
+    const BEFORE: Json<'_> = Json { text: "{\"a\": [1, 18446744073709551615], \"d\": 1.50}", typed: &[] };
+    let log = [
+        Insert(vec![int(1), Some(Value::Json(&BEFORE))]),
+        Update(vec![int(1), None], vec![None, Some(Value::JsonDiff(&JsonDiff { steps: STEPS }))]),
+    ];
+    let mut destination = opened(&path).await;
+    destination.apply(&changes(&table, &log), Some(&checkpoint(1))).await.unwrap();
+    assert_eq!(query(&path, "SELECT * FROM t"), ["1|'{\"a\": [\"x'\", 18446744073709551615], \"d\": 1.50}'"]);
 }
