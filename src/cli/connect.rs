@@ -6,7 +6,7 @@ use slackwater_decoders::schema::TableName;
 
 use crate::{
     config::{DestinationConfig, SourceConfig, Task},
-    destinations::{Destination, sqlite::Sqlite},
+    destinations::{self, Destination, sqlite::Sqlite},
     error::{Error, Result},
     service::Ends,
     sources::{Source, mysql::Mysql},
@@ -42,8 +42,8 @@ pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
 pub(super) fn destination(task: &Task) -> Result<Box<dyn Destination>> {
     Ok(match &task.destination {
         DestinationConfig::Sqlite(config) => Box::new(Sqlite::new(task.name.as_str(), config.clone())),
-        DestinationConfig::Mysql(_) => {
-            return Err(Error::definite("this build has no destination of the type mysql"));
+        DestinationConfig::Mysql(config) => {
+            Box::new(destinations::mysql::Mysql::new(task.name.as_str(), config.clone()))
         }
     })
 }
