@@ -265,7 +265,16 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     async fn send_all(&mut self, mut batches: mpsc::Receiver<DecodedPiece>) -> Result<()> {
-        while let Some(decoded) = batches.recv().await {
+        loop {
+            let decoded = tokio::select! {
+                decoded = batches.recv() => decoded,
+                // An idle log brings nothing whose sending would fail.
+                () = self.out.closed() => {
+                    self.inside_transaction = false;
+                    return Ok(());
+                }
+            };
+            let Some(decoded) = decoded else { return Ok(()) };
             let (batch, memory) = decoded.map_err(decode_error)?;
             self.record_schema_changes(&batch)?;
             let inside = batch.summary().resume.is_none();
@@ -276,7 +285,6 @@ impl Sender<'_> {
             self.inside_transaction = inside;
             drop(memory);
         }
-        Ok(())
     }
 
     /// Tasks resume at the ends of batches alone: that is where the changes of a batch come into effect.
