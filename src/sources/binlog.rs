@@ -105,7 +105,19 @@ pub(crate) async fn follow(
         .spawn(move || decode(decoder, to_decode, &decoded))
         .map_err(|error| Error::transient("cannot start the decoder's thread").caused_by(error))?;
     let mut sender = Sender { history, out, schema_changes: Vec::new(), inside_transaction: false };
-    let (read, sent) = tokio::join!(read(reader, pieces), sender.send_all(batches));
+    let (read, sent) = {
+        let mut reading = std::pin::pin!(read(reader, pieces));
+        let mut sending = std::pin::pin!(sender.send_all(batches));
+        let mut finished = None;
+        let sent = loop {
+            tokio::select! {
+                // Nobody wants more: reading, which may wait for an idle log, is dropped.
+                sent = &mut sending => break sent,
+                end = &mut reading, if finished.is_none() => finished = Some(end),
+            }
+        };
+        (finished.unwrap_or(Ok(())), sent)
+    };
     if sender.inside_transaction && !out.rewind().await {
         return Ok(());
     }
