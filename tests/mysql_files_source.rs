@@ -47,7 +47,9 @@ fn prepared(flavor: Flavor) -> Server {
     let server = Server::builder(flavor).start().unwrap();
     server.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v TEXT)").unwrap();
     for i in 0..3 {
-        server.exec(&format!("INSERT INTO shop.t VALUES ({}, REPEAT('x', 3000)), ({}, 'y')", i * 2, i * 2 + 1)).unwrap();
+        server
+            .exec(&format!("INSERT INTO shop.t VALUES ({}, REPEAT('x', 3000)), ({}, 'y')", i * 2, i * 2 + 1))
+            .unwrap();
         server.flush_logs().unwrap();
     }
     server
@@ -69,7 +71,11 @@ async fn a_directory_is_followed_while_the_server_writes_it() {
         assert_eq!(rows, 8, "{flavor}");
         let files = source(server.binlog_dir(), true);
         let end = server.end_of_log().unwrap();
-        assert_eq!(files.end_of_log().await.unwrap(), Position::binlog(end.file, end.offset, None), "{flavor}");
+        assert_eq!(
+            files.end_of_log().await.unwrap(),
+            Position::binlog(end.file, end.offset, None),
+            "{flavor}"
+        );
     }
 }
 
@@ -88,7 +94,11 @@ async fn an_archive_of_compressed_files_is_read_to_its_end_and_from_every_place(
         for (i, name) in names.iter().enumerate() {
             let content = fs::read(server.binlog_dir().join(name)).unwrap();
             match i % 3 {
-                0 => fs::write(archive.path().join(format!("{name}.zst")), zstd::encode_all(&*content, 3).unwrap()).unwrap(),
+                0 => fs::write(
+                    archive.path().join(format!("{name}.zst")),
+                    zstd::encode_all(&*content, 3).unwrap(),
+                )
+                .unwrap(),
                 1 => {
                     let file = fs::File::create(archive.path().join(format!("{name}.gz"))).unwrap();
                     let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
@@ -114,7 +124,10 @@ async fn an_archive_of_compressed_files_is_read_to_its_end_and_from_every_place(
             let (_, end, result) = read(files(), from, u64::MAX).await;
             // The CREATE is in the first file: without full metadata the rows cannot be read, and that is said.
             let error = result.expect_err("no definition");
-            assert!(!error.is_transient() && error.to_string().contains("shop.t"), "{flavor}: {error} {end:?}");
+            assert!(
+                !error.is_transient() && error.to_string().contains("shop.t"),
+                "{flavor}: {error} {end:?}"
+            );
         }
         // A missing file, and a file that is cut.
         let (gap, cut) = (&names[1], &names[2]);
@@ -142,7 +155,8 @@ fn first_event_behind_header(server: &Server, name: &str) -> u64 {
 async fn an_encrypted_file_is_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("binlog.000001"), b"\xfdbin\0\0\0\0").unwrap();
-    let from = Position { log: LogPosition::Binlog { file: "binlog.000001".into(), offset: 4 }, executed: None };
+    let from =
+        Position { log: LogPosition::Binlog { file: "binlog.000001".into(), offset: 4 }, executed: None };
     let (_, _, result) = read(source(directory.path(), false), from, u64::MAX).await;
     let error = result.unwrap_err();
     assert!(!error.is_transient() && error.to_string().contains("encrypted"), "{error}");

@@ -106,7 +106,10 @@ async fn every_server_is_read_by_file_and_by_transactions() {
         let start = Start::Binlog { file: file.to_string(), offset: *offset };
         assert_eq!(root(&server).start_position(&start).await.unwrap(), middle, "{flavor}");
         let earliest = root(&server).start_position(&Start::Earliest).await.unwrap();
-        assert!(from.executed.as_ref().unwrap().contains_all(earliest.executed.as_ref().unwrap()), "{flavor}");
+        assert!(
+            from.executed.as_ref().unwrap().contains_all(earliest.executed.as_ref().unwrap()),
+            "{flavor}"
+        );
         let behind = root(&server).bytes_behind(&from, &fence).await.unwrap();
         let inserted: u64 = 3;
         assert!(behind > inserted * 100, "{flavor}: {behind}");
@@ -141,7 +144,9 @@ async fn every_authentication_method_logs_in_plain_and_encrypted() {
         server.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT AUTO_INCREMENT PRIMARY KEY)").unwrap();
         server.exec(&format!("CREATE USER repl@'%' {identified}")).unwrap();
         let monitor = if flavor.is_mariadb() { ", BINLOG MONITOR" } else { "" };
-        server.exec(&format!("GRANT REPLICATION SLAVE, REPLICATION CLIENT{monitor} ON *.* TO repl@'%'")).unwrap();
+        server
+            .exec(&format!("GRANT REPLICATION SLAVE, REPLICATION CLIENT{monitor} ON *.* TO repl@'%'"))
+            .unwrap();
         // Where the log has no full metadata, definitions are read from the server.
         server.exec("GRANT SELECT ON shop.* TO repl@'%'").unwrap();
         let account = "user = 'repl'\npassword = 'wörd'\n";
@@ -153,16 +158,23 @@ async fn every_authentication_method_logs_in_plain_and_encrypted() {
             server.exec("FLUSH PRIVILEGES").unwrap();
             reads_with(&server, &format!("{account}tls.mode = 'required'")).await.unwrap();
             let ca = server.data_dir().join("ca.pem");
-            reads_with(&server, &format!("{account}tls.mode = 'verify-ca'\ntls.ca = '{}'", ca.display())).await.unwrap();
-            let wrong_name =
-                reads_with(&server, &format!("{account}tls.mode = 'verify-identity'\ntls.ca = '{}'", ca.display()))
-                    .await
-                    .expect_err("the certificate names no host");
+            reads_with(&server, &format!("{account}tls.mode = 'verify-ca'\ntls.ca = '{}'", ca.display()))
+                .await
+                .unwrap();
+            let wrong_name = reads_with(
+                &server,
+                &format!("{account}tls.mode = 'verify-identity'\ntls.ca = '{}'", ca.display()),
+            )
+            .await
+            .expect_err("the certificate names no host");
             assert!(!wrong_name.is_transient(), "{wrong_name}");
             let other = server.data_dir().join("client-cert.pem");
-            let unknown = reads_with(&server, &format!("{account}tls.mode = 'verify-ca'\ntls.ca = '{}'", other.display()))
-                .await
-                .expect_err("signed by another authority");
+            let unknown = reads_with(
+                &server,
+                &format!("{account}tls.mode = 'verify-ca'\ntls.ca = '{}'", other.display()),
+            )
+            .await
+            .expect_err("signed by another authority");
             assert!(!unknown.is_transient(), "{unknown}");
         }
         let refused = reads_with(&server, "user = 'repl'\npassword = 'wrong'").await.expect_err("refused");
@@ -213,9 +225,11 @@ async fn a_lost_server_is_noticed_and_read_on_from_the_last_position() {
         server.exec("INSERT INTO shop.t VALUES (1)").unwrap();
         tail.until(|rows, _| rows == 1).await.unwrap();
         let fence = source.end_of_log().await.unwrap();
-        tail.until(|_, resume| resume.is_some_and(|resume| source.reached(resume, &Position { executed: None, ..fence.clone() })))
-            .await
-            .unwrap();
+        tail.until(|_, resume| {
+            resume.is_some_and(|resume| source.reached(resume, &Position { executed: None, ..fence.clone() }))
+        })
+        .await
+        .unwrap();
         let resume = tail.resume.clone().unwrap();
         server.kill_hard().unwrap();
         let error = tail.end().await;
@@ -246,7 +260,11 @@ async fn a_silent_server_is_noticed_within_seconds() {
     let start = Instant::now();
     let error = tail.end().await;
     signal("-CONT");
-    assert!(error.is_transient() && start.elapsed() < Duration::from_secs(5), "{error} after {:?}", start.elapsed());
+    assert!(
+        error.is_transient() && start.elapsed() < Duration::from_secs(5),
+        "{error} after {:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -284,7 +302,11 @@ async fn tagged_transactions_behind_the_position_are_not_sent_again() {
     let server = Server::builder(Flavor::Mysql97).start().unwrap();
     server.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)").unwrap();
     let from = root(&server).start_position(&Start::Earliest).await.unwrap();
-    server.exec("SET gtid_next = 'AUTOMATIC:audit'; INSERT INTO shop.t VALUES (1); INSERT INTO shop.t VALUES (2)").unwrap();
+    server
+        .exec(
+            "SET gtid_next = 'AUTOMATIC:audit'; INSERT INTO shop.t VALUES (1); INSERT INTO shop.t VALUES (2)",
+        )
+        .unwrap();
     server.exec("INSERT INTO shop.t VALUES (3)").unwrap();
     let middle = root(&server).start_position(&Start::Now).await.unwrap();
     assert!(middle.executed.as_ref().unwrap().to_string().contains(":audit:1-2"), "{middle}");
@@ -307,7 +329,10 @@ async fn a_promoted_replica_takes_over_unless_it_lacks_transactions() {
         let old = Server::builder(flavor).server_id(1).start().unwrap();
         let new = Server::builder(flavor).server_id(2).start().unwrap();
         new.replica_of(&old).unwrap();
-        old.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1)").unwrap();
+        old.exec(
+            "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1)",
+        )
+        .unwrap();
         let text = format!(
             "hosts = ['127.0.0.1:{}', '127.0.0.1:{}']\nuser = 'root'\nheartbeat = '200ms'",
             old.port(),

@@ -145,7 +145,13 @@ struct Collected {
 
 impl Collected {
     fn new() -> Self {
-        Collected { log: Vec::new(), complete: 0, outside: 0, tracker: TransactionTracker::default(), former: 0 }
+        Collected {
+            log: Vec::new(),
+            complete: 0,
+            outside: 0,
+            tracker: TransactionTracker::default(),
+            former: 0,
+        }
     }
 
     /// Takes note of the event at the end.

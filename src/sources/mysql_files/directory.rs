@@ -42,7 +42,8 @@ impl Directory {
                 .remedy("check source.directory and its permissions")
         })?;
         let wanted = |file: &LogFile| self.base.is_none() || self.base.as_deref() == base(file);
-        let mut files: Vec<LogFile> = entries.iter().filter_map(|path| log_file(path)).filter(wanted).collect();
+        let mut files: Vec<LogFile> =
+            entries.iter().filter_map(|path| log_file(path)).filter(wanted).collect();
         self.ensure_one_base(&files)?;
         files.sort_by_key(|file| (file.number, file.compression));
         files.dedup_by_key(|file| file.number);
@@ -126,8 +127,15 @@ mod tests {
 
     #[test]
     fn numbers_order_files_and_other_files_do_not_count() {
-        let (_kept, directory) =
-            directory(&["b.1000000", "b.999999.gz", "b.999999", "b.999998.zst", "b.index", "b.log", "notes.txt"]);
+        let (_kept, directory) = directory(&[
+            "b.1000000",
+            "b.999999.gz",
+            "b.999999",
+            "b.999998.zst",
+            "b.index",
+            "b.log",
+            "notes.txt",
+        ]);
         let names: Vec<_> =
             directory.files().unwrap().into_iter().map(|file| (file.name, file.compression)).collect();
         let expected = [

@@ -104,9 +104,11 @@ impl BinlogFile {
         let mut magic = Vec::new();
         content.by_ref().take(FIRST_EVENT).read_to_end(&mut magic).map_err(unreadable)?;
         if magic == ENCRYPTED_MAGIC {
-            return Err(Error::definite("the binlog file is encrypted (binlog_encryption): its key is with the server")
-                .on(file.path.display())
-                .remedy("read it from the server (type = \"mysql\"), which decrypts it"));
+            return Err(Error::definite(
+                "the binlog file is encrypted (binlog_encryption): its key is with the server",
+            )
+            .on(file.path.display())
+            .remedy("read it from the server (type = \"mysql\"), which decrypts it"));
         }
         if !MAGIC.starts_with(&magic) {
             return Err(Error::definite("not a binlog file")
@@ -201,7 +203,8 @@ impl BinlogFile {
         let ours = if self.compression == Compression::None {
             Error::transient("cannot read the binlog file")
         } else {
-            Error::definite("the compressed binlog file cannot be read").remedy("bring the file back from the archive")
+            Error::definite("the compressed binlog file cannot be read")
+                .remedy("bring the file back from the archive")
         };
         ours.at(&self.position()).caused_by(error)
     }

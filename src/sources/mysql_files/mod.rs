@@ -52,9 +52,9 @@ impl MysqlFiles {
     }
 
     fn no_files(&self) -> Error {
-        Error::definite("no binlog file is in the directory")
-            .on(self.directory.path.display())
-            .remedy("check source.directory; the files are named like binlog.000001, perhaps with .gz or .zst behind")
+        Error::definite("no binlog file is in the directory").on(self.directory.path.display()).remedy(
+            "check source.directory; the files are named like binlog.000001, perhaps with .gz or .zst behind",
+        )
     }
 
     /// Where the whole events of a file end.
@@ -109,7 +109,9 @@ impl Source for MysqlFiles {
                     let gaps = files.iter().find_map(|file| self.directory.successor(file).err());
                     let mut findings = vec![Finding { code, level: Level::Ok, found, repair: None }];
                     findings.extend(gaps.map(|error| failed("mysql_files.sequence", &error)));
-                    findings.extend(BinlogFile::open(last).err().map(|error| failed("mysql_files.readable", &error)));
+                    findings.extend(
+                        BinlogFile::open(last).err().map(|error| failed("mysql_files.readable", &error)),
+                    );
                     findings
                 }
                 _ => vec![failed(code, &self.no_files())],
@@ -130,7 +132,8 @@ impl Source for MysqlFiles {
                 let end = self.end_of(found).await?;
                 let position = Position::binlog(file.as_str(), *offset, None);
                 if *offset > end {
-                    return Err(Error::definite(format!("the file ends at {end}, before the position")).at(&position.log));
+                    return Err(Error::definite(format!("the file ends at {end}, before the position"))
+                        .at(&position.log));
                 }
                 Ok(position)
             }

@@ -70,7 +70,8 @@ impl ServerVersion {
         let text: String = text.iter().take_while(|&&byte| byte != 0).map(|&byte| char::from(byte)).collect();
         let mariadb = text.contains("MariaDB");
         let text = text.strip_prefix("5.5.5-").filter(|_| mariadb).unwrap_or(&text);
-        let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+        let mut numbers =
+            text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
         let mut next = || numbers.next().unwrap_or(0).min(999);
         let number = next() * 10_000 + next() * 100 + next();
         // The versions that brought checksums. Since then the event ends with the algorithm and a checksum of its own.
