@@ -158,8 +158,11 @@ impl Mysql {
                 now.remove(table);
             }
             if let SchemaChange::DropDatabase { database } = &change {
-                let dropped: Vec<TableName> =
-                    now.iter().map(|table| table.name.clone()).filter(|name| *name.database == **database).collect();
+                let dropped: Vec<TableName> = now
+                    .iter()
+                    .map(|table| table.name.clone())
+                    .filter(|name| *name.database == **database)
+                    .collect();
                 dropped.iter().for_each(|table| drop(now.remove(table)));
             }
         }
