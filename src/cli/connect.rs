@@ -7,9 +7,9 @@ use slackwater_decoders::schema::TableName;
 use crate::{
     config::{DestinationConfig, SourceConfig, Task},
     destinations::{self, Destination, sqlite::Sqlite},
-    error::{Error, Result},
+    error::Result,
     service::Ends,
-    sources::{Source, mysql::Mysql},
+    sources::{Source, mysql::Mysql, mysql_files::MysqlFiles},
 };
 
 /// Both ends of a task. Nothing is connected yet.
@@ -29,9 +29,7 @@ pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
     let selected = Arc::new(move |table: &TableName| selection.includes(table));
     Ok(match &task.source {
         SourceConfig::Mysql(config) => Arc::new(Mysql::new(&task.name, config.clone(), selected)?),
-        SourceConfig::MysqlFiles(_) => {
-            return Err(Error::definite("this build has no source of the type mysql-files"));
-        }
+        SourceConfig::MysqlFiles(config) => Arc::new(MysqlFiles::new(config.clone(), selected)?),
     })
 }
 
