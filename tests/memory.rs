@@ -43,7 +43,11 @@ fn a_transaction_of_one_gigabyte() -> Result<()> {
 
     let destination = Destination::sqlite()?;
     let directory = tempfile::tempdir()?;
-    let mut task = Task::new(PROGRAM, directory.path(), &(source_section(&[&source], "earliest") + &destination.section()))?;
+    let mut task = Task::new(
+        PROGRAM,
+        directory.path(),
+        &(source_section(&[&source], "earliest") + &destination.section()),
+    )?;
     task.start()?;
     task.wait_for(&end, PATIENCE)?;
     expect_bounded(&task)?;
@@ -77,8 +81,14 @@ fn a_backlog_of_gigabytes() -> Result<()> {
     let file = source.binlog_files()?.pop().context("a binlog file")?;
     let mut connection = source.conn()?;
     while fs::metadata(&file)?.len() < 128 << 20 {
-        slackwater_testkit::run_statements(&mut connection, "UPDATE shop.t SET filler = REVERSE(filler), id = id + 16 ORDER BY id DESC")?;
-        slackwater_testkit::run_statements(&mut connection, "UPDATE shop.t SET filler = CONCAT(filler, 'x'), id = id - 16 ORDER BY id")?;
+        slackwater_testkit::run_statements(
+            &mut connection,
+            "UPDATE shop.t SET filler = REVERSE(filler), id = id + 16 ORDER BY id DESC",
+        )?;
+        slackwater_testkit::run_statements(
+            &mut connection,
+            "UPDATE shop.t SET filler = CONCAT(filler, 'x'), id = id - 16 ORDER BY id",
+        )?;
     }
     source.kill_hard()?;
 

@@ -427,6 +427,7 @@ impl Decoder {
                 position: self.place.start(),
                 time_micros: micros,
                 sequence: self.transaction.sequence,
+                unlogged_cascades: event.has_unlogged_cascades(),
                 changes: arena.slice(&changes),
             }));
             self.transaction.sequence += count;

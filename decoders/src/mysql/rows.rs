@@ -60,6 +60,12 @@ impl<'a> RowsEvent<'a> {
         Ok(RowsEvent { table_id, flags, kind, body: reader })
     }
 
+    /// Whether foreign keys may have changed other rows without a trace in the log.
+    pub(super) fn has_unlogged_cascades(&self) -> bool {
+        let silent = self.flags & (types::ROWS_NO_FOREIGN_KEYS | types::ROWS_LOGGED_CASCADES) == 0;
+        silent && self.kind != Kind::Write
+    }
+
     /// Decodes all rows.
     pub(super) fn decode(
         &self,

@@ -3,6 +3,7 @@
 //! One session applies. Data and checkpoint commit in one transaction. A DDL statement, which the server commits by
 //! itself, has its intent stored before it runs, in the transaction of the data before it ([`checkpoint`]).
 
+mod cascade;
 mod checkpoint;
 mod ddl;
 mod definition;
