@@ -7,8 +7,10 @@ use crate::arena::Arena;
 
 /// Bytes that 0 to 9 digits take.
 const DIGIT_BYTES: [u8; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
-/// The longest DECIMAL: 65 digits, sign, point, and a zero before the point.
-const MAX_TEXT: usize = 72;
+/// Digits of the longest DECIMAL.
+const MAX_DIGITS: usize = 65;
+/// The longest text: the digits, sign, point, and a zero before the point.
+const MAX_TEXT: usize = MAX_DIGITS + 3;
 
 fn bytes_of(digits: u8) -> usize {
     DIGIT_BYTES.get(usize::from(digits)).copied().map_or(0, usize::from)
@@ -41,96 +43,101 @@ fn text(reader: &mut Reader<'_>, precision: u8, scale: u8) -> Result<Text, Malfo
     if precision == 0 || precision > 65 || scale > precision {
         return Err(Malformed("has a DECIMAL with an impossible precision or scale"));
     }
-    let negative = reader.rest().first().is_some_and(|byte| byte & 0x80 == 0);
-    let mut digits = Digits {
-        flip: if negative { u32::MAX } else { 0 },
-        sign: 0x80,
-        text: Text::default(),
-        started: false,
-    };
+    let mut bytes = [0; (MAX_DIGITS / 9 + 2) * 4];
+    let stored = reader.take(length(precision, scale))?;
+    let bytes = bytes.get_mut(..stored.len()).unwrap_or_default();
+    bytes.copy_from_slice(stored);
+    let negative = bytes.first().is_some_and(|byte| byte & 0x80 == 0);
     if negative {
-        digits.text.push(b'-');
+        bytes.iter_mut().for_each(|byte| *byte = !*byte);
     }
+    if let Some(first) = bytes.first_mut() {
+        *first ^= 0x80;
+    }
+    let mut reader = Reader::new(bytes);
+    let mut text = Text::default();
     let whole = precision - scale;
-    digits.group(reader, whole % 9)?;
+    text.group(&mut reader, whole % 9)?;
     for _ in 0..whole / 9 {
-        digits.group(reader, 9)?;
+        text.group(&mut reader, 9)?;
     }
-    if !digits.started {
-        digits.text.push(b'0');
-    }
+    text.end_whole(negative);
     if scale > 0 {
-        digits.text.push(b'.');
-        digits.started = true;
+        text.push(b'.');
         for _ in 0..scale / 9 {
-            digits.group(reader, 9)?;
+            text.group(&mut reader, 9)?;
         }
-        digits.group(reader, scale % 9)?;
+        text.group(&mut reader, scale % 9)?;
     }
-    Ok(digits.text)
-}
-
-struct Digits {
-    /// All ones for a negative number.
-    flip: u32,
-    /// The inverted bit of the first byte; 0 once that has been read.
-    sign: u32,
-    text: Text,
-    /// Whether a digit other than a leading zero has been written.
-    started: bool,
-}
-
-impl Digits {
-    /// Reads the next `count` digits (0 to 9), which share one number.
-    fn group(&mut self, reader: &mut Reader<'_>, count: u8) -> Result<(), Malformed> {
-        let bytes = bytes_of(count);
-        if bytes == 0 {
-            return Ok(());
-        }
-        let mut number =
-            reader.take(bytes)?.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-        let bits = bytes as u32 * 8;
-        number ^= self.flip & (u32::MAX >> (32 - bits));
-        number ^= self.sign << (bits - 8);
-        self.sign = 0;
-        if number >= 10_u32.pow(u32::from(count)) {
-            return Err(Malformed("has a DECIMAL with a digit group that is too large"));
-        }
-        let mut scale = 10_u32.pow(u32::from(count) - 1);
-        while scale > 0 {
-            let digit = (number / scale % 10) as u8;
-            self.started |= digit != 0;
-            if self.started {
-                self.text.push(b'0' + digit);
-            }
-            scale /= 10;
-        }
-        Ok(())
-    }
+    Ok(text)
 }
 
 /// A short ASCII text under construction.
 struct Text {
     bytes: [u8; MAX_TEXT],
-    length: usize,
+    /// The text is what is between.
+    start: usize,
+    end: usize,
 }
 
 impl Default for Text {
     fn default() -> Self {
-        Text { bytes: [0; MAX_TEXT], length: 0 }
+        // In front there is room for a sign, and for a zero where there are no digits before the point.
+        Text { bytes: [b'0'; MAX_TEXT], start: 2, end: 2 }
     }
 }
 
 impl Text {
+    /// Reads the next `count` digits (0 to 9), which share one number.
+    #[inline]
+    fn group(&mut self, reader: &mut Reader<'_>, count: u8) -> Result<(), Malformed> {
+        let mut number = match bytes_of(count) {
+            0 => return Ok(()),
+            1 => reader.u8()?.into(),
+            2 => reader.u16_be()?.into(),
+            3 => reader.u24_be()?,
+            _ => reader.u32_be()?,
+        };
+        let end = self.end + usize::from(count);
+        for place in self.bytes.get_mut(self.end..end).unwrap_or_default().iter_mut().rev() {
+            *place = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        self.end = end;
+        if number == 0 {
+            Ok(())
+        } else {
+            Err(Malformed("has a DECIMAL with a digit group that is too large"))
+        }
+    }
+
+    /// Drops the zeros that the digits so far start with, but for one, and puts the sign before the others.
+    fn end_whole(&mut self, negative: bool) {
+        let digits = self.bytes.get(self.start..self.end).unwrap_or_default();
+        match digits.iter().position(|digit| *digit != b'0') {
+            Some(zeros) => self.start += zeros,
+            None => self.start = self.end - 1,
+        }
+        if negative {
+            self.start -= 1;
+            if let Some(sign) = self.bytes.get_mut(self.start) {
+                *sign = b'-';
+            }
+        }
+    }
+
     fn push(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.length) {
+        if let Some(place) = self.bytes.get_mut(self.end) {
             *place = byte;
-            self.length += 1;
+            self.end += 1;
         }
     }
 
     fn as_str(&self) -> &str {
-        self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        self.bytes
+            .get(self.start..self.end)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or_default()
     }
 }
 
@@ -158,6 +165,30 @@ mod tests {
         assert_eq!(decoded(&[0x80, 0], 4, 2), "0.00");
         assert_eq!(decoded(&[0x80], 1, 0), "0");
         assert_eq!(decoded(&[0x85], 1, 1), "0.5");
+        assert_eq!(decoded(&[0x7A], 1, 1), "-0.5");
+        assert_eq!(decoded(&[0x7A], 1, 0), "-5");
+    }
+
+    /// DECIMAL(65,30): the longest there is, as MySQL stores -99…9.9…9.
+    #[test]
+    fn the_longest_fits() {
+        let mut bytes = Vec::new();
+        // 35 digits before the point: 8 in four bytes and three groups of 9; 30 behind: three groups of 9 and 3 in two bytes.
+        for (number, length) in [
+            (99_999_999_u32, 4),
+            (999_999_999, 4),
+            (999_999_999, 4),
+            (999_999_999, 4),
+            (999_999_999, 4),
+            (999_999_999, 4),
+            (999_999_999, 4),
+            (999, 2),
+        ] {
+            bytes.extend_from_slice(number.to_be_bytes().get(4 - length..).unwrap());
+        }
+        bytes.iter_mut().for_each(|byte| *byte = !*byte);
+        *bytes.first_mut().unwrap() ^= 0x80;
+        assert_eq!(decoded(&bytes, 65, 30), format!("-{}.{}", "9".repeat(35), "9".repeat(30)));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Millions of damaged logs through the decoder: none may make it panic, hang, or take memory without measure.
 //!
 //! `SLACKWATER_MUTATIONS` is the number of mutants (a bounded number unless set) and `SLACKWATER_MUTATIONS_SEED` selects other
-//! ones. A mutant is known by seed and number: `SLACKWATER_MUTATIONS_ONLY` runs that number alone.
+//! ones. A mutant is known by seed and number: `SLACKWATER_MUTATIONS_ONLY` runs that number alone, and `SLACKWATER_MUTATIONS_SAVE`
+//! names a file to write it to.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,7 +20,7 @@ mod seeds;
 mod table_map;
 
 use std::{
-    env,
+    env, fs,
     panic::{self, AssertUnwindSafe},
     process,
     sync::{
@@ -49,6 +50,8 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const MUTANTS: u64 = 1_000_000;
 /// Memory for each byte of input, decompressed bytes included.
 const TIMES_INPUT: usize = 16;
+/// Memory for each byte of a statement: what the tokenizer of `sqlparser` makes of it when every byte is a token.
+const TIMES_STATEMENT: usize = 400;
 /// Memory beside that: the state of decompression, the first growth of buffers.
 const BESIDE: usize = 2 << 20;
 /// No input is as large as to take a hundredth of this; what takes longer hangs.
@@ -73,6 +76,9 @@ fn damaged_logs_neither_panic_nor_hang_nor_take_memory_without_measure() {
         mutate::mutate(&mut log, &logs, &mut random);
         let input = log.bytes();
         bytes += input.len() as u64;
+        if let Ok(file) = env::var("SLACKWATER_MUTATIONS_SAVE") {
+            fs::write(file, &input).expect("a file that can be written");
+        }
         watched.store(number + 1, Ordering::Relaxed);
         match examine(&input, random.one_in(2)) {
             Ok(is_whole) => decoded += u64::from(is_whole),
@@ -106,7 +112,7 @@ fn examine(input: &[u8], positional_names: bool) -> Result<bool, String> {
     let peak = ALLOCATOR.peak_usage().saturating_sub(before);
     let result = result.map_err(|_| "it panics".to_owned())?;
     // What is compressed is decompressed a second time only when that decides.
-    if peak > TIMES_INPUT * input.len() + BESIDE && peak > TIMES_INPUT * decompressed_length(input) + BESIDE {
+    if peak > TIMES_INPUT * input.len() + BESIDE && peak > allowed(input) {
         return Err(format!("{} bytes of input take {peak} bytes of memory", input.len()));
     }
     result
@@ -140,31 +146,30 @@ fn decode(mut log: Vec<u8>, positional_names: bool) -> Result<bool, String> {
     }
 }
 
-/// Bytes of a log with everything compressed in it decompressed.
-fn decompressed_length(input: &[u8]) -> usize {
-    let inside = |event: &log::RawEvent| {
-        let code = event.header.event_type;
-        if code == types::TRANSACTION_PAYLOAD {
-            let events = compressed::open_payload(&event.body).unwrap_or_default();
-            events.len() + decompressed_inside(&Log::parse(&events, false))
-        } else {
-            let start = compressed::start_of_compressed(code, &event.body);
-            let data = start.and_then(|start| compressed::inflate(event.body.get(start..)?));
-            data.map_or(0, |data| data.len())
-        }
-    };
+/// The memory that an input may take when everything compressed in it counts as what it decompresses to.
+fn allowed(input: &[u8]) -> usize {
     let events = Log::parse(input, true).events;
-    input.len() + events.iter().map(inside).sum::<usize>()
+    BESIDE + TIMES_INPUT * input.len() + events.iter().map(allowed_inside).sum::<usize>()
 }
 
-fn decompressed_inside(log: &Log) -> usize {
-    log.events
-        .iter()
-        .filter_map(|event| {
-            let start = compressed::start_of_compressed(event.header.event_type, &event.body)?;
-            compressed::inflate(event.body.get(start..)?).map(|data| data.len())
-        })
-        .sum()
+fn allowed_inside(event: &log::RawEvent) -> usize {
+    match event.header.event_type {
+        types::QUERY => TIMES_STATEMENT * event.body.len(),
+        types::MARIADB_QUERY_COMPRESSED => TIMES_STATEMENT * inflated(event),
+        types::TRANSACTION_PAYLOAD => {
+            let bytes = compressed::open_payload(&event.body).unwrap_or_default();
+            let events = Log::parse(&bytes, false).events;
+            TIMES_INPUT * bytes.len() + events.iter().map(allowed_inside).sum::<usize>()
+        }
+        _ => TIMES_INPUT * inflated(event),
+    }
+}
+
+/// Bytes that MariaDB's compressed data in an event decompresses to.
+fn inflated(event: &log::RawEvent) -> usize {
+    let start = compressed::start_of_compressed(event.header.event_type, &event.body);
+    let data = start.and_then(|start| compressed::inflate(event.body.get(start..)?));
+    data.map_or(0, |data| data.len())
 }
 
 /// Ends the process when one mutant takes too long. What is returned holds the mutant's number plus 1, 0 between two.

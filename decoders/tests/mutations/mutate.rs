@@ -45,7 +45,10 @@ fn rearrange(log: &mut Log, others: &[Log], random: &mut Random) {
     let count = log.events.len();
     let (from, to) = (random.below(count), random.below(count));
     match random.below(6) {
-        0 => log.events.insert(to, log.events[from].clone()),
+        0 => {
+            let event = log.events[from].clone();
+            log.events.insert(to, event);
+        }
         1 if count > 1 => _ = log.events.remove(from),
         2 => log.events.swap(from, to),
         3 => {
@@ -124,17 +127,21 @@ fn map_and_rows(log: &mut Log, random: &mut Random) {
             let rows = if random.one_in(2) {
                 event.body[parts.rows.clone()].to_vec()
             } else {
-                let length = random.below(200);
+                let most = if random.one_in(10) { 4000 } else { 200 };
+                let length = random.below(most);
                 random.bytes(length)
             };
             event.body.truncate(parts.width.start);
             write_lenenc(columns as u64, &mut event.body);
             for _ in 0..parts.images {
-                let bitmap = if random.one_in(4) {
-                    random.bytes(columns.div_ceil(8))
-                } else {
-                    vec![*random.pick(&[0xFF, 0xFF, 0, 1]); columns.div_ceil(8)]
-                };
+                let mut bitmap = vec![*random.pick(&[0xFF, 0xFF, 0, 1]); columns.div_ceil(8)];
+                if random.one_in(4) {
+                    bitmap = random.bytes(bitmap.len());
+                } else if random.one_in(4) {
+                    // Few columns of perhaps many: the shortest rows there are.
+                    bitmap.fill(0);
+                    bitmap.iter_mut().take(1).for_each(|byte| *byte = random.byte());
+                }
                 event.body.extend_from_slice(&bitmap);
             }
             event.body.extend_from_slice(&rows);
@@ -195,7 +202,7 @@ fn body(event: &mut RawEvent, others: &[Log], random: &mut Random) {
     {
         damage(random, &mut data);
         if random.one_in(2000) {
-            data.resize(4 << 20, 0);
+            data.resize(1 << 20, 0);
         }
         event.body.truncate(start);
         event.body.extend_from_slice(&compressed::deflate(&data));
@@ -227,7 +234,7 @@ fn payload(event: &mut RawEvent, others: &[Log], random: &mut Random) {
             body(event, others, random);
         }
         if random.one_in(2000) {
-            event.body.resize(8 << 20, 0);
+            event.body.resize(1 << 20, 0);
         }
     }
     let mut bytes = inner.bytes();
@@ -356,7 +363,8 @@ fn damage_range(random: &mut Random, bytes: &mut Vec<u8>, range: Range<usize>) {
             bytes[place..end].copy_from_slice(&number[..end - place]);
         }
         4 => {
-            let count = 1 + random.below(if random.one_in(50) { 2000 } else { 12 });
+            let most = if random.one_in(50) { 2000 } else { 12 };
+            let count = 1 + random.below(most);
             let inserted = random.bytes(count);
             bytes.splice(place..place, inserted);
         }
