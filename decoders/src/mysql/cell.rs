@@ -14,45 +14,61 @@ use super::{
 };
 use crate::{
     arena::Arena,
-    value::{Bits, Enum, Geometry, Set, Value},
+    value::{Bits, Cell, Enum, Geometry, Set, Value},
 };
 
 impl ColumnPlan {
     /// Reads a value that is not NULL.
-    // Into the loop over a row's columns: as a call it costs more than reading most values.
-    #[inline(always)]
     pub(super) fn read<'a>(
         &self,
         reader: &mut Reader<'a>,
         arena: &Arena<'a>,
     ) -> Result<Value<'a>, Malformed> {
+        let mut cell = Cell::Absent;
+        self.read_into(&mut cell, reader, arena)?;
+        Ok(cell.value().unwrap_or(Value::Null))
+    }
+
+    /// Reads a value that is not NULL.
+    // Inlined into the loop over a row's columns, and with each kind of value written to its place at once: a value
+    // that is returned is copied several times, which takes longer than reading most of them.
+    #[inline(always)]
+    pub(super) fn read_into<'a>(
+        &self,
+        cell: &mut Cell<'a>,
+        reader: &mut Reader<'a>,
+        arena: &Arena<'a>,
+    ) -> Result<(), Malformed> {
         match self.wire {
-            Wire::Integer { bytes } => integer(reader, bytes, self.unsigned),
+            Wire::Integer { bytes: 4 } if !self.unsigned => put(cell, Value::Int(reader.i32()?.into())),
+            Wire::Integer { bytes: 8 } if !self.unsigned => put(cell, Value::Int(reader.i64()?)),
+            Wire::Integer { bytes } => put(cell, integer(reader, bytes, self.unsigned)?),
             Wire::VarChar { length_bytes, .. } | Wire::Blob { length_bytes } => {
                 let bytes = prefixed(reader, length_bytes)?;
                 match self.content {
-                    Content::Utf8 => charset::utf8(bytes).map(Value::Text),
-                    _ => self.string(bytes, arena),
+                    Content::Utf8 => put(cell, Value::Text(charset::utf8(bytes)?)),
+                    Content::Binary => put(cell, Value::Binary(bytes)),
+                    _ => put(cell, self.string(bytes, arena)?),
                 }
             }
             Wire::Char { length_bytes, max } => {
                 let bytes = prefixed(reader, length_bytes)?;
                 match self.content {
-                    Content::Utf8 => charset::utf8(bytes).map(Value::Text),
-                    _ => self.fixed_string(bytes, max, arena),
+                    Content::Utf8 => put(cell, Value::Text(charset::utf8(bytes)?)),
+                    _ => put(cell, self.fixed_string(bytes, max, arena)?),
                 }
             }
-            Wire::Float => reader.f32().map(Value::Float),
-            Wire::Double => reader.f64().map(Value::Double),
+            Wire::Double => put(cell, Value::Double(reader.f64()?)),
             Wire::Decimal { precision, scale } => {
-                decimal::read(reader, precision, scale, arena).map(Value::Decimal)
+                put(cell, Value::Decimal(decimal::read(reader, precision, scale, arena)?));
             }
-            Wire::Enum { bytes } => self.enumeration(reader.uint(usize::from(bytes))? as u16, arena),
-            Wire::Date => temporal::date(reader),
-            Wire::DateTime { precision } => temporal::datetime(reader, precision),
-            Wire::Timestamp { precision } => temporal::timestamp(reader, precision),
-            _ => self.read_rarer(reader, arena),
+            Wire::Enum { bytes: 1 } => put(cell, self.enumeration(reader.u8()?.into(), arena)?),
+            Wire::Date => put(cell, temporal::date(reader)?),
+            Wire::DateTime { precision } => put(cell, temporal::datetime(reader, precision)?),
+            Wire::Timestamp { precision } => put(cell, temporal::timestamp(reader, precision)?),
+            _ => put(cell, self.read_rarer(reader, arena)?),
         }
+        Ok(())
     }
 
     fn read_rarer<'a>(&self, reader: &mut Reader<'a>, arena: &Arena<'a>) -> Result<Value<'a>, Malformed> {
@@ -70,6 +86,8 @@ impl ColumnPlan {
                 let bytes = reader.take(usize::from(bits).div_ceil(8))?;
                 Ok(Value::Bits(Bits { length: bits, bytes }))
             }
+            Wire::Float => reader.f32().map(Value::Float),
+            Wire::Enum { bytes } => self.enumeration(reader.uint(usize::from(bytes))? as u16, arena),
             Wire::Set { bytes } => self.set(reader.uint(usize::from(bytes))?, arena),
             Wire::OldTime => temporal::old_time(reader),
             Wire::OldDateTime => temporal::old_datetime(reader),
@@ -115,6 +133,7 @@ impl ColumnPlan {
         }
     }
 
+    #[inline]
     fn enumeration<'a>(&self, index: u16, arena: &Arena<'a>) -> Result<Value<'a>, Malformed> {
         let label = match usize::from(index).checked_sub(1) {
             _ if self.members.is_empty() => None,
@@ -176,6 +195,11 @@ impl ColumnPlan {
             _ => Err(Malformed("has a JSON document in another column")),
         }
     }
+}
+
+#[inline(always)]
+fn put<'a>(cell: &mut Cell<'a>, value: Value<'a>) {
+    *cell = Cell::Value(value);
 }
 
 #[inline]

@@ -12,6 +12,20 @@ const MAX_DIGITS: usize = 65;
 /// The longest text: the digits, sign, point, and a zero before the point.
 const MAX_TEXT: usize = MAX_DIGITS + 3;
 
+/// The digits of 00 to 99: two are written with one division.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+        {
+            pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        }
+        number += 1;
+    }
+    pairs
+};
+
 fn bytes_of(digits: u8) -> usize {
     DIGIT_BYTES.get(usize::from(digits)).copied().map_or(0, usize::from)
 }
@@ -43,31 +57,20 @@ fn text(reader: &mut Reader<'_>, precision: u8, scale: u8) -> Result<Text, Malfo
     if precision == 0 || precision > 65 || scale > precision {
         return Err(Malformed("has a DECIMAL with an impossible precision or scale"));
     }
-    let mut bytes = [0; (MAX_DIGITS / 9 + 2) * 4];
-    let stored = reader.take(length(precision, scale))?;
-    let bytes = bytes.get_mut(..stored.len()).unwrap_or_default();
-    bytes.copy_from_slice(stored);
-    let negative = bytes.first().is_some_and(|byte| byte & 0x80 == 0);
-    if negative {
-        bytes.iter_mut().for_each(|byte| *byte = !*byte);
-    }
-    if let Some(first) = bytes.first_mut() {
-        *first ^= 0x80;
-    }
-    let mut reader = Reader::new(bytes);
-    let mut text = Text::default();
+    let negative = reader.rest().first().is_some_and(|byte| byte & 0x80 == 0);
+    let mut text = Text { flip: if negative { u32::MAX } else { 0 }, ..Text::default() };
     let whole = precision - scale;
-    text.group(&mut reader, whole % 9)?;
+    text.group(reader, whole % 9)?;
     for _ in 0..whole / 9 {
-        text.group(&mut reader, 9)?;
+        text.group(reader, 9)?;
     }
     text.end_whole(negative);
     if scale > 0 {
         text.push(b'.');
         for _ in 0..scale / 9 {
-            text.group(&mut reader, 9)?;
+            text.group(reader, 9)?;
         }
-        text.group(&mut reader, scale % 9)?;
+        text.group(reader, scale % 9)?;
     }
     Ok(text)
 }
@@ -78,12 +81,16 @@ struct Text {
     /// The text is what is between.
     start: usize,
     end: usize,
+    /// All ones for a negative number.
+    flip: u32,
+    /// The inverted bit of the first byte; 0 once that has been read.
+    sign: u32,
 }
 
 impl Default for Text {
     fn default() -> Self {
         // In front there is room for a sign, and for a zero where there are no digits before the point.
-        Text { bytes: [b'0'; MAX_TEXT], start: 2, end: 2 }
+        Text { bytes: [b'0'; MAX_TEXT], start: 2, end: 2, flip: 0, sign: 0x80 }
     }
 }
 
@@ -91,24 +98,43 @@ impl Text {
     /// Reads the next `count` digits (0 to 9), which share one number.
     #[inline]
     fn group(&mut self, reader: &mut Reader<'_>, count: u8) -> Result<(), Malformed> {
-        let mut number = match bytes_of(count) {
-            0 => return Ok(()),
-            1 => reader.u8()?.into(),
-            2 => reader.u16_be()?.into(),
-            3 => reader.u24_be()?,
-            _ => reader.u32_be()?,
-        };
-        let end = self.end + usize::from(count);
-        for place in self.bytes.get_mut(self.end..end).unwrap_or_default().iter_mut().rev() {
-            *place = b'0' + (number % 10) as u8;
+        // Each with its own loop, whose end the compiler knows.
+        match count {
+            0 => Ok(()),
+            1 => self.digits::<1>(reader.u8()?.into(), 8),
+            2 => self.digits::<2>(reader.u8()?.into(), 8),
+            3 => self.digits::<3>(reader.u16_be()?.into(), 16),
+            4 => self.digits::<4>(reader.u16_be()?.into(), 16),
+            5 => self.digits::<5>(reader.u24_be()?, 24),
+            6 => self.digits::<6>(reader.u24_be()?, 24),
+            7 => self.digits::<7>(reader.u32_be()?, 32),
+            8 => self.digits::<8>(reader.u32_be()?, 32),
+            _ => self.digits::<9>(reader.u32_be()?, 32),
+        }
+    }
+
+    /// Appends the `COUNT` digits of a stored number of that many bits.
+    #[inline]
+    fn digits<const COUNT: usize>(&mut self, stored: u32, bits: u32) -> Result<(), Malformed> {
+        let mut number = (stored ^ self.flip ^ self.sign << (bits - 8)) & (u32::MAX >> (32 - bits));
+        self.sign = 0;
+        let mut digits = [b'0'; COUNT];
+        let (odd, pairs) = digits.split_at_mut(COUNT % 2);
+        for pair in pairs.chunks_exact_mut(2).rev() {
+            pair.copy_from_slice(PAIRS.get(number as usize % 100).unwrap_or(b"00"));
+            number /= 100;
+        }
+        if let Some(digit) = odd.first_mut() {
+            *digit = b'0' + (number % 10) as u8;
             number /= 10;
         }
-        self.end = end;
-        if number == 0 {
-            Ok(())
-        } else {
-            Err(Malformed("has a DECIMAL with a digit group that is too large"))
+        let place = self.bytes.get_mut(self.end..).and_then(|free| free.first_chunk_mut());
+        match place {
+            Some(place) if number == 0 => *place = digits,
+            _ => return Err(Malformed("has a DECIMAL with a digit group that is too large")),
         }
+        self.end += COUNT;
+        Ok(())
     }
 
     /// Drops the zeros that the digits so far start with, but for one, and puts the sign before the others.

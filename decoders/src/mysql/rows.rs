@@ -193,11 +193,11 @@ impl<'a> Image<'a> {
         let groups = plan.columns.chunks(8).zip(cells.chunks_mut(8)).zip(nulls);
         for (group, ((columns, cells), nulls)) in groups.enumerate() {
             for (place, (column, cell)) in columns.iter().zip(cells).enumerate() {
-                *cell = Cell::Value(if nulls >> place & 1 == 1 {
-                    Value::Null
-                } else {
-                    column.read(&mut local, arena).map_err(|what| in_column(what, group * 8 + place))?
-                });
+                if nulls >> place & 1 == 1 {
+                    *cell = Cell::Value(Value::Null);
+                } else if let Err(what) = column.read_into(cell, &mut local, arena) {
+                    return Err(in_column(what, group * 8 + place));
+                }
             }
         }
         *reader = local;
