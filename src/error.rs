@@ -10,8 +10,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Whether trying again can help. The retry policy follows from it and from nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The other side was not there or not able for the moment: a lost connection, a deadlock, a lock timeout, a
-    /// restart. Retried for as long as the task file says.
+    /// The other side is not there: a lost or refused connection, a restart. Retried for as long as
+    /// `apply.connection_lost_limit` says.
+    Disconnected,
+    /// The other side was not able for the moment: a deadlock, a lock timeout, a full queue. Retried for as long as
+    /// `apply.error_limit` says.
     Transient,
     /// Trying again would end the same way: the task stops and says why. Nothing is lost, the position stays.
     Definite,
@@ -31,6 +34,12 @@ pub struct Error {
 }
 
 impl Error {
+    /// The other side is not there; it may come back.
+    #[must_use]
+    pub fn disconnected(what: impl Into<String>) -> Self {
+        Error::new(Kind::Disconnected, what.into())
+    }
+
     /// A failure that may pass by itself.
     #[must_use]
     pub fn transient(what: impl Into<String>) -> Self {
@@ -84,7 +93,7 @@ impl Error {
     /// Whether trying again can help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        self.kind == Kind::Transient
+        self.kind != Kind::Definite
     }
 }
 

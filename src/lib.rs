@@ -5,11 +5,14 @@
 //! `cli` → `service` → `cutover` → `pipeline` → `sources`, `destinations`, `mapping`, `types`, `positions` → `config` and
 //! the decoders. No source knows a destination, no destination a source.
 
+pub mod cli;
 pub mod config;
+pub mod cutover;
 pub mod destinations;
 pub mod error;
 pub mod mapping;
 pub mod pipeline;
 pub mod positions;
+pub mod service;
 pub mod sources;
 pub mod types;

@@ -1,21 +1,17 @@
 //! Destinations: one module each, known to the rest by [`Destination`] alone.
 
+mod changes;
+pub mod mysql;
+pub mod sqlite;
+
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use slackwater_decoders::{batch::Batch, position::Position};
+use slackwater_decoders::batch::Batch;
 
-use crate::{error::Result, sources::Finding};
-
-/// What a destination stores about a task in the same transaction as the task's data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// The generation of the task. A destination that holds a higher one refuses this task (design, invariant 8).
-    pub generation: u64,
-    /// Counts up with each checkpoint of the task.
-    pub sequence: u64,
-    /// Where the source's log continues after everything the destination holds.
-    pub position: Position,
-}
+pub use crate::positions::Checkpoint;
+use crate::{
+    error::{Error, Result},
+    sources::Finding,
+};
 
 /// A database that changes are applied to.
 ///
@@ -53,4 +49,13 @@ pub trait Destination: Send {
     /// # Errors
     /// When the destination cannot be reached or holds a higher generation.
     async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()>;
+}
+
+/// What a destination says to a task whose checkpoint it may not write.
+fn superseded(task: &str, generation: u64) -> Error {
+    Error::definite(format!(
+        "the task is superseded: the destination holds a newer generation than {generation}"
+    ))
+    .on(format!("task {task}"))
+    .remedy("another run of this task took over, or its cutover is done: do not start this one again")
 }

@@ -1,4 +1,29 @@
-//! The local store.
+//! The local store of a task: where it stands, the history of table definitions, the step of the cutover.
+//!
+//! The store is a sled database below the task's state directory. What was measured about sled 0.34 decides how it is
+//! used: `flush` does not reach the disk by itself, and a damaged file may open without an error at an older state, or
+//! empty. Therefore
+//!
+//! * there are few records, each with a version, a sequence number and a checksum (`record`);
+//! * what belongs together is written in one transaction or atomic batch, then flushed, then the file is fsynced;
+//! * the position is kept twice in sled (alternating by sequence) and once more in a JSON file beside it ([`Sidecar`]);
+//!   at start the valid record with the highest sequence wins, damaged ones are named in the log;
+//! * the destination's own [`Checkpoint`] is the copy that decides ([`reconcile`]): it commits with the data;
+//! * an empty store beside any other copy is an error and never a reason to start from now.
 
-/// The versioned history of the source's table definitions.
-pub struct SchemaHistory {}
+mod checkpoint;
+mod history;
+mod reconcile;
+mod record;
+mod sidecar;
+mod store;
+mod transfer;
+
+pub use self::{
+    checkpoint::{Checkpoint, Origin, Stored},
+    history::SchemaHistory,
+    reconcile::{Resume, reconcile},
+    sidecar::Sidecar,
+    store::{CutoverRecord, CutoverStep, Store},
+    transfer::Export,
+};

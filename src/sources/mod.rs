@@ -1,14 +1,13 @@
 //! Sources: one module each, known to the rest by [`Source`] alone.
 
+pub(crate) mod binlog;
+pub mod mysql;
+pub mod mysql_files;
+
 use async_trait::async_trait;
 use slackwater_decoders::position::Position;
 
-use crate::{
-    config::Start,
-    error::Result,
-    pipeline::queue::BatchSender,
-    positions::SchemaHistory,
-};
+use crate::{config::Start, error::Result, pipeline::queue::BatchSender, positions::SchemaHistory};
 
 /// A database whose log is followed.
 #[async_trait]

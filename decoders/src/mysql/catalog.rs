@@ -11,6 +11,9 @@ mod error;
 mod keys;
 mod statements;
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::ddl::statement::ObjectName;
 use crate::schema::{Table, TableName};
 
+pub use alter::row_versions;
 pub use charset::{bytes_per_character, canonical_charset, canonical_collation, charset_of_collation};
 pub use error::CatalogError;
 

@@ -7,11 +7,11 @@
 use super::{
     CatalogError, Collation, Settings,
     column::{self, Surroundings},
-    keys,
+    keys::{self, Successor},
 };
 use crate::{
     mysql::ddl::statement::{AlterAction, Charset, ColumnDefinition, KeyDefinition, Place},
-    schema::{Column, Generated, Table},
+    schema::{Column, ColumnType, Generated, Table},
 };
 
 /// A table after ALTER TABLE.
@@ -46,16 +46,26 @@ enum Plan<'a> {
     Keep,
     Drop,
     Rename(&'a str),
-    /// Redefined in place.
     Change(&'a ColumnDefinition),
-    /// Redefined at another place.
-    Move,
 }
 
-/// A column of the new definition, with its ordinal before.
+/// A column of the new definition.
 struct Slot {
     column: Column,
+    /// Its ordinal before; `None` for a new column.
     from: Option<u16>,
+    /// The name by which the keys before know it.
+    known_as: String,
+}
+
+impl Slot {
+    fn new(column: Column) -> Self {
+        Slot { known_as: column.name.clone(), column, from: None }
+    }
+
+    fn of(old: &Column, ordinal: u16, column: Column) -> Self {
+        Slot { known_as: old.name.clone(), column, from: Some(ordinal) }
+    }
 }
 
 struct Alteration<'a> {
@@ -104,10 +114,8 @@ impl<'a> Alteration<'a> {
             let (name, if_exists, plan) = match action {
                 AlterAction::DropColumn { name, if_exists } => (name, *if_exists, Plan::Drop),
                 AlterAction::RenameColumn { from, to, if_exists } => (from, *if_exists, Plan::Rename(to)),
-                AlterAction::ChangeColumn { name, definition, place: Place::Unsaid, if_exists } => {
-                    (name, *if_exists, Plan::Change(definition))
-                }
-                AlterAction::ChangeColumn { name, if_exists, .. } => (name, *if_exists, Plan::Move),
+                // Whether a column to change must be there is seen when it is placed.
+                AlterAction::ChangeColumn { name, definition, .. } => (name, true, Plan::Change(definition)),
                 AlterAction::SetDefault { column, .. } => {
                     // Only to see that it is there.
                     self.ordinal(column, false)?;
@@ -124,17 +132,17 @@ impl<'a> Alteration<'a> {
         Ok(())
     }
 
-    /// The columns that stay in place.
+    /// The columns that there were, in their places. Those that move do so later: until then, others can go after them.
     fn keep_columns(&mut self) -> Result<(), CatalogError> {
         for ((ordinal, old), plan) in (0u16..).zip(&self.before.columns).zip(std::mem::take(&mut self.plans))
         {
             let column = match plan {
-                Plan::Drop | Plan::Move => continue,
+                Plan::Drop => continue,
                 Plan::Keep => old.clone(),
                 Plan::Rename(name) => Column { name: name.to_owned(), ..old.clone() },
                 Plan::Change(definition) => self.define(definition)?,
             };
-            self.slots.push(Slot { column, from: Some(ordinal) });
+            self.slots.push(Slot::of(old, ordinal, column));
         }
         Ok(())
     }
@@ -161,23 +169,56 @@ impl<'a> Alteration<'a> {
                             column: definition.name.clone(),
                         });
                     }
-                    let slot = Slot { column: self.define(definition)?, from: None };
+                    let slot = Slot::new(self.define(definition)?);
                     self.put(slot, place)?;
                     self.inline_keys.push(definition.keys());
                 }
                 AlterAction::ChangeColumn { name, definition, place, if_exists } => {
-                    let old = self.ordinal(name, *if_exists)?;
-                    self.inline_keys.push(old.map(|_| definition.keys()).unwrap_or_default());
-                    if let (Some(old), false) = (old, *place == Place::Unsaid) {
-                        let slot = Slot { column: self.define(definition)?, from: u16::try_from(old).ok() };
-                        self.put(slot, place)?;
-                    }
+                    self.place_changed(name, definition, place, *if_exists)?;
                 }
                 AlterAction::SetDefault { column, default } => self.set_default(column, default.as_ref()),
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// A changed column, if it moves.
+    fn place_changed(
+        &mut self,
+        name: &str,
+        definition: &ColumnDefinition,
+        place: &Place,
+        if_exists: bool,
+    ) -> Result<(), CatalogError> {
+        let column = match (keys::find(self.before, name), self.added(&definition.name)) {
+            (Ok((ordinal, _)), _) => {
+                self.inline_keys.push(definition.keys());
+                let placed = self.slots.iter().position(|slot| slot.from == Some(ordinal));
+                match placed {
+                    Some(placed) if *place != Place::Unsaid => self.slots.remove(placed),
+                    _ => return Ok(()),
+                }
+            }
+            // MariaDB lets the same statement change a column that it adds: the addition is forgotten.
+            (Err(_), Some(added)) => {
+                self.inline_keys.push(definition.keys());
+                self.slots.remove(added);
+                Slot::new(self.define(definition)?)
+            }
+            (Err(_), None) if if_exists => {
+                self.inline_keys.push(Vec::new());
+                return Ok(());
+            }
+            (Err(error), None) => return Err(error),
+        };
+        self.put(column, place)
+    }
+
+    /// The place of a new column of that name.
+    fn added(&self, name: &str) -> Option<usize> {
+        let position = self.slot(name)?;
+        self.slots.get(position).filter(|slot| slot.from.is_none()).map(|_| position)
     }
 
     /// The column of that name before gets a default, wherever it is now.
@@ -194,7 +235,10 @@ impl<'a> Alteration<'a> {
 
     fn put(&mut self, slot: Slot, place: &Place) -> Result<(), CatalogError> {
         let index = match place {
-            Place::Unsaid => self.slots.len(),
+            Place::Unsaid => {
+                let implicit = self.slots.iter().rev().take_while(|slot| is_implicit(&slot.column));
+                self.slots.len() - implicit.count()
+            }
             Place::First => 0,
             Place::After(name) => {
                 let found = self.slot(name);
@@ -213,7 +257,7 @@ impl<'a> Alteration<'a> {
             match action {
                 AlterAction::SystemVersioning(true) => {
                     let versions = implicit_versions(self.slots.iter().map(|slot| &slot.column));
-                    self.slots.extend(versions.into_iter().map(|column| Slot { column, from: None }));
+                    self.slots.extend(versions.into_iter().map(Slot::new));
                 }
                 AlterAction::SystemVersioning(false) => {
                     self.slots.retain(|slot| !is_row_version(&slot.column));
@@ -233,16 +277,30 @@ impl<'a> Alteration<'a> {
         }
     }
 
+    /// Where the keys find a column of before. Servers look for its name, among the names before of the columns that
+    /// stay and the names of new ones: a new column can take over the keys of one that is dropped or renamed.
+    fn successor(&self, ordinal: usize, old: &Column) -> Option<Successor> {
+        let name = old.name.to_lowercase();
+        let position = self.slots.iter().position(|slot| slot.known_as.to_lowercase() == name)?;
+        let slot = self.slots.get(position)?;
+        let same = slot.from.map(usize::from) == Some(ordinal);
+        // What was the whole of the old column may be a prefix of the new one.
+        let prefix = !same && keys::can_have_prefix(&slot.column.column_type);
+        u16::try_from(position).ok().map(|ordinal| Successor { ordinal, prefix })
+    }
+
     fn finish(mut self, actions: &[AlterAction]) -> Result<Altered, CatalogError> {
         let columns_from = self.slots.iter().map(|slot| slot.from).collect::<Vec<_>>();
-        let mut moved = vec![None; self.before.columns.len()];
-        for (new, from) in columns_from.iter().enumerate() {
-            let new = u16::try_from(new)
-                .map_err(|_| CatalogError::TooManyColumns { table: self.before.name.clone() })?;
-            if let Some(slot) = from.and_then(|from| moved.get_mut(usize::from(from))) {
-                *slot = Some(new);
-            }
+        if u16::try_from(self.slots.len()).is_err() {
+            return Err(CatalogError::TooManyColumns { table: self.before.name.clone() });
         }
+        let moved = self
+            .before
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(ordinal, old)| self.successor(ordinal, old))
+            .collect::<Vec<_>>();
         self.table.columns = self.slots.into_iter().map(|slot| slot.column).collect();
         remove_keys(&mut self.table, actions);
         keys::renumber(&mut self.table, &moved);
@@ -297,18 +355,26 @@ fn added_keys(
     added
 }
 
-/// The columns of row versions, unless they are among the columns.
+/// The columns of row versions that MariaDB adds, unless the statement has its own.
 pub(super) fn implicit_versions<'c>(mut columns: impl Iterator<Item = &'c Column>) -> Vec<Column> {
-    let explicit = columns.any(is_row_version);
-    let version = |name: &str, expression: &str| {
-        let mut column = Column::new(name, crate::schema::ColumnType::Timestamp(6));
+    if columns.any(is_row_version) { Vec::new() } else { row_versions().into() }
+}
+
+/// The two columns that MariaDB adds to a table WITH SYSTEM VERSIONING that has none of its own. The information schema
+/// does not show them; row events have them, behind all other columns.
+#[must_use]
+pub fn row_versions() -> [Column; 2] {
+    [("row_start", "ROW START"), ("row_end", "ROW END")].map(|(name, expression)| {
+        let mut column = Column::new(name, ColumnType::Timestamp(6));
         column.nullable = false;
         column.generated = Some(Generated { expression: Some(expression.to_owned()), stored: true });
-        column.declared = Some("timestamp(6)".to_owned());
         column
-    };
-    let both = [version("row_start", "ROW START"), version("row_end", "ROW END")];
-    if explicit { Vec::new() } else { both.into() }
+    })
+}
+
+/// Whether MariaDB added the column by itself: it has no declaration.
+fn is_implicit(column: &Column) -> bool {
+    is_row_version(column) && column.declared.is_none()
 }
 
 fn is_row_version(column: &Column) -> bool {

@@ -11,14 +11,18 @@ pub(super) const PRIMARY: &str = "PRIMARY";
 /// Adds keys in their order and makes the primary key's columns NOT NULL.
 pub(super) fn add_all(table: &mut Table, keys: &[KeyDefinition]) -> Result<(), CatalogError> {
     let resolved = keys.iter().map(|key| resolve(table, &key.parts)).collect::<Result<Vec<_>, _>>()?;
-    let keys = keys.iter().zip(&resolved).collect::<Vec<_>>();
+    let all = keys.iter().zip(&resolved);
+    let (periods, keys): (Vec<_>, Vec<_>) = all.partition(|(key, _)| key.kind == KeyKind::Period);
     forget_served(table, &keys);
     for (number, &(key, parts)) in keys.iter().enumerate() {
         if key.kind != KeyKind::Foreign || !is_served(table, &keys, number, parts) {
             add(table, key, parts);
         }
     }
-    primary_not_null(table);
+    not_null(&mut table.columns, &table.primary_key);
+    for (_, parts) in periods {
+        not_null(&mut table.columns, &parts.columns);
+    }
     Ok(())
 }
 
@@ -41,6 +45,7 @@ fn add(table: &mut Table, key: &KeyDefinition, parts: &Parts) {
         KeyKind::Plain | KeyKind::Foreign => {
             table.indexes.push(Index { name, columns, implied: key.kind == KeyKind::Foreign });
         }
+        KeyKind::Period => {}
     }
 }
 
@@ -159,36 +164,55 @@ pub(super) fn rename(table: &mut Table, from: &str, to: &str) {
     }
 }
 
-/// Moves the keys to other ordinals: `new` has for each old ordinal the new one, or `None` for a dropped column, which
-/// leaves its keys. A key without columns goes.
-pub(super) fn renumber(table: &mut Table, new: &[Option<u16>]) {
-    let moved = |columns: &mut Vec<u16>| {
-        *columns = columns.iter().filter_map(|&old| new.get(usize::from(old)).copied().flatten()).collect();
-    };
-    moved(&mut table.primary_key);
-    for key in &mut table.unique_keys {
-        let before = key.columns.len();
-        moved(&mut key.columns);
-        // A key over expressions alone has no columns to lose.
-        if before > 0 && key.columns.is_empty() {
-            key.name.clear();
-        }
-    }
-    table.unique_keys.retain(|key| !key.name.is_empty());
-    for index in &mut table.indexes {
-        let before = index.columns.len();
-        moved(&mut index.columns);
-        if before > 0 && index.columns.is_empty() {
-            index.name.clear();
-        }
-    }
-    table.indexes.retain(|index| !index.name.is_empty());
+/// The column that takes over the keys of a column.
+#[derive(Clone, Copy)]
+pub(super) struct Successor {
+    /// Its ordinal.
+    pub(super) ordinal: u16,
+    /// Whether the keys may cover only a prefix of it.
+    pub(super) prefix: bool,
 }
 
-/// The columns of a primary key are NOT NULL, and stay so when it goes.
-fn primary_not_null(table: &mut Table) {
-    for &ordinal in &table.primary_key {
-        if let Some(column) = table.columns.get_mut(usize::from(ordinal)) {
+/// Whether a key can cover a prefix of columns of that type.
+pub(super) fn can_have_prefix(column_type: &ColumnType) -> bool {
+    matches!(
+        column_type,
+        ColumnType::Char(_)
+            | ColumnType::VarChar(_)
+            | ColumnType::Text(_)
+            | ColumnType::Binary(_)
+            | ColumnType::VarBinary(_)
+            | ColumnType::Blob(_)
+    )
+}
+
+/// Moves the keys to other ordinals: `new` has the successor of each old ordinal, or `None` for a dropped column, which
+/// leaves its keys. A key without columns goes.
+pub(super) fn renumber(table: &mut Table, new: &[Option<Successor>]) {
+    let successors = |columns: &[u16]| -> Vec<Successor> {
+        columns.iter().filter_map(|&old| new.get(usize::from(old)).copied().flatten()).collect()
+    };
+    let ordinals = |successors: &[Successor]| successors.iter().map(|successor| successor.ordinal).collect();
+    table.primary_key = ordinals(&successors(&table.primary_key));
+    table.unique_keys.retain_mut(|key| {
+        // A key over expressions alone has no columns to lose.
+        let had_columns = !key.columns.is_empty();
+        let successors = successors(&key.columns);
+        key.columns = ordinals(&successors);
+        key.partial |= successors.iter().any(|successor| successor.prefix);
+        !(had_columns && key.columns.is_empty())
+    });
+    table.indexes.retain_mut(|index| {
+        let had_columns = !index.columns.is_empty();
+        index.columns = ordinals(&successors(&index.columns));
+        !(had_columns && index.columns.is_empty())
+    });
+}
+
+/// The columns of primary keys and periods are NOT NULL, and stay so when these go.
+fn not_null(columns: &mut [Column], ordinals: &[u16]) {
+    for &ordinal in ordinals {
+        if let Some(column) = columns.get_mut(usize::from(ordinal)) {
             column.nullable = false;
         }
     }
@@ -196,8 +220,10 @@ fn primary_not_null(table: &mut Table) {
 
 /// Whether a key said with IF NOT EXISTS is there already: by its name, or that of its first column.
 pub(super) fn is_there(table: &Table, key: &KeyDefinition) -> bool {
-    if key.kind == KeyKind::Primary {
-        return exists(table, PRIMARY);
+    match key.kind {
+        KeyKind::Primary => return exists(table, PRIMARY),
+        KeyKind::Period => return false,
+        KeyKind::Unique | KeyKind::Plain | KeyKind::Foreign => {}
     }
     let first = key.parts.iter().find_map(|part| match part {
         KeyPart::Column { name, .. } => Some(name),

@@ -179,3 +179,28 @@ fn collations_belong_to_character_sets() {
     assert_eq!(collation_charset("binary").map(Charset::name), Some("binary"));
     assert_eq!(collation_charset("uca1400_ai_ci"), None);
 }
+
+#[test]
+fn random_bytes_never_panic() {
+    let mut pool = ArenaPool::new();
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    for _ in 0..5_000 {
+        let mut bytes = [0; 24];
+        for byte in &mut bytes {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            // Mostly the bytes that start and continue codes.
+            *byte = if state >> 62 == 0 { state as u8 } else { state as u8 | 0x80 };
+        }
+        let length = (state >> 32) as usize % (bytes.len() + 1);
+        let arena = pool.arena();
+        for charset in ALL {
+            if let Ok(text) = charset.decode(&bytes[..length], &arena) {
+                assert!(text.len() <= 3 * length, "{charset:?} {bytes:x?}");
+            }
+        }
+        drop(arena);
+        pool.reset();
+    }
+}

@@ -99,7 +99,7 @@ fn real(cursor: &mut Cursor<'_>, word: &str) -> Result<Option<DataType>, ParseEr
         "FLOAT" | "FLOAT4" => true,
         "DOUBLE" | "FLOAT8" => false,
         "REAL" => cursor.context().real_is_float(),
-        "NUMBER" if cursor.context().mariadb && !cursor.is_symbol(&LEFT) => false,
+        "NUMBER" if cursor.context().oracle() && !cursor.is_symbol(&LEFT) => false,
         _ => return Ok(None),
     };
     if matches!(word, "DOUBLE" | "REAL") {
@@ -120,7 +120,7 @@ fn real(cursor: &mut Cursor<'_>, word: &str) -> Result<Option<DataType>, ParseEr
 fn exact(cursor: &mut Cursor<'_>, word: &str) -> Result<Option<DataType>, ParseError> {
     match word {
         "DECIMAL" | "DEC" | "NUMERIC" | "FIXED" => {}
-        "NUMBER" if cursor.context().mariadb => {}
+        "NUMBER" if cursor.context().oracle() => {}
         _ => return Ok(None),
     }
     let (precision, scale) = precision(cursor)?.unwrap_or((10, None));
@@ -215,12 +215,11 @@ fn text_family(
     word: &str,
     charset: &mut TextCharset,
 ) -> Result<Option<Family>, ParseError> {
-    let mariadb = cursor.context().mariadb;
     let national = || Some("utf8mb3".to_owned());
     Ok(Some(match word {
         "CHAR" | "CHARACTER" => varying(cursor),
         "VARCHAR" | "VARCHARACTER" => Family::VarChar,
-        "VARCHAR2" if mariadb => Family::VarChar,
+        "VARCHAR2" if cursor.context().oracle() => Family::VarChar,
         "NCHAR" => {
             charset.charset = national();
             if cursor.accept("VARCHAR") { Family::VarChar } else { varying(cursor) }
@@ -243,7 +242,8 @@ fn text_family(
         "TEXT" => Family::Text(SHORT),
         "MEDIUMTEXT" => Family::Text(MEDIUM),
         "LONGTEXT" => Family::Text(LONG),
-        "CLOB" | "JSON" if mariadb => Family::Text(LONG),
+        "CLOB" if cursor.context().oracle() => Family::Text(LONG),
+        "JSON" if cursor.context().mariadb => Family::Text(LONG),
         "LONG" if !cursor.is("VARBINARY") => {
             let _ = cursor.accept("VARCHAR")
                 || cursor.accept_all(&["CHAR", "VARYING"])
@@ -308,14 +308,13 @@ pub(super) fn charset_name(cursor: &mut Cursor<'_>) -> Result<String, ParseError
 }
 
 fn binary(cursor: &mut Cursor<'_>, word: &str) -> Result<Option<DataType>, ParseError> {
-    let mariadb = cursor.context().mariadb;
     let (bytes, name) = match word {
         "BINARY" => {
             let length = optional_length(cursor)?.unwrap_or(1);
             return Ok(Some(plain(ColumnType::Binary(length), format!("binary({length})"))));
         }
         "VARBINARY" => return var_binary(cursor).map(Some),
-        "RAW" if mariadb => return var_binary(cursor).map(Some),
+        "RAW" if cursor.context().oracle() => return var_binary(cursor).map(Some),
         "LONG" if cursor.accept("VARBINARY") => (MEDIUM, "mediumblob"),
         "TINYBLOB" => (TINY, "tinyblob"),
         "BLOB" if cursor.context().oracle() && !cursor.is_symbol(&LEFT) => (LONG, "longblob"),

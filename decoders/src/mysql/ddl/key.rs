@@ -23,7 +23,7 @@ fn starts_vector_key(cursor: &Cursor<'_>) -> bool {
 
 /// A key as read, with what only matters while reading.
 pub(super) struct Read {
-    /// The key; `None` for a check or a period.
+    /// The key; `None` for a check.
     pub(super) key: Option<KeyDefinition>,
     /// `IF NOT EXISTS` was said.
     pub(super) if_not_exists: bool,
@@ -33,9 +33,10 @@ pub(super) struct Read {
 pub(super) fn definition(cursor: &mut Cursor<'_>) -> Result<Read, ParseError> {
     let none = Read { key: None, if_not_exists: false };
     if cursor.accept_all(&["PERIOD", "FOR"]) {
-        cursor.identifier()?;
-        cursor.skip_parentheses()?;
-        return Ok(none);
+        let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
+        let name = Some(cursor.identifier()?);
+        let key = KeyDefinition { kind: KeyKind::Period, name, parts: parts(cursor)? };
+        return Ok(Read { key: Some(key), if_not_exists });
     }
     let mut if_not_exists = false;
     let constraint = constraint_name(cursor, &mut if_not_exists)?;

@@ -309,6 +309,8 @@ pub enum KeyKind {
     Plain,
     /// `FOREIGN KEY`: comes with an index when none serves it.
     Foreign,
+    /// No key, but an application-time period (MariaDB): makes its two columns NOT NULL.
+    Period,
 }
 
 /// A key as a statement defines it.

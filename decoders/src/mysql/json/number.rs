@@ -1,5 +1,7 @@
 //! Doubles in the layout of the server.
 
+use std::io::Write;
+
 use crate::mysql::reader::Malformed;
 
 /// Up to so many places before the point, and one less of zeros after it, numbers are written out
@@ -20,8 +22,8 @@ pub(super) fn write_double(number: f64, text: &mut Vec<u8>) -> Result<(), Malfor
         return Ok(());
     }
     let mut buffer = ryu::Buffer::new();
-    let (digits, point) = digits(buffer.format_finite(number.abs()));
-    let digits = digits.as_slice();
+    let digits = Digits::new(buffer.format_finite(number.abs()));
+    let (digits, point) = (digits.as_slice(), digits.point);
     let length = i32::try_from(digits.len()).unwrap_or(i32::MAX);
     if point > -MAX_WRITTEN_OUT && (point <= MAX_WRITTEN_OUT || length > point) {
         write_out(digits, point, text);
@@ -33,7 +35,8 @@ pub(super) fn write_double(number: f64, text: &mut Vec<u8>) -> Result<(), Malfor
         text.push(b'.');
         text.extend_from_slice(rest);
     }
-    text.extend_from_slice(format!("e{}", point - 1).as_bytes());
+    // Writing to memory does not fail.
+    _ = write!(text, "e{}", point - 1);
     Ok(())
 }
 
@@ -61,15 +64,34 @@ fn write_out(digits: &[u8], point: i32, text: &mut Vec<u8>) {
     }
 }
 
-/// The significant digits of a positive number such as `12.5`, `1e20` or `0.001`, and where the point stands relative
-/// to the first of them.
-fn digits(number: &str) -> (Vec<u8>, i32) {
-    let (mantissa, exponent) = number.split_once('e').unwrap_or((number, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let all = || whole.bytes().chain(fraction.bytes());
-    let leading = all().take_while(|digit| *digit == b'0').count();
-    let mut digits: Vec<u8> = all().skip(leading).collect();
-    let trailing = digits.iter().rev().take_while(|digit| **digit == b'0').count();
-    digits.truncate(digits.len() - trailing);
-    (digits, whole.len() as i32 - leading as i32 + exponent.parse().unwrap_or(0))
+/// The significant digits of a positive number.
+struct Digits {
+    /// At most 17 of a double, and zeros that are cut off.
+    digits: [u8; 24],
+    length: usize,
+    /// Where the point stands, counted from the first digit.
+    point: i32,
+}
+
+impl Digits {
+    /// From the form of `ryu`: `12.5`, `1e20`, `0.001`, `1.5e-7`.
+    fn new(number: &str) -> Self {
+        let (mantissa, exponent) = number.split_once('e').unwrap_or((number, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = || whole.bytes().chain(fraction.bytes());
+        let leading = all().take_while(|digit| *digit == b'0').count();
+        let point = whole.len() as i32 - leading as i32 + exponent.parse().unwrap_or(0);
+        let mut digits = Digits { digits: [b'0'; 24], length: 0, point };
+        for (place, (slot, digit)) in digits.digits.iter_mut().zip(all().skip(leading)).enumerate() {
+            *slot = digit;
+            if digit != b'0' {
+                digits.length = place + 1;
+            }
+        }
+        digits
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.digits.get(..self.length).unwrap_or_default()
+    }
 }

@@ -12,6 +12,10 @@ use crate::value::{Json, TypedScalar};
 
 pub(super) const TOO_DEEP: Malformed = Malformed("has JSON nested deeper than 100 levels");
 
+const LONG_PATHS: Malformed = Malformed(
+    "has JSON with too many decimals, temporals or binaries below too long names (16 MiB of paths)",
+);
+
 /// Prints one document.
 pub(super) struct Printer<'n> {
     text: Vec<u8>,
@@ -19,7 +23,13 @@ pub(super) struct Printer<'n> {
     /// Where the value being printed stands; its length is the depth.
     path: Vec<Place<'n>>,
     typed: Vec<(Vec<u8>, Scalar<'n>)>,
+    /// Bytes that the paths of the typed scalars may still take.
+    path_bytes_left: usize,
 }
+
+/// Bytes that the paths of one document's typed scalars may take. Far beyond what documents need; but thousands of
+/// scalars below one name of 64 KiB would each repeat that name.
+const MAX_PATH_BYTES: usize = 16 << 20;
 
 /// A member's name or a cell's index.
 enum Place<'n> {
@@ -31,7 +41,7 @@ impl<'n> Printer<'n> {
     /// Prints into `text`, whose content is dropped.
     pub(super) fn new(mut text: Vec<u8>, budget: Budget) -> Self {
         text.clear();
-        Printer { text, budget, path: Vec::new(), typed: Vec::new() }
+        Printer { text, budget, path: Vec::new(), typed: Vec::new(), path_bytes_left: MAX_PATH_BYTES }
     }
 
     /// Appends a value in binary form.
@@ -48,7 +58,7 @@ impl<'n> Printer<'n> {
             Item::Opaque(kind, bytes) => {
                 let scalar = Scalar::new(kind, bytes)?;
                 scalar.write(&mut self.text);
-                self.typed.push((self.path_text(), scalar));
+                self.keep_type(scalar)?;
             }
             Item::Container(container) => self.container(&container)?,
         }
@@ -121,6 +131,13 @@ impl<'n> Printer<'n> {
     fn close(&mut self, is_object: bool) {
         self.text.push(if is_object { b'}' } else { b']' });
         self.path.pop();
+    }
+
+    fn keep_type(&mut self, scalar: Scalar<'n>) -> Result<(), Malformed> {
+        let path = self.path_text();
+        self.path_bytes_left = self.path_bytes_left.checked_sub(path.len()).ok_or(LONG_PATHS)?;
+        self.typed.push((path, scalar));
+        Ok(())
     }
 
     fn path_text(&self) -> Vec<u8> {

@@ -63,6 +63,11 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "0202001e000f0a000f1400070878e00109724cb319070878e00109724cb319",
         r##"["2024-05-06 07:08:09.123000", "2024-05-06 07:08:09.123000"]"##,
     ),
+    // MySQL 5.7, which wraps long times in the cast already: json_array(cast('2024-02-29' as date), cast('-838:59:58.5' as time(1)), cast('838:59:58' as time), cast('2024-01-02 03:04:05.6' as datetime(1)))
+    (
+        "02040038000f10000f1a000f24000f2e000a080000000000bab2190b08e05ef80591d8ffff0b08000000fa6e2700000c08c02709053144b219",
+        r##"["2024-02-29", "-630:59:58.500000", "630:59:58.000000", "2024-01-02 03:04:05.600000"]"##,
+    ),
 ];
 
 /// Before image and diff of consecutive updates of one row (PARTIAL_UPDATE_ROWS of MySQL 9.7, row image FULL): the

@@ -1,0 +1,47 @@
+//! The only place where concrete sources and destinations are named side by side.
+
+use std::sync::Arc;
+
+use slackwater_decoders::schema::TableName;
+
+use crate::{
+    config::{DestinationConfig, SourceConfig, Task},
+    destinations::{self, Destination, sqlite::Sqlite},
+    error::Result,
+    service::Ends,
+    sources::{Source, mysql::Mysql, mysql_files::MysqlFiles},
+};
+
+/// Both ends of a task. Nothing is connected yet.
+///
+/// # Errors
+/// Definite when an end cannot work as configured.
+pub(super) fn ends(task: &Task) -> Result<Ends> {
+    Ok(Ends { source: source(task)?, destination: destination(task)? })
+}
+
+/// The source of a task.
+///
+/// # Errors
+/// Definite when it cannot work as configured.
+pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
+    let selection = task.selection.clone();
+    let selected = Arc::new(move |table: &TableName| selection.includes(table));
+    Ok(match &task.source {
+        SourceConfig::Mysql(config) => Arc::new(Mysql::new(&task.name, config.clone(), selected)?),
+        SourceConfig::MysqlFiles(config) => Arc::new(MysqlFiles::new(config.clone(), selected)?),
+    })
+}
+
+/// The destination of a task.
+///
+/// # Errors
+/// Definite when it cannot work as configured.
+pub(super) fn destination(task: &Task) -> Result<Box<dyn Destination>> {
+    Ok(match &task.destination {
+        DestinationConfig::Sqlite(config) => Box::new(Sqlite::new(task.name.as_str(), config.clone())),
+        DestinationConfig::Mysql(config) => {
+            Box::new(destinations::mysql::Mysql::new(task.name.as_str(), config.clone()))
+        }
+    })
+}

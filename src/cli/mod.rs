@@ -1,0 +1,78 @@
+//! The command line: one file a subcommand.
+
+/// Prints a line to standard output, as `println!`, but without a panic when nobody reads it.
+macro_rules! say {
+    ($($line:tt)*) => { crate::cli::exit::say(format_args!($($line)*)) };
+}
+
+mod check;
+mod connect;
+mod cutover;
+mod decode;
+mod exit;
+mod positions;
+mod progress;
+mod run;
+mod status;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use self::exit::Failure;
+
+/// Follows a database's own log into another database until both stand still relative to each other, then turns the
+/// traffic over.
+///
+/// A task is one source, one destination and one TOML file. Write the file (examples are in config/), `check` it, `run`
+/// it; `status` says how far it is.
+#[derive(Debug, Parser)]
+#[command(name = "slackwater", version, max_term_width = 100, after_help = exit::HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Check(check::Arguments),
+    Status(status::Arguments),
+    Decode(decode::Arguments),
+    Positions(positions::Arguments),
+    Cutover(cutover::Arguments),
+}
+
+/// The task file, as every subcommand takes it.
+#[derive(Debug, clap::Args)]
+struct TaskFile {
+    /// The task file
+    #[arg(value_name = "TASK.toml")]
+    task: PathBuf,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&Failure::definite(format!("cannot start threads: {error}"))),
+    };
+    let outcome = runtime.block_on(async {
+        match arguments.command {
+            Command::Run(arguments) => run::run(arguments).await,
+            Command::Check(arguments) => check::run(arguments).await,
+            Command::Status(arguments) => status::run(&arguments),
+            Command::Decode(arguments) => decode::run(&arguments),
+            Command::Positions(arguments) => positions::run(arguments).await,
+            Command::Cutover(arguments) => cutover::run(arguments).await,
+        }
+    });
+    // What still runs on a blocking thread must not hold up the end.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => exit::report(&failure),
+    }
+}

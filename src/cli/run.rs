@@ -1,0 +1,74 @@
+//! `slackwater run`.
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use tracing::info;
+
+use super::{TaskFile, connect, exit::Failure, progress::Progress};
+use crate::{
+    config::{LogFormat, Task},
+    pipeline::{
+        status::{Status, StatusBoard},
+        tail::End,
+    },
+    service::{self, Ended, logging},
+};
+
+/// Follow the source's log into the destination
+///
+/// A new task starts where `start` in its file says; a task that ran before continues behind the last transaction that
+/// its destination holds. SIGTERM and SIGINT finish the current batch, store the position and end with 0. SIGHUP reads the
+/// task file again and takes over [cutover] and log.level. On a terminal a line of progress is shown.
+#[derive(Debug, clap::Args)]
+#[command(after_help = super::exit::HELP)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: TaskFile,
+    /// No line of progress, also on a terminal
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let file = arguments.file.task;
+    let task = Task::load(&file)?;
+    let board = StatusBoard::new(&task.name);
+    let terminal = io::stderr().is_terminal() && task.log.format == LogFormat::Human && !arguments.quiet;
+    let progress = Progress::start(&board, terminal);
+    let level = logging::start(&task.log, progress.writer());
+    info!(task = task.name, state_dir = %task.state_dir.display(), "starting");
+    let ends = connect::ends(&task)?;
+    let ended = service::run(&file, task, ends, level, board.clone()).await;
+    progress.finish();
+    let status = board.snapshot();
+    match ended? {
+        Ended::AlreadyCutOver => eprintln!("{}: was cut over already, nothing to do", status.task),
+        Ended::Tail(end) => eprintln!("{}", summary(&status, end)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The last words of a task that ended well.
+fn summary(status: &Status, end: End) -> String {
+    let why = match end {
+        End::Stopped => "stopped",
+        End::LogEnded => "reached the end of the log",
+        End::CutOver => "cut over",
+    };
+    let position = status.position.as_ref().map_or_else(|| "no position yet".to_owned(), ToString::to_string);
+    let mut lines = vec![
+        format!("{}: {why}", status.task),
+        format!("  applied   {} row changes in {} commits", status.rows, status.commits),
+        format!("  position  {position}"),
+    ];
+    if let Some(cutover) = &status.cutover {
+        lines.push(format!("  cutover   {cutover}"));
+    }
+    if status.retries > 0 {
+        lines.push(format!("  retries   {}", status.retries));
+    }
+    lines.join("\n")
+}

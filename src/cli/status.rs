@@ -1,0 +1,107 @@
+//! `slackwater status`.
+
+use std::{
+    path::Path,
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::Serialize;
+
+use super::{
+    TaskFile,
+    exit::{self, Failure},
+    progress::lag,
+};
+use crate::{
+    config::Task,
+    pipeline::status::{Phase, Status},
+    service,
+};
+
+/// A status older than this is of a process that hangs or is gone.
+const FRESH_MILLIS: u64 = 10_000;
+
+/// Say how far a task is
+///
+/// Reads what the running task wrote within the last second; it does not disturb it and needs no connection. Ends with 4
+/// when the task does not run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::HELP)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: TaskFile,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed with `--json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    running: bool,
+    #[serde(flatten)]
+    status: &'a Status,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let task = Task::load(&arguments.file.task)?;
+    let path = service::status_path(&task.state_dir);
+    let status = service::read_status(&task.state_dir)
+        .map_err(|error| Failure::definite(format!("cannot read {}: {error}", path.display())))?;
+    let Some(status) = status else {
+        if arguments.json {
+            say!("null");
+        } else {
+            say!("{}: never ran (nothing in {})", task.name, task.state_dir.display());
+        }
+        return Ok(ExitCode::from(exit::NOT_RUNNING));
+    };
+    let runs = is_running(&status);
+    if arguments.json {
+        let document = Document { running: runs, status: &status };
+        say!("{}", serde_json::to_string_pretty(&document).map_err(Failure::definite)?);
+    } else {
+        say!("{}", text(&status, runs));
+    }
+    Ok(if runs { ExitCode::SUCCESS } else { ExitCode::from(exit::NOT_RUNNING) })
+}
+
+fn is_running(status: &Status) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    let ended = matches!(status.phase, Phase::Ended | Phase::Failed);
+    !ended
+        && now.saturating_sub(status.time_ms) < FRESH_MILLIS
+        && Path::new(&format!("/proc/{}", status.pid)).exists()
+}
+
+fn text(status: &Status, runs: bool) -> String {
+    let state = match (runs, status.phase) {
+        (true, Phase::Retrying) => format!("running, trying again (pid {})", status.pid),
+        (true, _) => format!("running (pid {})", status.pid),
+        (false, Phase::Ended) => "ended".to_owned(),
+        (false, Phase::Failed) => "failed".to_owned(),
+        (false, _) => "not running; it ended without a word (killed?)".to_owned(),
+    };
+    let position = |position: &Option<_>| {
+        position.as_ref().map_or_else(
+            || "not known".to_owned(),
+            |p: &slackwater_decoders::position::Position| p.to_string(),
+        )
+    };
+    let mut lines = vec![
+        format!("{}: {state}", status.task),
+        format!("  source       {}", status.source),
+        format!("  destination  {}", status.destination),
+        format!("  position     {}", position(&status.position)),
+        format!("  end of log   {}", position(&status.end_of_log)),
+        format!("  lag          {}", lag(status)),
+        format!("  applied      {} row changes, {:.0} rows/s", status.rows, status.rows_per_second),
+    ];
+    let optional =
+        [("last ddl", &status.last_ddl), ("cutover", &status.cutover), ("last error", &status.last_error)];
+    lines.extend(optional.into_iter().filter_map(|(name, value)| {
+        value.as_ref().map(|value| format!("  {name:<11}  {}", value.replace('\n', "\n               ")))
+    }));
+    lines.join("\n")
+}

@@ -1,0 +1,144 @@
+//! The sections of the task file that every pair of databases shares.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::size::ByteSize;
+
+/// `[objects]`: which tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Objects {
+    /// Patterns `database.table` of what is carried; none for everything but the server's own databases.
+    pub include: Vec<String>,
+    /// Patterns of what is not, although `include` matches it.
+    pub exclude: Vec<String>,
+}
+
+/// `[apply]`: how changes get to the destination.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Apply {
+    /// Bytes of log that the source puts into one batch at most, 4 KiB to 64 MiB.
+    pub batch_size: ByteSize,
+    /// Bytes that decoded batches may hold in memory, 1 MiB to 4 GiB.
+    pub memory: ByteSize,
+    /// How often progress without changes is stored, 100 ms to 1 h. (Progress with changes is stored with them.)
+    #[serde(with = "humantime_serde")]
+    pub checkpoint_interval: Duration,
+    /// How long to try when a side cannot be reached.
+    #[serde(with = "humantime_serde")]
+    pub connection_lost_limit: Duration,
+    /// How long to try after any other error that may pass.
+    #[serde(with = "humantime_serde")]
+    pub error_limit: Duration,
+    /// How long a stop may take: finishing the current batch and storing the position, 1 s to 10 min.
+    #[serde(with = "humantime_serde")]
+    pub stop_timeout: Duration,
+}
+
+impl Default for Apply {
+    fn default() -> Self {
+        Apply {
+            batch_size: ByteSize::mib(1),
+            memory: ByteSize::mib(32),
+            checkpoint_interval: Duration::from_secs(5),
+            connection_lost_limit: Duration::from_secs(720 * 60),
+            error_limit: Duration::from_secs(10 * 60),
+            stop_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// `[cutover]`: what happens when source and destination stand still relative to each other.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cutover {
+    /// The command and its arguments; run once, without a shell.
+    pub command: Vec<String>,
+    /// Whether the task ends after the cutover. With `"stop"` and no command it ends at the first standstill.
+    pub after: After,
+    /// How often the source is asked for the end of its log, 10 ms to 1 h. Zero is reached when two answers in a row are
+    /// the same and both are applied.
+    #[serde(with = "humantime_serde")]
+    pub poll_interval: Duration,
+    /// How long the command may run, 1 s to 24 h; then it is killed and counts as failed.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+impl Default for Cutover {
+    fn default() -> Self {
+        Cutover {
+            command: Vec::new(),
+            after: After::Continue,
+            poll_interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+impl Cutover {
+    /// Whether reaching zero has a consequence.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        !self.command.is_empty() || self.after == After::Stop
+    }
+}
+
+/// What follows the cutover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum After {
+    /// The task ends with exit code 0.
+    Stop,
+    /// The task goes on following the log.
+    Continue,
+}
+
+/// `[log]`: what the task says and how.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// For people or for programs.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,slackwater::pipeline=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { format: LogFormat::Human, level: "info".to_owned() }
+    }
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where a new task starts in the source's log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Start {
+    /// At the end of the log as it is when the task first starts.
+    #[default]
+    Now,
+    /// At the oldest place the log still has.
+    Earliest,
+    /// At a place in a file.
+    Binlog {
+        /// The file's name.
+        file: String,
+        /// The offset in bytes.
+        offset: u64,
+    },
+    /// Behind these transactions.
+    Gtid(String),
+}

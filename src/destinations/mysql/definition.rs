@@ -1,0 +1,120 @@
+//! Definitions as statements, for tables and changes that the source's own statement cannot make here.
+
+use slackwater_decoders::schema::{Column, Table};
+
+use crate::types::mysql::{Server, column_type, known_collation, quote_name};
+
+/// `CREATE TABLE` for a table as the source has it: columns, primary key, unique keys. Other indexes do not come with rows.
+pub(super) fn create_statement(table: &Table, server: Server) -> String {
+    let mut parts: Vec<_> =
+        table.columns.iter().map(|column| column_definition(table, column, server)).collect();
+    parts.extend(key_definitions(table));
+    let mut statement = format!(
+        "CREATE TABLE {}.{} (\n  {}\n)",
+        quote_name(&table.name.database),
+        quote_name(&table.name.table),
+        parts.join(",\n  ")
+    );
+    statement.push_str(" ENGINE=InnoDB");
+    if let Some(collation) = &table.collation {
+        let (collation, _) = known_collation(collation, server);
+        statement.push_str(&format!(" COLLATE={collation}"));
+    }
+    statement
+}
+
+/// `ALTER TABLE` that brings the definition `before` to `after`, without the name. `None` when nothing differs.
+pub(super) fn alter_statement(
+    before: &Table,
+    after: &Table,
+    columns_from: &[Option<u16>],
+    server: Server,
+) -> Option<String> {
+    let mut parts = Vec::new();
+    for key in before.unique_keys.iter().filter(|key| !key.partial && !has_key(after, before, key)) {
+        parts.push(format!("DROP KEY {}", quote_name(&key.name)));
+    }
+    let same_primary = names(before, &before.primary_key) == names(after, &after.primary_key);
+    if !same_primary && !before.primary_key.is_empty() {
+        parts.push("DROP PRIMARY KEY".to_owned());
+    }
+    for (column, _) in
+        before.columns.iter().zip(0_u16..).filter(|(_, ordinal)| !columns_from.contains(&Some(*ordinal)))
+    {
+        parts.push(format!("DROP COLUMN {}", quote_name(&column.name)));
+    }
+    let mut previous: Option<&Column> = None;
+    for ((ordinal, column), from) in after.columns.iter().enumerate().zip(columns_from) {
+        let place =
+            previous.map_or("FIRST".to_owned(), |column| format!("AFTER {}", quote_name(&column.name)));
+        let definition = column_definition(after, column, server);
+        match from.and_then(|from| before.columns.get(usize::from(from))) {
+            None => parts.push(format!("ADD COLUMN {definition} {place}")),
+            Some(old) if old != column || from.map(usize::from) != Some(ordinal) => {
+                parts.push(format!("CHANGE COLUMN {} {definition} {place}", quote_name(&old.name)));
+            }
+            Some(_) => {}
+        }
+        previous = Some(column);
+    }
+    if !same_primary && !after.primary_key.is_empty() {
+        parts.push(format!("ADD PRIMARY KEY ({})", names(after, &after.primary_key)));
+    }
+    for key in after.unique_keys.iter().filter(|key| !key.partial && !has_key(before, after, key)) {
+        parts.push(format!("ADD UNIQUE KEY {} ({})", quote_name(&key.name), names(after, &key.columns)));
+    }
+    let name = format!("{}.{}", quote_name(&before.name.database), quote_name(&before.name.table));
+    (!parts.is_empty()).then(|| format!("ALTER TABLE {name} {}", parts.join(", ")))
+}
+
+/// Whether `table` has a unique key of that name over the same columns as `key` of `other` has.
+fn has_key(table: &Table, other: &Table, key: &slackwater_decoders::schema::UniqueKey) -> bool {
+    table
+        .unique_keys
+        .iter()
+        .any(|own| own.name == key.name && names(table, &own.columns) == names(other, &key.columns))
+}
+
+fn names(table: &Table, ordinals: &[u16]) -> String {
+    let names: Vec<_> = ordinals
+        .iter()
+        .filter_map(|ordinal| table.columns.get(usize::from(*ordinal)))
+        .map(|column| quote_name(&column.name))
+        .collect();
+    names.join(",")
+}
+
+fn key_definitions(table: &Table) -> Vec<String> {
+    let mut keys = Vec::new();
+    if !table.primary_key.is_empty() {
+        keys.push(format!("PRIMARY KEY ({})", names(table, &table.primary_key)));
+    }
+    for key in table.unique_keys.iter().filter(|key| !key.partial) {
+        keys.push(format!("UNIQUE KEY {} ({})", quote_name(&key.name), names(table, &key.columns)));
+    }
+    keys
+}
+
+fn column_definition(table: &Table, column: &Column, server: Server) -> String {
+    let mut definition = format!("{} {}", quote_name(&column.name), column_type(column, server).declaration);
+    if let Some(generated) = &column.generated {
+        // Without its expression it becomes a plain column, which is written like any other.
+        if let Some(expression) = &generated.expression {
+            let kept = if generated.stored { "STORED" } else { "VIRTUAL" };
+            definition.push_str(&format!(" GENERATED ALWAYS AS ({expression}) {kept}"));
+        }
+        return definition;
+    }
+    definition.push_str(if column.nullable { " NULL" } else { " NOT NULL" });
+    // The server asks for a key that starts with such a column.
+    let ordinal = table.ordinal(&column.name).and_then(|ordinal| u16::try_from(ordinal).ok());
+    let leads = |key: &[u16]| key.first().copied() == ordinal;
+    if column.auto_increment
+        && (leads(&table.primary_key) || table.unique_keys.iter().any(|key| leads(&key.columns)))
+    {
+        definition.push_str(" AUTO_INCREMENT");
+    } else if let Some(default) = &column.default {
+        definition.push_str(&format!(" DEFAULT {default}"));
+    }
+    definition
+}

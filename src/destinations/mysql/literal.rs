@@ -1,0 +1,288 @@
+//! Values as literals of a statement, so that the server stores exactly what the source had.
+//!
+//! The session they are read in has `NAMES utf8mb4`, `time_zone = '+00:00'`, backslash escapes, and an `sql_mode` that takes
+//! zero, partial and invalid dates ([`super::session`]). Forms whose reading differs from the obvious one:
+//!
+//! * FLOAT and DOUBLE are written with an exponent, because a number with a point alone is a decimal and rounded twice; a
+//!   FLOAT with the digits of the double it widens to, because a comparison widens the column. −0.0 is a
+//!   string, so that the sign does not hang on how the server folds a constant.
+//! * YEAR is a number: the string `'0'` is the year 2000.
+//! * GEOMETRY is the server's own form: the SRID in 4 bytes, little endian, and WKB.
+//! * JSON on MySQL has the scalars that text cannot carry put in by `JSON_REPLACE`. The type number of an opaque binary in
+//!   a document is the server's choice.
+
+use std::{
+    io::Write as _,
+    net::{Ipv4Addr, Ipv6Addr},
+};
+
+use slackwater_decoders::{
+    schema::{Column, ColumnType},
+    value::{Enum, Json, JsonDiff, JsonDiffOperation, Set, Value},
+};
+
+use crate::types::mysql::Server;
+
+/// Why a value cannot be written. Says nothing of the value.
+pub(super) type Unfit = &'static str;
+
+/// Appends the literal of a column's value.
+pub(super) fn push(
+    out: &mut Vec<u8>,
+    column: &Column,
+    value: Value<'_>,
+    server: Server,
+) -> Result<(), Unfit> {
+    match value {
+        Value::Null => out.extend_from_slice(b"NULL"),
+        Value::Int(number) => display(out, number),
+        Value::UInt(number) => display(out, number),
+        Value::Year(year) => display(out, year),
+        Value::Bits(bits) => match bits.to_u64() {
+            Some(number) => display(out, number),
+            None => hex(out, bits.bytes),
+        },
+        Value::Float(number) => real(out, f64::from(number))?,
+        Value::Double(number) => real(out, number)?,
+        Value::Decimal(digits) => out.extend_from_slice(digits.as_bytes()),
+        Value::Text(text) => quoted(out, text),
+        Value::Binary(bytes) => binary(out, column, bytes),
+        Value::Vector(bytes) => hex(out, bytes),
+        Value::Date(date) => quoted_display(out, date),
+        Value::Time(time) => quoted_display(out, time),
+        Value::DateTime(time) => quoted_display(out, time),
+        Value::Timestamp(time) => quoted_display(out, time),
+        Value::Enum(member) => label(out, column, member)?,
+        Value::Set(set) => members(out, set),
+        Value::Geometry(geometry) => {
+            let mut bytes = Vec::with_capacity(4 + geometry.wkb.len());
+            bytes.extend_from_slice(&geometry.srid.to_le_bytes());
+            bytes.extend_from_slice(geometry.wkb);
+            hex(out, &bytes);
+        }
+        Value::Json(json) => document(out, json, server)?,
+        Value::Uuid(bytes) => uuid(out, bytes),
+        Value::JsonDiff(_) => {
+            return Err("a change to a JSON document stands where a whole document is needed");
+        }
+        _ => return Err("a value of a kind that this destination does not know"),
+    }
+    Ok(())
+}
+
+/// Appends a condition that holds for exactly the column's value: not for one that differs in case, accents or spaces at its
+/// end, and for NULL when the value is NULL. `name` is the quoted name of the column.
+pub(super) fn push_equal(
+    out: &mut Vec<u8>,
+    name: &str,
+    column: &Column,
+    value: Value<'_>,
+    server: Server,
+) -> Result<(), Unfit> {
+    match value {
+        Value::Text(text) => {
+            // Compared as UTF-8 bytes: no collation, no padding, whatever the column's character set.
+            let _ = write!(out, "CAST(CONVERT({name} USING utf8mb4) AS BINARY) <=> ");
+            hex(out, text.as_bytes());
+        }
+        Value::Json(json) if server.mariadb => {
+            return push_equal(out, name, column, Value::Text(json.text), server);
+        }
+        Value::Json(json) => {
+            let _ = write!(out, "{name} <=> ");
+            json_value(out, json, server)?;
+        }
+        Value::Geometry(_) | Value::Vector(_) => {
+            let _ = write!(out, "CAST({name} AS BINARY) <=> ");
+            push(out, column, value, server)?;
+        }
+        // The error value, which is no member and has the number 0.
+        Value::Enum(Enum { index: 0, .. }) => {
+            let _ = write!(out, "{name} + 0 <=> 0");
+        }
+        _ => {
+            let _ = write!(out, "{name} <=> ");
+            push(out, column, value, server)?;
+        }
+    }
+    Ok(())
+}
+
+/// Appends an expression that applies the changes to the document in the column `name`.
+pub(super) fn push_json_diff(
+    out: &mut Vec<u8>,
+    name: &str,
+    diff: &JsonDiff<'_>,
+    server: Server,
+) -> Result<(), Unfit> {
+    let mut expression = name.as_bytes().to_vec();
+    for step in diff.steps {
+        // The path of an array's cell ends in a bracket. A member is set even where it exists: it does on a replay.
+        let function = match step.operation {
+            JsonDiffOperation::Replace => "JSON_REPLACE",
+            JsonDiffOperation::Insert if step.path.ends_with(']') => "JSON_ARRAY_INSERT",
+            JsonDiffOperation::Insert => "JSON_SET",
+            JsonDiffOperation::Remove => "JSON_REMOVE",
+        };
+        let mut next = format!("{function}(").into_bytes();
+        next.append(&mut expression);
+        next.push(b',');
+        quoted(&mut next, step.path);
+        if step.operation != JsonDiffOperation::Remove {
+            next.push(b',');
+            json_value(&mut next, step.value.ok_or("a change to a JSON document lacks its value")?, server)?;
+        }
+        next.push(b')');
+        expression = next;
+    }
+    out.append(&mut expression);
+    Ok(())
+}
+
+/// Whether the value is MySQL's error value of an ENUM, which no literal can write in strict mode.
+pub(super) fn needs_lenient_mode(value: Value<'_>) -> bool {
+    matches!(value, Value::Enum(Enum { index: 0, .. }))
+}
+
+fn display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    // Writing to memory cannot fail, here and below.
+    let _ = write!(out, "{value}");
+}
+
+fn quoted_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    let _ = write!(out, "'{value}'");
+}
+
+fn real(out: &mut Vec<u8>, number: f64) -> Result<(), Unfit> {
+    if !number.is_finite() {
+        return Err("MySQL has no NaN and no infinity");
+    }
+    if number == 0.0 && number.is_sign_negative() {
+        out.extend_from_slice(b"'-0e0'");
+    } else {
+        let _ = write!(out, "{number:e}");
+    }
+    Ok(())
+}
+
+/// A string literal.
+pub(super) fn quoted(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
+    out.push(b'\'');
+    let mut rest = text.as_bytes();
+    while let Some(place) = rest.iter().position(|byte| matches!(byte, b'\'' | b'\\' | 0)) {
+        let (plain, special) = rest.split_at(place);
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else { break };
+        out.extend_from_slice(match byte {
+            b'\'' => b"''",
+            b'\\' => b"\\\\",
+            _ => b"\\0",
+        });
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+    out.push(b'\'');
+}
+
+fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+    out.reserve(bytes.len() * 2 + 3);
+    out.extend_from_slice(b"x'");
+    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    out.push(b'\'');
+}
+
+/// Addresses are bytes in the log; the server takes their text.
+fn binary(out: &mut Vec<u8>, column: &Column, bytes: &[u8]) {
+    match (&column.column_type, <[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
+        (ColumnType::Inet4, Ok(address), _) => quoted_display(out, Ipv4Addr::from(address)),
+        (ColumnType::Inet6, _, Ok(address)) => quoted_display(out, Ipv6Addr::from(address)),
+        _ => hex(out, bytes),
+    }
+}
+
+fn uuid(out: &mut Vec<u8>, bytes: [u8; 16]) {
+    out.push(b'\'');
+    for (place, byte) in bytes.iter().enumerate() {
+        let dash = if matches!(place, 4 | 6 | 8 | 10) { "-" } else { "" };
+        let _ = write!(out, "{dash}{byte:02x}");
+    }
+    out.push(b'\'');
+}
+
+fn label(out: &mut Vec<u8>, column: &Column, member: Enum<'_>) -> Result<(), Unfit> {
+    let named = member.label.or_else(|| match &column.column_type {
+        ColumnType::Enum(labels) => labels.get(usize::from(member.index).checked_sub(1)?).map(String::as_str),
+        _ => None,
+    });
+    match (member.index, named) {
+        (0, _) => out.push(b'0'),
+        (_, Some(label)) => quoted(out, label),
+        (_, None) => return Err("the name of an ENUM member is not known"),
+    }
+    Ok(())
+}
+
+fn members(out: &mut Vec<u8>, set: &Set<'_>) {
+    match set.labels {
+        Some(labels) => quoted(out, labels),
+        None => display(out, set.mask),
+    }
+}
+
+/// A document for a column: text is enough where every scalar of it is.
+fn document(out: &mut Vec<u8>, json: &Json<'_>, server: Server) -> Result<(), Unfit> {
+    if server.mariadb || json.typed.is_empty() {
+        quoted(out, json.text);
+        return Ok(());
+    }
+    json_value(out, json, server)
+}
+
+/// A document as a value of type JSON, for a comparison or a function.
+fn json_value(out: &mut Vec<u8>, json: &Json<'_>, server: Server) -> Result<(), Unfit> {
+    if server.mariadb {
+        out.extend_from_slice(b"JSON_EXTRACT(");
+        quoted(out, json.text);
+        out.extend_from_slice(b",'$')");
+        return Ok(());
+    }
+    out.extend_from_slice(if json.typed.is_empty() { b"CAST(" } else { b"JSON_REPLACE(" });
+    quoted(out, json.text);
+    if json.typed.is_empty() {
+        out.extend_from_slice(b" AS JSON");
+    }
+    for scalar in json.typed {
+        out.push(b',');
+        quoted(out, scalar.path);
+        out.push(b',');
+        typed_scalar(out, scalar.value)?;
+    }
+    out.push(b')');
+    Ok(())
+}
+
+fn typed_scalar(out: &mut Vec<u8>, value: Value<'_>) -> Result<(), Unfit> {
+    let target = match value {
+        Value::Decimal(digits) => {
+            let plain = digits.trim_start_matches('-');
+            let scale = plain.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+            let precision = plain.bytes().filter(u8::is_ascii_digit).count();
+            let _ = write!(out, "CAST('{digits}' AS DECIMAL({precision},{scale}))");
+            return Ok(());
+        }
+        Value::Binary(bytes) => {
+            hex(out, bytes);
+            return Ok(());
+        }
+        Value::Date(date) => (date.to_string(), "DATE"),
+        Value::Time(time) => (time.to_string(), "TIME(6)"),
+        Value::DateTime(time) => (time.to_string(), "DATETIME(6)"),
+        Value::Timestamp(time) => (time.to_string(), "DATETIME(6)"),
+        _ => return Err("a scalar of an unknown kind stands in a JSON document"),
+    };
+    let _ = write!(out, "CAST('{}' AS {})", target.0, target.1);
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! A MySQL or MariaDB server.
+//!
+//! One session applies. Data and checkpoint commit in one transaction. A DDL statement, which the server commits by
+//! itself, has its intent stored before it runs, in the transaction of the data before it ([`checkpoint`]).
+
+mod checkpoint;
+mod ddl;
+mod definition;
+mod literal;
+mod precheck;
+mod session;
+mod statement;
+mod tables;
+
+use std::cmp::Ordering;
+
+use async_trait::async_trait;
+use slackwater_decoders::{
+    batch::Batch,
+    event::{Ddl, Event, Truncate},
+    position::LogPosition,
+};
+
+use self::{
+    checkpoint::{CheckpointRow, Intent},
+    session::Session,
+    statement::Gathered,
+    tables::Tables,
+};
+use super::{Checkpoint, Destination};
+use crate::{
+    config::destination::MysqlDestination,
+    error::{Error, Result},
+    sources::Finding,
+    types::mysql::quote_name,
+};
+
+/// A MySQL or MariaDB server as the destination of one task.
+pub struct Mysql {
+    config: MysqlDestination,
+    row: CheckpointRow,
+    version: Option<String>,
+    open: Option<Applier>,
+}
+
+/// An open session with its transaction.
+struct Applier {
+    session: Session,
+    tables: Tables,
+    gathered: Gathered,
+    intents: Vec<Intent>,
+    /// The generation of the checkpoint that was read or written last.
+    generation: u64,
+    /// Whether a transaction is open.
+    in_transaction: bool,
+}
+
+impl Mysql {
+    /// A destination that is not open yet. `task` is the task's name, under which its checkpoint is stored.
+    #[must_use]
+    pub fn new(task: impl AsRef<str>, config: MysqlDestination) -> Self {
+        let row = CheckpointRow::new(&config.checkpoint_database, task.as_ref());
+        Mysql { config, row, version: None, open: None }
+    }
+
+    fn applier(open: &mut Option<Applier>) -> Result<&mut Applier> {
+        open.as_mut().ok_or_else(|| Error::transient("the destination is not connected"))
+    }
+
+    /// Reads the definitions of the batch's tables before its rows are written, through a connection of its own where one
+    /// has to be created: that would commit what is open.
+    async fn read_tables(&mut self, batch: &Batch) -> Result<()> {
+        let applier = Self::applier(&mut self.open)?;
+        let mut other: Option<Session> = None;
+        for event in batch.events() {
+            // What comes behind a change of definitions is read behind it.
+            if matches!(event, Event::Ddl(_)) {
+                break;
+            }
+            let Event::Rows(rows) = event else { continue };
+            if applier.is_committed(&rows.position) {
+                continue;
+            }
+            if applier.tables.get(&rows.table).is_none() {
+                let session = match &mut other {
+                    Some(session) => session,
+                    None => other.insert(Session::connect(&self.config).await?),
+                };
+                applier.tables.read(session, &rows.table, self.config.create_tables, &rows.position).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply_events(&mut self, batch: &Batch) -> Result<()> {
+        for event in batch.events() {
+            let applier = Self::applier(&mut self.open)?;
+            match event {
+                Event::Rows(rows) if rows.changes.is_empty() || applier.is_committed(&rows.position) => {}
+                Event::Truncate(truncate) if applier.is_committed(&truncate.position) => {}
+                Event::Rows(rows) => {
+                    let table = match applier.tables.get(&rows.table) {
+                        Some(table) => table,
+                        None => {
+                            let mut session = Session::connect(&self.config).await?;
+                            applier
+                                .tables
+                                .read(&mut session, &rows.table, self.config.create_tables, &rows.position)
+                                .await?;
+                            applier.tables.get(&rows.table).ok_or_else(|| {
+                                Error::definite("the table is not ready").on(&rows.table.name)
+                            })?
+                        }
+                    };
+                    applier.begin().await?;
+                    applier.gathered.rows(&mut applier.session, &table, rows).await?;
+                }
+                Event::Truncate(truncate) => applier.truncate(truncate).await?,
+                Event::Ddl(ddl) => applier.ddl(&self.row, ddl).await?,
+                Event::Begin(_) | Event::Heartbeat(_) | Event::Commit(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Applier {
+    async fn begin(&mut self) -> Result<()> {
+        if !self.in_transaction {
+            self.session.run("START TRANSACTION").await?;
+            self.in_transaction = true;
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, row: &CheckpointRow, checkpoint: &Checkpoint) -> Result<()> {
+        self.begin().await?;
+        self.gathered.send_all(&mut self.session).await?;
+        row.store(&mut self.session, checkpoint).await?;
+        self.session.run("COMMIT").await?;
+        self.in_transaction = false;
+        self.generation = checkpoint.generation;
+        self.intents.clear();
+        Ok(())
+    }
+
+    /// TRUNCATE commits what is open, so that it serves only where nothing is; DELETE is part of the transaction.
+    async fn truncate(&mut self, truncate: &Truncate) -> Result<()> {
+        let failed = |error: Error| error.on(&truncate.table).at(&truncate.position);
+        if tables::columns(&mut self.session, &truncate.table).await.map_err(failed)?.is_empty() {
+            return Ok(());
+        }
+        let name = format!("{}.{}", quote_name(&truncate.table.database), quote_name(&truncate.table.table));
+        if !self.in_transaction {
+            return self.session.run(format!("TRUNCATE TABLE {name}")).await.map(drop).map_err(failed);
+        }
+        self.gathered.send_all(&mut self.session).await?;
+        self.session.run(format!("DELETE FROM {name}")).await.map(drop).map_err(failed)
+    }
+
+    /// Whether changes at that place were committed with the intent of a DDL statement behind them, and come again
+    /// because no checkpoint followed.
+    fn is_committed(&self, position: &LogPosition) -> bool {
+        self.intents.iter().any(|intent| position.compare(&intent.position) == Some(Ordering::Less))
+    }
+
+    /// Runs a statement once: what an interrupted run left is told by the intent.
+    async fn ddl(&mut self, row: &CheckpointRow, ddl: &Ddl<'_>) -> Result<()> {
+        let failed = |error: Error| error.at(&ddl.position);
+        let looks = ddl::looks(&mut self.session, &ddl::touched(ddl)).await.map_err(failed)?;
+        match self.intents.iter_mut().find(|intent| intent.position == ddl.position) {
+            Some(intent) if intent.done || intent.tables != looks => {
+                tracing::info!(position = %ddl.position, "the DDL statement has run already");
+                intent.done = true;
+            }
+            Some(_) => ddl::apply(&mut self.session, ddl).await?,
+            None => {
+                self.intents.push(Intent { position: ddl.position.clone(), tables: looks, done: false });
+                // What lies before the statement commits here, together with the knowledge that it has.
+                self.begin().await?;
+                self.gathered.send_all(&mut self.session).await?;
+                row.store_intents(&mut self.session, &self.intents, self.generation).await.map_err(failed)?;
+                self.session.run("COMMIT").await?;
+                self.in_transaction = false;
+                ddl::apply(&mut self.session, ddl).await?;
+            }
+        }
+        if let Some(intent) = self.intents.iter_mut().find(|intent| intent.position == ddl.position) {
+            intent.done = true;
+        }
+        self.tables.forget();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Destination for Mysql {
+    fn describe(&self) -> String {
+        format!("{} at {}", self.version.as_deref().unwrap_or("MySQL or MariaDB"), self.config.host)
+    }
+
+    async fn check(&mut self) -> Vec<Finding> {
+        precheck::findings(&self.config).await
+    }
+
+    async fn open(&mut self) -> Result<Option<Checkpoint>> {
+        // The server rolls back what a closed connection left; a new transaction waits for it at the first locked row.
+        self.open = None;
+        let mut session = Session::connect(&self.config).await?;
+        self.row
+            .prepare(&mut session, &self.config.checkpoint_database)
+            .await
+            .map_err(|error| error.on(&self.config.host))?;
+        let stored = self.row.load(&mut session).await?;
+        self.version = Some(session.server.to_string());
+        self.open = Some(Applier {
+            session,
+            tables: Tables::default(),
+            gathered: Gathered::new(self.config.statement_rows),
+            intents: stored.intents,
+            generation: stored.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.generation),
+            in_transaction: false,
+        });
+        Ok(stored.checkpoint)
+    }
+
+    async fn apply(&mut self, batch: &Batch, checkpoint: Option<&Checkpoint>) -> Result<()> {
+        self.read_tables(batch).await?;
+        self.apply_events(batch).await?;
+        match checkpoint {
+            Some(checkpoint) => Self::applier(&mut self.open)?.commit(&self.row, checkpoint).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        let applier = Self::applier(&mut self.open)?;
+        applier.gathered.clear();
+        if applier.in_transaction {
+            applier.session.run("ROLLBACK").await?;
+            applier.in_transaction = false;
+        }
+        Ok(())
+    }
+
+    async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        Self::applier(&mut self.open)?.commit(&self.row, checkpoint).await
+    }
+}

@@ -1,0 +1,244 @@
+//! The connection that applies.
+
+use std::time::Duration;
+
+use mysql_async::{Conn, Opts, OptsBuilder, ServerError, SslOpts, prelude::Queryable};
+use secrecy::ExposeSecret;
+
+use crate::{
+    config::{
+        destination::MysqlDestination,
+        source::{Tls, TlsMode},
+    },
+    error::{Error, Result},
+    types::mysql::Server,
+};
+
+/// What values are read by: strict, so that nothing is cut in silence, and open for every date that a source may hold.
+pub(super) const APPLY_MODE: &str =
+    "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION";
+
+/// A connection in the state that [`super::literal`] needs, and what is known of its server.
+pub(super) struct Session {
+    conn: Conn,
+    /// Kind and version.
+    pub(super) server: Server,
+    /// The longest statement that the server takes, in bytes.
+    pub(super) max_packet: usize,
+}
+
+impl Session {
+    /// Connects and prepares the session.
+    pub(super) async fn connect(config: &MysqlDestination) -> Result<Self> {
+        let address = config.host.clone();
+        let conn = tokio::time::timeout(Duration::from_secs(30), log_in(config))
+            .await
+            .map_err(|_| Error::transient("the destination does not answer").on(&address))?
+            .map_err(|error| error.on(&address))?;
+        let mut session =
+            Session { conn, server: Server { mariadb: false, version: (0, 0, 0) }, max_packet: 0 };
+        session.prepare().await.map_err(|error| error.on(&address))?;
+        Ok(session)
+    }
+
+    async fn prepare(&mut self) -> Result<()> {
+        let (version, packet): (String, u64) = self
+            .first("SELECT VERSION(), @@max_allowed_packet")
+            .await?
+            .ok_or_else(|| Error::transient("the destination did not tell its version"))?;
+        self.server = Server::parse(&version);
+        self.max_packet = usize::try_from(packet).unwrap_or(usize::MAX);
+        self.run("SET NAMES utf8mb4").await?;
+        self.run(format!(
+            "SET SESSION time_zone = '+00:00', sql_mode = '{APPLY_MODE}', foreign_key_checks = 0, wait_timeout = 86400, \
+             net_read_timeout = 600, net_write_timeout = 600"
+        ))
+        .await?;
+        // No gap locks: nothing here depends on rows that are not there, and other writers are in the way less.
+        self.run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+        Ok(())
+    }
+
+    /// Runs a statement; returns how many rows it found or wrote.
+    pub(super) async fn run(&mut self, sql: impl mysql_async::prelude::AsQuery) -> Result<u64> {
+        self.run_raw(sql).await.map_err(refused)
+    }
+
+    /// Runs a statement with the driver's own error.
+    pub(super) async fn run_raw(
+        &mut self,
+        sql: impl mysql_async::prelude::AsQuery,
+    ) -> mysql_async::Result<u64> {
+        let result = self.conn.query_iter(sql).await?;
+        let affected = result.affected_rows();
+        result.drop_result().await?;
+        Ok(affected)
+    }
+
+    /// The first row of a query.
+    pub(super) async fn first<T>(&mut self, sql: impl mysql_async::prelude::AsQuery) -> Result<Option<T>>
+    where
+        T: mysql_async::prelude::FromRow + Send + 'static,
+    {
+        self.conn.query_first(sql).await.map_err(refused)
+    }
+
+    /// All rows of a query.
+    pub(super) async fn rows<T>(&mut self, sql: impl mysql_async::prelude::AsQuery) -> Result<Vec<T>>
+    where
+        T: mysql_async::prelude::FromRow + Send + 'static,
+    {
+        self.conn.query(sql).await.map_err(refused)
+    }
+}
+
+/// Logs in. The driver encrypts or does not, so that `preferred` takes two attempts where the server cannot encrypt.
+async fn log_in(config: &MysqlDestination) -> Result<Conn> {
+    match Conn::new(options(config, tls(&config.tls)?)?).await {
+        Ok(conn) => Ok(conn),
+        Err(error) if config.tls.mode == TlsMode::Preferred && is_without_tls(&error) => {
+            Conn::new(options(config, None)?).await.map_err(refused)
+        }
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// Whether the server has no encryption, or none that this side speaks.
+fn is_without_tls(error: &mysql_async::Error) -> bool {
+    matches!(
+        error,
+        mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer)
+            | mysql_async::Error::Io(mysql_async::IoError::Tls(_))
+    )
+}
+
+fn options(config: &MysqlDestination, tls: Option<SslOpts>) -> Result<Opts> {
+    let mut builder = OptsBuilder::default()
+        .user(Some(&config.user))
+        .pass(Some(config.password.read()?.expose_secret()))
+        .client_found_rows(true)
+        .prefer_socket(false)
+        .tcp_keepalive(Some(Duration::from_secs(30)))
+        .ssl_opts(tls);
+    if config.host.starts_with('/') {
+        builder = builder.socket(Some(&config.host));
+    } else {
+        let (host, port) = address(&config.host)?;
+        builder = builder.ip_or_hostname(host).tcp_port(port);
+    }
+    Ok(builder.into())
+}
+
+/// Splits `host:port`, `host`, `[ipv6]:port` and `[ipv6]`.
+fn address(text: &str) -> Result<(String, u16)> {
+    let (host, rest) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, rest.strip_prefix(':')),
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let port = rest.map_or(Ok(3306), str::parse).map_err(|_| {
+        Error::definite("destination.host has no valid port")
+            .remedy("give an address such as \"db2:3306\" or \"[::1]:3306\"")
+    })?;
+    Ok((host.to_owned(), port))
+}
+
+fn tls(tls: &Tls) -> Result<Option<SslOpts>> {
+    tls.validate()?;
+    if tls.mode == TlsMode::Disabled {
+        return Ok(None);
+    }
+    let mut options = SslOpts::default();
+    if let Some(ca) = &tls.ca {
+        options = options.with_root_certs(vec![ca.clone().into()]);
+    }
+    if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
+        options = options.with_client_identity(Some(mysql_async::ClientIdentity::new(
+            cert.clone().into(),
+            key.clone().into(),
+        )));
+    }
+    Ok(Some(match tls.mode {
+        TlsMode::VerifyIdentity => options,
+        TlsMode::VerifyCa => options.with_danger_skip_domain_validation(true),
+        _ => options.with_danger_accept_invalid_certs(true),
+    }))
+}
+
+/// The number of a server's error, if it is one.
+pub(super) fn code(error: &mysql_async::Error) -> Option<u16> {
+    match error {
+        mysql_async::Error::Server(ServerError { code, .. }) => Some(*code),
+        _ => None,
+    }
+}
+
+/// Tells what may pass by itself from what does not. Codes: MySQL's *Server Error Message Reference*.
+pub(super) fn refused(error: mysql_async::Error) -> Error {
+    let Some(code) = code(&error) else {
+        return match error {
+            mysql_async::Error::Io(_) | mysql_async::Error::Driver(_) => {
+                Error::transient("the connection to the destination is lost").caused_by(error)
+            }
+            _ => Error::definite("the destination cannot be used").caused_by(error),
+        };
+    };
+    match code {
+        // Deadlock, lock wait timeout, too many connections, shutdown, killed, timeouts and network errors, XA deadlock,
+        // read-only while a switchover lasts, out of transaction slots, table definition changed under us, aborted.
+        1040
+        | 1053
+        | 1077
+        | 1152
+        | 1158..=1161
+        | 1184
+        | 1203
+        | 1205
+        | 1213
+        | 1290
+        | 1317
+        | 1412
+        | 1614
+        | 1637
+        | 1836
+        | 1927
+        | 3024
+        | 3101
+        | 3572
+        | 4031 => Error::transient("the destination cannot take a statement for the moment"),
+        1044 | 1045 | 1142 | 1143 | 1227 | 1698 => Error::definite("the destination refuses the account")
+            .remedy("`slackwater check` prints the GRANT statements that the account needs"),
+        _ => Error::definite(format!("the destination refused a statement with error {code}")),
+    }
+    .caused_by(without_values(&error))
+}
+
+/// A DDL statement that failed: it holds no row values, so that the server's whole message can be said.
+pub(super) fn ddl_refused(error: mysql_async::Error) -> Error {
+    match &error {
+        mysql_async::Error::Server(server) => {
+            let message = format!("ERROR {} ({}): {}", server.code, server.state, server.message);
+            let failure = refused(error);
+            if failure.is_transient() {
+                failure
+            } else {
+                Error::definite("the destination refused a DDL statement").caused_by(message)
+            }
+        }
+        _ => refused(error),
+    }
+}
+
+/// The server's message, cut where it would quote a value (`Duplicate entry '…'`, `Incorrect … value: '…'`).
+fn without_values(error: &mysql_async::Error) -> String {
+    let mysql_async::Error::Server(error) = error else { return error.to_string() };
+    const QUOTING: [u16; 12] = [1062, 1292, 1366, 1367, 1411, 1416, 1525, 1586, 3140, 3141, 3146, 1064];
+    if QUOTING.contains(&error.code) {
+        let what = match error.code {
+            1062 | 1586 => "a unique key has the value already",
+            1064 => "the statement is not understood",
+            _ => "a value does not fit its column",
+        };
+        return format!("ERROR {} ({}): {what}", error.code, error.state);
+    }
+    format!("ERROR {} ({}): {}", error.code, error.state, error.message)
+}

@@ -1,0 +1,224 @@
+//! An embedded SQLite file.
+//!
+//! One connection writes; data, definitions and checkpoint commit in one transaction. The journal is a write-ahead log with
+//! `synchronous = NORMAL`: a power failure may take the last commits back, but takes data and checkpoint together, so
+//! that the log is read again from there; a crash of the process takes nothing. A transaction larger than the page cache
+//! spills to the write-ahead log on disk and not into memory.
+
+mod apply;
+mod checkpoint;
+mod convert;
+mod ddl;
+mod defaults;
+mod tables;
+mod values;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode};
+use slackwater_decoders::{batch::Batch, event::Event};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use self::tables::Tables;
+use super::{Checkpoint, Destination};
+use crate::{
+    config::destination::SqliteDestination,
+    error::{Error, Result},
+    sources::{Finding, Level},
+};
+
+/// A SQLite file as the destination of one task.
+pub struct Sqlite {
+    task: String,
+    config: SqliteDestination,
+    open: Option<File>,
+}
+
+/// The open file.
+struct File {
+    connection: Connection,
+    tables: Tables,
+}
+
+impl Sqlite {
+    /// A destination that is not open yet. `task` is the task's name, under which its checkpoint is stored.
+    #[must_use]
+    pub fn new(task: impl Into<String>, config: SqliteDestination) -> Self {
+        Sqlite { task: task.into(), config, open: None }
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        let connection = Connection::open(&self.config.path).map_err(|error| {
+            failed(error)
+                .remedy("the directory has to exist and be writable for the account that the task runs as")
+        })?;
+        // 32 MiB of pages by default, whatever the size of a transaction; the statements of some hundred tables.
+        connection.set_prepared_statement_cache_capacity(512);
+        connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+        connection
+            .execute_batch(&format!(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{}; PRAGMA foreign_keys = OFF;
+                 PRAGMA recursive_triggers = OFF; PRAGMA legacy_alter_table = ON; PRAGMA journal_size_limit = 67108864",
+                u64::from(self.config.cache_mib) * 1024
+            ))
+            .map_err(failed)?;
+        Ok(connection)
+    }
+
+    fn open_file(&mut self) -> Result<Option<Checkpoint>> {
+        // Closing rolls back what was left.
+        self.open = None;
+        let connection = self.connect()?;
+        checkpoint::prepare(&connection)?;
+        Tables::prepare(&connection)?;
+        let stored = checkpoint::load(&connection, &self.task)?;
+        self.open = Some(File { connection, tables: Tables::new(&self.config) });
+        Ok(stored)
+    }
+
+    fn file(&mut self) -> Result<&mut File> {
+        self.open.as_mut().ok_or_else(|| Error::transient("the file is not open"))
+    }
+
+    fn findings(&self) -> Result<Vec<Finding>> {
+        self.config.validate()?;
+        let connection = self.connect()?;
+        let integrity: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
+        if integrity != "ok" {
+            return Err(Error::definite("the file is damaged").remedy("restore it, or start with a new file"));
+        }
+        // A write lock shows that the file can be written and that nobody else writes.
+        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(failed)?;
+        let ok = |code, found: String| Finding { code, level: Level::Ok, found, repair: None };
+        Ok(vec![
+            ok("sqlite.writable", format!("{} can be written", self.config.path.display())),
+            ok("sqlite.version", format!("SQLite {} is built in", rusqlite::version())),
+        ])
+    }
+}
+
+impl File {
+    fn apply(&mut self, task: &str, batch: &Batch, checkpoint: Option<&Checkpoint>) -> Result<()> {
+        for event in batch.events() {
+            match event {
+                Event::Rows(rows) => {
+                    self.begin()?;
+                    apply::rows(&self.connection, &mut self.tables, rows)?;
+                }
+                Event::Truncate(truncate) => {
+                    self.begin()?;
+                    ddl::truncate(&self.connection, &self.tables, truncate)?;
+                }
+                Event::Ddl(ddl) => {
+                    self.begin()?;
+                    ddl::apply(&self.connection, &mut self.tables, ddl)?;
+                }
+                Event::Begin(_) | Event::Heartbeat(_) | Event::Commit(_) => {}
+            }
+        }
+        checkpoint.map_or(Ok(()), |checkpoint| self.commit(task, checkpoint))
+    }
+
+    fn begin(&self) -> Result<()> {
+        if self.connection.is_autocommit() {
+            // IMMEDIATE: the lock is taken now, not at the first write, where it could not be waited for.
+            self.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn commit(&self, task: &str, checkpoint: &Checkpoint) -> Result<()> {
+        self.begin()?;
+        checkpoint::store(&self.connection, task, checkpoint)?;
+        self.connection.execute_batch("COMMIT").map_err(failed)
+    }
+
+    fn rollback(&mut self) -> Result<()> {
+        self.tables.forget();
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.connection.execute_batch("ROLLBACK").map_err(failed)
+    }
+}
+
+#[async_trait]
+impl Destination for Sqlite {
+    fn describe(&self) -> String {
+        format!("SQLite {} file {}", rusqlite::version(), self.config.path.display())
+    }
+
+    async fn check(&mut self) -> Vec<Finding> {
+        let path = self.config.path.display().to_string();
+        blocking(|| {
+            self.findings().unwrap_or_else(|error| {
+                let repair = Some("see the message".to_owned());
+                vec![Finding {
+                    code: "sqlite.writable",
+                    level: Level::Error,
+                    found: error.on(path).to_string(),
+                    repair,
+                }]
+            })
+        })
+    }
+
+    async fn open(&mut self) -> Result<Option<Checkpoint>> {
+        let path = self.config.path.display().to_string();
+        blocking(|| self.open_file().map_err(|error| error.on(path)))
+    }
+
+    async fn apply(&mut self, batch: &Batch, checkpoint: Option<&Checkpoint>) -> Result<()> {
+        blocking(|| {
+            let task = self.task.clone();
+            self.file()?.apply(&task, batch, checkpoint)
+        })
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        blocking(|| self.file()?.rollback())
+    }
+
+    async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        blocking(|| {
+            let task = self.task.clone();
+            self.file()?.commit(&task, checkpoint)
+        })
+    }
+}
+
+/// SQLite's calls wait for the disk: other tasks of this thread move elsewhere meanwhile, where there is an elsewhere.
+fn blocking<T>(call: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(call),
+        _ => call(),
+    }
+}
+
+/// SQLite's messages name tables and columns, never values.
+fn failed(error: rusqlite::Error) -> Error {
+    let code = error.sqlite_error_code();
+    let failure = match code {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::transient("another process holds the SQLite file")
+        }
+        Some(ErrorCode::DiskFull) => Error::transient("the disk of the SQLite file is full")
+            .remedy("make room: the task goes on by itself"),
+        Some(ErrorCode::SystemIoFailure) => Error::transient("the SQLite file cannot be read or written"),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            Error::definite("the SQLite file cannot be opened for writing")
+        }
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            Error::definite("the file is no SQLite database or is damaged")
+                .remedy("restore it, or start with a new file")
+        }
+        _ => Error::definite("SQLite refused a statement"),
+    };
+    match error {
+        // The statement in the message may be long and holds no more than the code and the text below it.
+        rusqlite::Error::SqlInputError { error, msg, .. } => failure.caused_by(format!("{msg} ({error})")),
+        error => failure.caused_by(error),
+    }
+}

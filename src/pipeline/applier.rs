@@ -1,0 +1,233 @@
+//! The destination's side of a task: where it continues, applying batches, storing progress.
+
+use std::sync::Arc;
+
+use slackwater_decoders::{
+    batch::Batch,
+    event::{Event, SchemaChange},
+    position::Position,
+};
+use tokio::{sync::watch, task::spawn_blocking};
+use tracing::{debug, info};
+
+use super::status::StatusBoard;
+use crate::{
+    config::Start,
+    destinations::Destination,
+    error::{Error, Result},
+    positions::{Checkpoint, Origin, Resume, Store, Stored, reconcile},
+    sources::Source,
+};
+
+/// The generation of a task that nobody took over yet.
+const FIRST_GENERATION: u64 = 1;
+
+/// Applies batches to a destination and keeps account of what it holds.
+pub(super) struct Applier {
+    destination: Box<dyn Destination>,
+    store: Store,
+    status: StatusBoard,
+    /// What is known of the copies: at first the local store's, later what the destination confirmed.
+    known: Option<Stored>,
+    progress: Option<Progress>,
+    applied: watch::Sender<Option<Position>>,
+}
+
+/// Where an open destination stands.
+struct Progress {
+    /// The last checkpoint that the destination holds.
+    stored: Checkpoint,
+    /// Everything before it is applied; ahead of `stored` when the log moved without changes for us.
+    applied: Position,
+    /// Sequence of the last checkpoint in the local store.
+    local: Option<u64>,
+    /// A source transaction goes on in the next batch.
+    open: bool,
+}
+
+impl Applier {
+    pub(super) fn new(
+        destination: Box<dyn Destination>,
+        store: Store,
+        status: StatusBoard,
+        applied: watch::Sender<Option<Position>>,
+    ) -> Self {
+        let known = store.found().cloned();
+        status.update(|status| {
+            status.destination = destination.describe();
+            status.position = known.as_ref().map(|stored| stored.checkpoint.position.clone());
+        });
+        Applier { destination, store, status, known, progress: None, applied }
+    }
+
+    /// Where to read on; connects, unless connected.
+    pub(super) async fn connect(&mut self, source: &Arc<dyn Source>, start: &Start) -> Result<Position> {
+        if let Some(progress) = &self.progress {
+            return Ok(progress.applied.clone());
+        }
+        let at_destination = self.destination.open().await?;
+        let (checkpoint, reason) = match reconcile(self.known.as_ref(), at_destination.as_ref())? {
+            Resume::At { checkpoint, reason } => (checkpoint, reason),
+            Resume::Fresh => {
+                let position = source.start_position(start).await?;
+                let checkpoint = Checkpoint { generation: FIRST_GENERATION, sequence: 0, position };
+                // Here first: an end right behind it finds the same start again.
+                self.save(checkpoint.clone(), Origin::Start).await?;
+                (checkpoint, "a new task".to_owned())
+            }
+        };
+        info!(position = %checkpoint.position, reason, "continuing");
+        if at_destination.as_ref() != Some(&checkpoint) {
+            self.destination.store_checkpoint(&checkpoint).await?;
+        }
+        let position = checkpoint.position.clone();
+        self.known = Some(Stored { checkpoint: checkpoint.clone(), origin: Origin::Applied, history: 0 });
+        self.progress =
+            Some(Progress { stored: checkpoint, applied: position.clone(), local: None, open: false });
+        self.publish(&position);
+        Ok(position)
+    }
+
+    /// Applies a batch, or only moves the position when nothing in it matters to the destination.
+    pub(super) async fn apply(&mut self, batch: &Batch) -> Result<()> {
+        let progress = self.progress.as_mut().ok_or_else(not_connected)?;
+        let summary = batch.summary();
+        let resume = summary.resume.as_ref();
+        if let Some(position) = resume.filter(|_| !progress.open && !changes_anything(batch)) {
+            if progress.applied != *position {
+                progress.applied = position.clone();
+                self.publish(position);
+            }
+            return Ok(());
+        }
+        let checkpoint = resume.map(|position| progress.stored.next(position.clone()));
+        if let Err(error) = self.destination.apply(batch, checkpoint.as_ref()).await {
+            return Err(self.lost(error));
+        }
+        self.status.applied(summary.row_changes, summary.bytes, checkpoint.is_some(), summary.time_micros);
+        if let Some(ddl) = last_ddl(batch) {
+            self.status.update(|status| status.last_ddl = Some(ddl));
+        }
+        progress.open = checkpoint.is_none();
+        if let Some(checkpoint) = checkpoint {
+            let position = checkpoint.position.clone();
+            progress.applied = position.clone();
+            progress.stored = checkpoint;
+            self.publish(&position);
+        }
+        Ok(())
+    }
+
+    /// Drops an incomplete source transaction, if there is one.
+    pub(super) async fn rollback(&mut self) -> Result<()> {
+        let Some(progress) = self.progress.as_mut().filter(|progress| progress.open) else { return Ok(()) };
+        progress.open = false;
+        debug!(position = %progress.applied, "dropping an incomplete transaction; it comes again");
+        self.destination.rollback().await.map_err(|error| self.lost(error))
+    }
+
+    /// Whether a source transaction is open, so that there is no position to speak of.
+    pub(super) fn is_open(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.open)
+    }
+
+    /// Everything before it is applied.
+    pub(super) fn position(&self) -> Option<&Position> {
+        self.progress.as_ref().map(|progress| &progress.applied)
+    }
+
+    /// Whether there is progress that [`persist`](Self::persist) would store.
+    pub(super) fn has_unsaved_progress(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| {
+            !progress.open
+                && (progress.applied != progress.stored.position
+                    || progress.local != Some(progress.stored.sequence))
+        })
+    }
+
+    /// Stores progress at the destination and then here, as far as it is not stored yet.
+    pub(super) async fn persist(&mut self) -> Result<()> {
+        let Some(progress) = self.progress.as_mut().filter(|progress| !progress.open) else { return Ok(()) };
+        if progress.applied != progress.stored.position {
+            let checkpoint = progress.stored.next(progress.applied.clone());
+            if let Err(error) = self.destination.store_checkpoint(&checkpoint).await {
+                return Err(self.lost(error));
+            }
+            progress.stored = checkpoint;
+        }
+        let checkpoint = progress.stored.clone();
+        if progress.local != Some(checkpoint.sequence) {
+            self.save(checkpoint, Origin::Applied).await?;
+        }
+        Ok(())
+    }
+
+    async fn save(&mut self, checkpoint: Checkpoint, origin: Origin) -> Result<()> {
+        let sequence = checkpoint.sequence;
+        let store = self.store.clone();
+        let stored = Stored { checkpoint: checkpoint.clone(), origin, history: 0 };
+        spawn_blocking(move || store.save(&checkpoint, origin))
+            .await
+            .map_err(|error| Error::definite("storing the position was broken off").caused_by(error))??;
+        self.known = Some(stored);
+        if let Some(progress) = &mut self.progress {
+            progress.local = Some(sequence);
+        }
+        Ok(())
+    }
+
+    /// After an error of the destination only its own checkpoint tells what it holds.
+    fn lost(&mut self, error: Error) -> Error {
+        if let Some(progress) = self.progress.take() {
+            self.known = Some(Stored { checkpoint: progress.stored, origin: Origin::Applied, history: 0 });
+            return error.at(&progress.applied.log);
+        }
+        error
+    }
+
+    fn publish(&self, position: &Position) {
+        self.status.update(|status| status.position = Some(position.clone()));
+        self.applied.send_replace(Some(position.clone()));
+    }
+}
+
+impl Checkpoint {
+    /// The checkpoint after this one.
+    fn next(&self, position: Position) -> Self {
+        Checkpoint { generation: self.generation, sequence: self.sequence + 1, position }
+    }
+}
+
+fn not_connected() -> Error {
+    Error::transient("the destination is not connected")
+}
+
+fn changes_anything(batch: &Batch) -> bool {
+    let changes = |event: &Event<'_>| matches!(event, Event::Rows(_) | Event::Truncate(_) | Event::Ddl(_));
+    batch.events().iter().any(changes)
+}
+
+/// What the last schema statement of a batch did, by names alone: statements can hold values.
+fn last_ddl(batch: &Batch) -> Option<String> {
+    let ddl = batch.events().iter().rev().find_map(|event| match event {
+        Event::Ddl(ddl) => Some(ddl),
+        _ => None,
+    })?;
+    let parts: Vec<String> = ddl.changes.iter().map(describe).collect();
+    Some(format!("{} at {}", parts.join(", "), ddl.position))
+}
+
+fn describe(change: &SchemaChange) -> String {
+    match change {
+        SchemaChange::CreateTable { table, .. } => format!("create table {}", table.name),
+        SchemaChange::AlterTable { after, .. } => format!("alter table {}", after.name),
+        SchemaChange::RenameTable { from, to } => format!("rename table {from} to {to}"),
+        SchemaChange::DropTable { table } => format!("drop table {table}"),
+        SchemaChange::CreateDatabase { database } => format!("create database {database}"),
+        SchemaChange::DropDatabase { database } => format!("drop database {database}"),
+        SchemaChange::TruncateTable { table } => format!("truncate table {table}"),
+        SchemaChange::RowsUnlogged { table, .. } => format!("rows of {table} without a log"),
+        SchemaChange::Unknown { table, .. } => format!("unknown change of {table}"),
+        SchemaChange::Other { description, .. } => description.clone(),
+    }
+}

@@ -1,0 +1,132 @@
+//! What the operator and systemd are told while a task runs: the status file each second, `STATUS=`, the watchdog.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sd_notify::NotifyState;
+use tokio::{sync::oneshot, task::JoinHandle, time::interval};
+use tracing::debug;
+
+use crate::{
+    config::ByteSize,
+    pipeline::status::{Phase, Status, StatusBoard},
+};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Where a task with that state directory writes its status.
+#[must_use]
+pub fn status_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("status.json")
+}
+
+/// Reads the status file of a task; `None` when it never ran.
+///
+/// # Errors
+/// When the file cannot be read or is no status.
+pub fn read_status(state_dir: &Path) -> io::Result<Option<Status>> {
+    match fs::read(status_path(state_dir)) {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The running reports.
+pub(super) struct Reporter {
+    end: oneshot::Sender<()>,
+    reports: JoinHandle<()>,
+}
+
+/// Starts to report until [`Reporter::finish`].
+pub(super) fn start(board: StatusBoard, state_dir: &Path) -> Reporter {
+    let (end, ended) = oneshot::channel();
+    let path = status_path(state_dir);
+    Reporter { end, reports: tokio::spawn(report(board, path, ended)) }
+}
+
+impl Reporter {
+    /// Reports once more and ends.
+    pub(super) async fn finish(self) {
+        let _ = self.end.send(());
+        let _ = self.reports.await;
+    }
+}
+
+async fn report(board: StatusBoard, path: PathBuf, mut ended: oneshot::Receiver<()>) {
+    let watchdog = sd_notify::watchdog_enabled();
+    let mut ticks = interval(watchdog.map_or(EVERY, |limit| (limit / 3).min(EVERY)));
+    let mut ready = false;
+    loop {
+        let last = tokio::select! {
+            _ = &mut ended => true,
+            _ = ticks.tick() => false,
+        };
+        let status = board.snapshot();
+        if let Err(error) = write(&path, &status) {
+            // The task itself is well; a full disk shows in the store as well.
+            debug!(%error, "the status file could not be written");
+        }
+        // A side that cannot be reached yet is a state of a running service, not a failed start.
+        if !ready && !matches!(status.phase, Phase::Starting | Phase::Failed) {
+            notify_ready();
+            ready = true;
+        }
+        if watchdog.is_some() {
+            tell(&[NotifyState::Watchdog]);
+        }
+        if matches!(status.phase, Phase::Stopping) {
+            tell(&[NotifyState::Stopping]);
+        }
+        tell(&[NotifyState::Status(&line(&status))]);
+        if last {
+            return;
+        }
+    }
+}
+
+/// The status in one line.
+fn line(status: &Status) -> String {
+    let lag = match (status.in_sync, status.lag_seconds) {
+        (true, _) => "in sync".to_owned(),
+        (false, Some(seconds)) => format!("{seconds:.1} s behind"),
+        (false, None) => "lag not known".to_owned(),
+    };
+    let bytes = status.lag_bytes.filter(|bytes| *bytes > 0).map(|bytes| format!(" ({})", ByteSize(bytes)));
+    let position =
+        status.position.as_ref().map(|position| format!(", at {}", position.log)).unwrap_or_default();
+    format!(
+        "{lag}{}{position}, {} rows, {:.0} rows/s",
+        bytes.unwrap_or_default(),
+        status.rows,
+        status.rows_per_second
+    )
+}
+
+/// Replaces the file as a whole. Not fsynced: after a power failure nobody needs it.
+fn write(path: &Path, status: &Status) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    fs::write(&beside, serde_json::to_vec_pretty(status)?)?;
+    fs::rename(&beside, path)
+}
+
+pub(super) fn notify_ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// Since systemd 253 a reload notification needs the time with it.
+pub(super) fn notify_reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(_) => tell(&[NotifyState::Reloading]),
+    }
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        debug!(%error, "systemd could not be told");
+    }
+}

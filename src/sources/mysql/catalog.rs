@@ -1,0 +1,102 @@
+//! The definitions of tables, as the server has them now.
+//!
+//! They are read as the server's own CREATE TABLE statements: the same parser and the same rules then serve for what a task
+//! starts with and for what the log changes later.
+
+use slackwater_decoders::{
+    mysql::{
+        catalog::{Catalog, Collation, NameCase, Settings},
+        ddl,
+    },
+    schema::TableName,
+};
+
+use super::{
+    TableFilter,
+    connection::{Connection, Version},
+    questions::variable,
+};
+use crate::error::{Error, Result};
+
+/// The server's own databases: never carried.
+const SYSTEM: &str = "'mysql', 'information_schema', 'performance_schema', 'sys'";
+/// ER_NO_SUCH_TABLE: dropped since the list was read.
+const NO_SUCH_TABLE: u16 = 1146;
+
+/// A catalog with the server's settings and the defaults of its databases, without tables.
+///
+/// # Errors
+/// The server's error, or a lost connection.
+pub(super) async fn without_tables(connection: &mut Connection) -> Result<Catalog> {
+    let name_case = variable(connection, "lower_case_table_names").await?;
+    let name_case =
+        name_case.and_then(|value| NameCase::from_variable(value.parse().ok()?)).unwrap_or_default();
+    let Version { numbers: (major, minor, patch), mariadb, .. } = *connection.version();
+    let version = u32::from(major) * 10_000 + u32::from(minor) * 100 + u32::from(patch);
+    let mut catalog = Catalog::new(Settings { name_case, mariadb, version });
+    let schemata = connection
+        .query(
+            "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA",
+        )
+        .await?;
+    for row in schemata.iter() {
+        if let (Some(database), Some(charset), Some(name)) = (row.at(0), row.at(1), row.at(2)) {
+            catalog.set_database(database, Collation { charset: charset.to_owned(), name: name.to_owned() });
+        }
+    }
+    Ok(catalog)
+}
+
+/// The catalog with the definitions of the tables that `wanted` takes.
+///
+/// # Errors
+/// Definite when a definition is not understood; else the server's error, or a lost connection.
+pub(super) async fn read(connection: &mut Connection, wanted: &TableFilter) -> Result<Catalog> {
+    let mut catalog = without_tables(connection).await?;
+    connection.query("SET SESSION sql_mode = '', SESSION sql_quote_show_create = 1").await?;
+    let tables = connection
+        .query(&format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+             WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ({SYSTEM})"
+        ))
+        .await?;
+    let context = ddl::Context {
+        mariadb: connection.version().mariadb,
+        version: catalog.settings().version,
+        ..ddl::Context::default()
+    };
+    for row in tables.iter() {
+        let (Some(database), Some(table)) = (row.at(0), row.at(1)) else { continue };
+        let name = TableName::new(database, table);
+        if !wanted(&name) {
+            continue;
+        }
+        if let Some(statement) = create_statement(connection, &name).await? {
+            define(&mut catalog, &statement, &context, &name)?;
+        }
+    }
+    Ok(catalog)
+}
+
+/// `None`: the table is gone.
+async fn create_statement(connection: &mut Connection, name: &TableName) -> Result<Option<String>> {
+    let identifier = |name: &str| format!("`{}`", name.replace('`', "``"));
+    let statement = format!("SHOW CREATE TABLE {}.{}", identifier(&name.database), identifier(&name.table));
+    match connection.try_query(&statement).await? {
+        Ok(rows) => Ok(rows.first().and_then(|row| row.at(1)).map(str::to_owned)),
+        Err(error) if error.code == NO_SUCH_TABLE => Ok(None),
+        Err(error) => Err(Error::from(error).on(name)),
+    }
+}
+
+fn define(catalog: &mut Catalog, statement: &str, context: &ddl::Context, name: &TableName) -> Result<()> {
+    let not_understood = |cause: Box<dyn std::error::Error + Send + Sync>| {
+        Error::definite("the table's definition is not understood")
+            .on(name)
+            .caused_by(cause)
+            .remedy("leave the table out (objects.exclude), and report its SHOW CREATE TABLE")
+    };
+    let parsed = ddl::parse(statement, context).map_err(|error| not_understood(error.into()))?;
+    catalog.apply(&parsed, &name.database, None).map_err(|error| not_understood(error.into()))?;
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! MySQL and MariaDB: the binlog through a replication connection.
+//!
+//! * `packets`, `tls`, `auth`, `response`, `connection`: a client of our own. A replication connection needs one, and the
+//!   questions to the server go through the same, so that both are encrypted and authenticated alike.
+//! * `hosts`, `questions`: which server is read, and what it says about its log.
+//! * `dump`: the log itself; [`binlog`](super::binlog) makes batches of it.
+//! * `catalog`: table definitions for a task that starts. `check`: the precheck.
+//!
+//! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
+//! transaction (`gtid_mode = ON`, MariaDB always). So they decide alone, on any server of the topology, and a file and offset decide
+//! where there are none.
+
+mod auth;
+mod catalog;
+mod connection;
+mod dump;
+mod hosts;
+mod packets;
+mod questions;
+mod response;
+mod tls;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use slackwater_decoders::{
+    event::{Event, SchemaChange},
+    mysql::catalog::Catalog,
+    position::Position,
+    schema::{Table, TableName},
+};
+
+use self::{
+    dump::{BinlogStream, ReplicaIdentity},
+    hosts::Hosts,
+};
+use super::{Finding, Source, binlog};
+use crate::{
+    config::{Start, source::MysqlSource},
+    error::{Error, Result},
+    pipeline::queue::{BatchSender, MemoryQuota, Message, queue},
+    positions::SchemaHistory,
+};
+
+/// Memory for the look through the log for schema changes.
+const SCAN_BYTES: u64 = 16 << 20;
+
+/// Which tables a task reads.
+pub type TableFilter = Arc<dyn Fn(&TableName) -> bool + Send + Sync>;
+
+/// A MySQL or MariaDB server, or several of one replication topology.
+pub struct Mysql {
+    hosts: Hosts,
+    identity: ReplicaIdentity,
+    selected: TableFilter,
+}
+
+impl Mysql {
+    /// The source of the task `task`. Does not connect.
+    ///
+    /// # Errors
+    /// Definite when the configuration cannot work.
+    pub fn new(task: &str, config: MysqlSource, selected: TableFilter) -> Result<Self> {
+        let identity = ReplicaIdentity::of_task(task, config.server_id.map(Into::into));
+        Ok(Mysql { hosts: Hosts::new(config)?, identity, selected })
+    }
+}
+
+#[async_trait]
+impl Source for Mysql {
+    fn describe(&self) -> String {
+        self.hosts.describe()
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    async fn start_position(&self, start: &Start) -> Result<Position> {
+        let mut control = self.hosts.control().await?;
+        let connection = &mut control.connection;
+        let position = match start {
+            Start::Now => questions::now(connection).await,
+            Start::Earliest => questions::earliest(connection).await,
+            Start::Binlog { file, offset } => questions::position_at(connection, file, *offset).await,
+            Start::Gtid(gtids) => questions::position_behind(connection, gtids).await,
+        };
+        control.keep(position)
+    }
+
+    async fn end_of_log(&self) -> Result<Position> {
+        let mut control = self.hosts.control().await?;
+        let end = questions::end_of_log(&mut control.connection).await;
+        control.keep(end)
+    }
+
+    fn reached(&self, applied: &Position, fence: &Position) -> bool {
+        questions::reached(applied, fence)
+    }
+
+    async fn bytes_behind(&self, applied: &Position, end: &Position) -> Option<u64> {
+        let mut control = self.hosts.control().await.ok()?;
+        let bytes = questions::bytes_between(&mut control.connection, &applied.log, &end.log).await;
+        control.keep(bytes).ok()?
+    }
+
+    async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()> {
+        if history.is_empty() {
+            let tables = self.definitions_at(&from).await?;
+            history.replace_all(&from, &tables)?;
+        } else {
+            // The log brings again what lies behind the position.
+            history.rewind_to(&from)?;
+        }
+        let mut catalog = self.empty_catalog().await?;
+        for table in history.catalog_at(&from) {
+            catalog.insert(table);
+        }
+        self.follow(from, catalog, false, history, out).await
+    }
+}
+
+impl Mysql {
+    async fn empty_catalog(&self) -> Result<Catalog> {
+        let mut control = self.hosts.control().await?;
+        let catalog = catalog::without_tables(&mut control.connection).await;
+        control.keep(catalog)
+    }
+
+    async fn follow(
+        &self,
+        from: Position,
+        catalog: Catalog,
+        positional_names: bool,
+        history: &SchemaHistory,
+        out: &BatchSender,
+    ) -> Result<()> {
+        let (connection, address) = self.hosts.connect_for(&from).await?;
+        let selected = Arc::clone(&self.selected);
+        let decoder = binlog::decoder(&from, catalog, positional_names, move |table| selected(table));
+        let heartbeat = self.hosts.config().heartbeat;
+        let stream =
+            BinlogStream::start(connection, address.to_string(), from, &self.identity, heartbeat).await?;
+        binlog::follow(stream, decoder, history, out).await
+    }
+
+    /// The definitions of tables as they were at `from`, as far as they can be known.
+    ///
+    /// The server tells those of now. A table whose definition was changed between `from` and now had another one, which
+    /// nobody has kept: it is left out, until a CREATE in the log defines it. (Rows with full metadata are read without.)
+    async fn definitions_at(&self, from: &Position) -> Result<Vec<Arc<Table>>> {
+        let mut control = self.hosts.control().await?;
+        let now = catalog::read(&mut control.connection, &self.selected).await;
+        let mut now = control.keep(now)?;
+        let end = self.end_of_log().await?;
+        for change in self.schema_changes(from, &end).await? {
+            for table in change.tables() {
+                now.remove(table);
+            }
+            if let SchemaChange::DropDatabase { database } = &change {
+                let dropped: Vec<TableName> = now
+                    .iter()
+                    .map(|table| table.name.clone())
+                    .filter(|name| *name.database == **database)
+                    .collect();
+                dropped.iter().for_each(|table| drop(now.remove(table)));
+            }
+        }
+        Ok(now.iter().cloned().collect())
+    }
+
+    /// What statements did to tables between two positions.
+    async fn schema_changes(&self, from: &Position, end: &Position) -> Result<Vec<SchemaChange>> {
+        if questions::reached(from, end) {
+            return Ok(Vec::new());
+        }
+        let (out, mut batches) = queue(MemoryQuota::new(SCAN_BYTES));
+        let history = SchemaHistory::in_memory();
+        let catalog = self.empty_catalog().await?;
+        let reading = self.follow(from.clone(), catalog, true, &history, &out);
+        let collecting = async {
+            let mut changes = Vec::new();
+            while let Some(message) = batches.recv().await {
+                let Message::Batch(batch, _) = message else { continue };
+                for event in batch.events() {
+                    if let Event::Ddl(ddl) = event {
+                        changes.extend(ddl.changes.iter().cloned());
+                    }
+                }
+                if batch.summary().resume.as_ref().is_some_and(|resume| questions::reached(resume, end)) {
+                    break;
+                }
+            }
+            changes
+        };
+        tokio::select! {
+            changes = collecting => Ok(changes),
+            ended = reading => match ended {
+                Ok(()) => Err(Error::transient("the log ended before its end was read")),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Batches made by hand, for tests of destinations.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::sync::Arc;
+
+use slackwater::{destinations::Checkpoint, error::Error};
+use slackwater_decoders::{
+    batch::{Batch, Decoded},
+    event::{Ddl, Event, RowChange, Rows, SchemaChange},
+    position::{LogPosition, Position},
+    schema::{Column, ColumnType, Table, TableName, UniqueKey},
+    value::{Cell, Value},
+};
+
+pub(crate) type Row = Vec<Option<Value<'static>>>;
+
+pub(crate) enum Change {
+    Insert(Row),
+    Update(Row, Row),
+    Delete(Row),
+}
+
+pub(crate) const INT: ColumnType = ColumnType::Integer { bytes: 4, unsigned: false };
+
+pub(crate) fn table(name: &str, columns: Vec<Column>, primary_key: &[u16], unique: &[u16]) -> Arc<Table> {
+    let key =
+        |ordinal: &u16| UniqueKey { name: format!("u{ordinal}"), columns: vec![*ordinal], partial: false };
+    let columns: Vec<_> = columns
+        .into_iter()
+        .enumerate()
+        .map(|(ordinal, column)| Column {
+            nullable: column.nullable && !primary_key.contains(&(ordinal as u16)),
+            ..column
+        })
+        .collect();
+    Arc::new(Table {
+        name: TableName::new("shop", name),
+        columns,
+        primary_key: primary_key.to_vec(),
+        unique_keys: unique.iter().map(key).collect(),
+        indexes: Vec::new(),
+        collation: None,
+        named: true,
+    })
+}
+
+pub(crate) fn text_column(name: &str, length: u32, collation: &str) -> Column {
+    Column { collation: Some(collation.into()), ..Column::new(name, ColumnType::VarChar(length)) }
+}
+
+pub(crate) fn int(value: i64) -> Option<Value<'static>> {
+    Some(Value::Int(value))
+}
+
+pub(crate) fn text(value: &'static str) -> Option<Value<'static>> {
+    Some(Value::Text(value))
+}
+
+pub(crate) fn at(offset: u64) -> LogPosition {
+    LogPosition::Binlog { file: "binlog.000001".into(), offset }
+}
+
+pub(crate) fn changes(table: &Arc<Table>, changes: &[Change]) -> Batch {
+    changes_at(table, 120, changes)
+}
+
+pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Batch {
+    Batch::decode(Vec::new(), |_, arena, events| {
+        let image = |row: &Row| {
+            arena.slice(&row.iter().map(|value| value.map_or(Cell::Absent, Cell::Value)).collect::<Vec<_>>())
+        };
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|change| match change {
+                Change::Insert(after) => RowChange::Insert { after: image(after) },
+                Change::Update(before, after) => {
+                    RowChange::Update { before: image(before), after: image(after) }
+                }
+                Change::Delete(before) => RowChange::Delete { before: image(before) },
+            })
+            .collect();
+        let changes = arena.slice(&changes);
+        events.push(Event::Rows(Rows {
+            table: Arc::clone(table),
+            position: at(offset),
+            time_micros: 0,
+            sequence: 0,
+            changes,
+        }));
+        Ok::<_, Error>(Decoded::default())
+    })
+    .unwrap()
+}
+
+pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>) -> Batch {
+    Batch::decode(Vec::new(), |_, arena, events| {
+        let statement = arena.text(statement);
+        events.push(Event::Ddl(Ddl {
+            statement,
+            database: "shop",
+            position: at(offset),
+            time_micros: 1_700_000_000_000_000,
+            sql_mode: 0,
+            changes,
+        }));
+        Ok::<_, Error>(Decoded::default())
+    })
+    .unwrap()
+}
+
+pub(crate) fn checkpoint(sequence: u64) -> Checkpoint {
+    Checkpoint { generation: 1, sequence, position: Position::binlog("binlog.000001", sequence, None) }
+}
