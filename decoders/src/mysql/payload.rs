@@ -177,3 +177,27 @@ impl Fragments {
         Ok(Some(whole))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::arena::ArenaPool;
+
+    /// An event of 30 zero bytes, stored uncompressed (method 255) in a payload that says how many bytes there are.
+    fn payload(announced: u8) -> Payload {
+        let event = [&[0; 9], &30_u32.to_le_bytes()[..], &[0; 17]].concat();
+        let fields = [2, 3, 0xFC, 255, 0, 3, 1, announced, 1, 1, 30, 0];
+        Payload::open(&[&fields[..], &event].concat()).unwrap()
+    }
+
+    #[test]
+    fn no_more_is_decompressed_than_is_announced() {
+        let pool = ArenaPool::new();
+        let arena = pool.arena();
+        let mut right = payload(30);
+        assert_eq!(right.next(&arena).unwrap().unwrap().1.len(), 30);
+        assert!(right.next(&arena).unwrap().is_none());
+        assert!(payload(29).next(&arena).is_err());
+    }
+}
