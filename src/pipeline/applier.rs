@@ -199,7 +199,7 @@ impl Checkpoint {
 }
 
 fn not_connected() -> Error {
-    Error::transient("the destination is not connected")
+    Error::disconnected("the destination is not connected")
 }
 
 fn changes_anything(batch: &Batch) -> bool {

@@ -64,7 +64,7 @@ impl Mysql {
     }
 
     fn applier(open: &mut Option<Applier>) -> Result<&mut Applier> {
-        open.as_mut().ok_or_else(|| Error::transient("the destination is not connected"))
+        open.as_mut().ok_or_else(|| Error::disconnected("the destination is not connected"))
     }
 
     /// Reads the definitions of the batch's tables before its rows are written, through a connection of its own where one

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::source::MysqlSource,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
 };
 
 /// The servers in the order in which they are tried.
@@ -63,7 +63,7 @@ impl Hosts {
     /// A new connection to the first server, from the current one on, that has the log from a position on.
     ///
     /// # Errors
-    /// Transient when a server may come back; definite when every server refuses.
+    /// Disconnected or transient when a server may come back; definite when every server refuses.
     pub(crate) async fn connect_for(&self, from: &Position) -> Result<(Connection, Address)> {
         if self.addresses.len() > 1 && from.executed.is_none() {
             return Err(Error::definite("several servers can be followed by GTID alone, and the position has none")
@@ -159,12 +159,11 @@ fn together(mut failures: Vec<Error>) -> Error {
     if failures.len() < 2 {
         return failures.pop().unwrap_or_else(|| Error::definite("no server is configured"));
     }
-    let transient = failures.iter().any(Error::is_transient);
+    let may_come_back = failures.iter().map(Error::kind).find(|kind| *kind != Kind::Definite);
     let all: Vec<String> = failures.iter().map(Error::to_string).collect();
     let all = all.join("; ");
-    if transient {
-        Error::transient(format!("no server can be read now: {all}"))
-    } else {
-        Error::definite(format!("every server refuses: {all}"))
+    match may_come_back {
+        Some(kind) => Error::of_kind(kind, format!("no server can be read now: {all}")),
+        None => Error::definite(format!("every server refuses: {all}")),
     }
 }

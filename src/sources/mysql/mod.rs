@@ -193,7 +193,7 @@ impl Mysql {
         tokio::select! {
             changes = collecting => Ok(changes),
             ended = reading => match ended {
-                Ok(()) => Err(Error::transient("the log ended before its end was read")),
+                Ok(()) => Err(Error::disconnected("the log ended before its end was read")),
                 Err(error) => Err(error),
             },
         }
