@@ -31,6 +31,7 @@ use slackwater_decoders::{
 };
 
 use self::{
+    connection::{Address, Connection},
     dump::{BinlogStream, ReplicaIdentity},
     hosts::Hosts,
 };
@@ -89,6 +90,9 @@ impl Source for Mysql {
     }
 
     async fn end_of_log(&self) -> Result<Position> {
+        if !self.hosts.is_settled() {
+            return Err(Error::disconnected("no server was found yet that has the task's position"));
+        }
         let mut control = self.hosts.control().await?;
         let end = questions::end_of_log(&mut control.connection).await;
         control.keep(end)
@@ -105,9 +109,13 @@ impl Source for Mysql {
     }
 
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()> {
+        // First of all: it settles which server is asked from here on.
+        let mut log = self.hosts.connect_for(&from).await?;
         if history.is_empty() {
             let tables = self.definitions_at(&from).await?;
             history.replace_all(&from, &tables)?;
+            // Looking through the log may have taken longer than a server waits.
+            log = self.hosts.connect_for(&from).await?;
         } else {
             // The log brings again what lies behind the position.
             history.rewind_to(&from)?;
@@ -116,7 +124,7 @@ impl Source for Mysql {
         for table in history.catalog_at(&from) {
             catalog.insert(table);
         }
-        self.follow(from, catalog, false, history, out).await
+        self.follow(log, from, catalog, false, history, out).await
     }
 }
 
@@ -129,13 +137,13 @@ impl Mysql {
 
     async fn follow(
         &self,
+        (connection, address): (Connection, Address),
         from: Position,
         catalog: Catalog,
         positional_names: bool,
         history: &SchemaHistory,
         out: &BatchSender,
     ) -> Result<()> {
-        let (connection, address) = self.hosts.connect_for(&from).await?;
         let selected = Arc::clone(&self.selected);
         let decoder = binlog::decoder(&from, catalog, positional_names, move |table| selected(table));
         let heartbeat = self.hosts.config().heartbeat;
@@ -174,7 +182,8 @@ impl Mysql {
         let (out, mut batches) = queue(MemoryQuota::new(SCAN_BYTES));
         let history = SchemaHistory::in_memory();
         let catalog = self.empty_catalog().await?;
-        let reading = self.follow(from.clone(), catalog, true, &history, &out);
+        let log = self.hosts.connect_for(from).await?;
+        let reading = self.follow(log, from.clone(), catalog, true, &history, &out);
         let collecting = async {
             let mut changes = Vec::new();
             while let Some(message) = batches.recv().await {

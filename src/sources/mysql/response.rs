@@ -69,7 +69,10 @@ pub(super) fn server_error(payload: &[u8]) -> Error {
 
 /// The connection does not work any more.
 pub(super) fn lost(error: io::Error) -> Error {
-    Error::disconnected("lost the connection to the server").caused_by(error)
+    match error.kind() {
+        io::ErrorKind::InvalidData => Error::definite("the server's answer is not understood").caused_by(error),
+        _ => Error::disconnected("lost the connection to the server").caused_by(error),
+    }
 }
 
 /// The server sent something that the protocol does not have.
