@@ -6,7 +6,9 @@
 //!
 //! **Where a piece is cut.** Behind a transaction, as soon as it has [`TARGET`] bytes; or earlier, when no more of the log is
 //! there and the decoder has nothing to do: an idle task shows a change at once, a busy one works with large pieces. Inside
-//! a transaction only when it has [`LARGEST`] bytes, so that no transaction has to fit into memory.
+//! a transaction only when it has [`LARGEST`] bytes, so that no transaction has to fit into memory. And around a statement
+//! with its transaction, which mostly is a change of definitions: a destination that cannot take it back has nothing else to
+//! keep account of then.
 
 use std::{future::Future, mem, sync::Arc, thread};
 
@@ -126,6 +128,10 @@ struct Collected {
     complete: usize,
     /// Length up to the last place outside of a transaction.
     outside: usize,
+    /// Length of the transactions before a statement that is to stand alone; 0 for none.
+    before_statement: usize,
+    /// Whether the last transaction, which may still be open, has such a statement.
+    has_statement: bool,
     tracker: TransactionTracker,
     /// Size of the piece before: a guess at what this one will need.
     former: usize,
@@ -133,7 +139,15 @@ struct Collected {
 
 impl Collected {
     fn new() -> Self {
-        Collected { log: Vec::new(), complete: 0, outside: 0, tracker: TransactionTracker::default(), former: 0 }
+        Collected {
+            log: Vec::new(),
+            complete: 0,
+            outside: 0,
+            before_statement: 0,
+            has_statement: false,
+            tracker: TransactionTracker::default(),
+            former: 0,
+        }
     }
 
     /// Takes note of the event at the end.
@@ -146,7 +160,10 @@ impl Collected {
             .ok()
             .filter(|header| header.length as usize == event.len())
             .ok_or_else(|| Error::definite("what came as an event is none: its length is wrong"))?;
-        self.tracker.observe(&header, event);
+        if self.tracker.observe(&header, event) && !self.has_statement {
+            self.before_statement = self.outside;
+            self.has_statement = true;
+        }
         self.complete = self.log.len();
         if self.tracker.is_outside() {
             self.outside = self.complete;
@@ -156,7 +173,9 @@ impl Collected {
 
     /// Where to cut now whatever happens next; `None`: collect more.
     fn due(&self) -> Option<usize> {
-        if self.outside >= TARGET {
+        if self.before_statement > 0 {
+            Some(self.before_statement)
+        } else if self.outside > 0 && (self.has_statement || self.outside >= TARGET) {
             Some(self.outside)
         } else if self.complete >= LARGEST {
             Some(if self.outside > 0 { self.outside } else { self.complete })
@@ -171,6 +190,11 @@ impl Collected {
         let mut next = Vec::with_capacity(self.former.clamp(SMALLEST, TARGET + TARGET / 8).max(rest.len()));
         next.extend_from_slice(rest);
         self.former = length;
+        if self.before_statement > 0 {
+            self.before_statement = self.before_statement.saturating_sub(length);
+        } else if length >= self.outside && self.outside > 0 {
+            self.has_statement = false;
+        }
         self.complete -= length;
         self.outside = self.outside.saturating_sub(length);
         let mut piece = mem::replace(&mut self.log, next);
@@ -200,10 +224,10 @@ async fn collect(
         match reader.next(&mut collected.log)? {
             Next::Event => {
                 collected.event_complete()?;
-                if let Some(length) = collected.due()
-                    && !send_piece(collected.cut(length), pieces, quota).await
-                {
-                    return Ok(());
+                while let Some(length) = collected.due() {
+                    if !send_piece(collected.cut(length), pieces, quota).await {
+                        return Ok(());
+                    }
                 }
             }
             Next::Wait if collected.outside == 0 => tokio::select! {
