@@ -122,7 +122,7 @@ fn is_of_tls(error: &mysql_async::Error) -> bool {
 fn options(config: &MysqlDestination, tls: Option<SslOpts>) -> Result<Opts> {
     let mut builder = OptsBuilder::default()
         .user(Some(&config.user))
-        .pass(Some(config.password.read()?.expose_secret()))
+        .pass(Some(config.password().read()?.expose_secret()))
         .client_found_rows(true)
         .prefer_socket(false)
         .tcp_keepalive(Some(Duration::from_secs(30)))

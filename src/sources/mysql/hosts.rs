@@ -108,7 +108,7 @@ impl Hosts {
     fn login(&self) -> Result<Login> {
         Ok(Login {
             user: self.config.user.clone(),
-            password: self.config.password.read()?,
+            password: self.config.password().read()?,
             tls: self.config.tls.clone(),
             timeout: self.config.connect_timeout,
         })
