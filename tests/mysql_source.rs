@@ -8,7 +8,7 @@ use std::{
 };
 
 use slackwater::{
-    config::{Start, source::MysqlSource},
+    config::{ByteSize, Start, source::MysqlSource},
     error::Error,
     pipeline::queue::{MemoryQuota, Message, queue},
     positions::SchemaHistory,
@@ -155,6 +155,26 @@ async fn a_change_of_definitions_comes_alone_with_its_transaction() {
         let of_copy = if flavor == Flavor::Mysql57 { 0 } else { 3 };
         assert_eq!((statements, rows, together), (4, 8, of_copy), "{flavor}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_transaction_comes_in_batches_of_the_size_that_was_set() {
+    const BATCH: u64 = 64 << 10;
+    let server = Server::builder(Flavor::Mariadb1011).start().unwrap();
+    server.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v TEXT)").unwrap();
+    let from = root(&server).start_position(&Start::Now).await.unwrap();
+    let rows: String = (0..100).map(|id| format!("INSERT INTO shop.t VALUES ({id}, REPEAT('x', 10000));")).collect();
+    server.exec(&format!("BEGIN; {rows} COMMIT")).unwrap();
+    let source = Arc::new(root(&server).with_batch_size(ByteSize(BATCH)));
+    let mut tail = Tail::start(source, from);
+    let mut counts = Vec::new();
+    while counts.iter().sum::<u64>() < 100 {
+        let Some(Message::Batch(batch, _)) = timeout(PATIENCE, tail.messages.recv()).await.unwrap() else {
+            panic!("the log is read in one go")
+        };
+        counts.push(batch.summary().row_changes);
+    }
+    assert!(counts.iter().all(|rows| *rows <= 8) && counts.len() < 30, "{counts:?}");
 }
 
 /// Reads one row through a new tail with this account and encryption.

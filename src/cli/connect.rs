@@ -28,7 +28,10 @@ pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
     let selection = task.selection.clone();
     let selected = Arc::new(move |table: &TableName| selection.includes(table));
     Ok(match &task.source {
-        SourceConfig::Mysql(config) => Arc::new(Mysql::new(&task.name, config.clone(), selected)?),
+        SourceConfig::Mysql(config) => {
+            let source = Mysql::new(&task.name, config.clone(), selected)?;
+            Arc::new(source.with_batch_size(task.apply.batch_size))
+        }
         SourceConfig::MysqlFiles(_) => {
             return Err(Error::definite("this build has no source of the type mysql-files"));
         }

@@ -225,7 +225,6 @@ fn describe(change: &SchemaChange) -> String {
         SchemaChange::DropTable { table } => format!("drop table {table}"),
         SchemaChange::CreateDatabase { database } => format!("create database {database}"),
         SchemaChange::DropDatabase { database } => format!("drop database {database}"),
-        SchemaChange::TruncateTable { table } => format!("truncate table {table}"),
         SchemaChange::RowsUnlogged { table, .. } => format!("rows of {table} without a log"),
         SchemaChange::Unknown { table, .. } => format!("unknown change of {table}"),
         SchemaChange::Other { description, .. } => description.clone(),

@@ -6,7 +6,7 @@
 //!
 //! **Where a piece is cut.** Behind a transaction, as soon as it has [`TARGET`] bytes; or earlier, when no more of the log is
 //! there and the decoder has nothing to do: an idle task shows a change at once, a busy one works with large pieces. Inside
-//! a transaction only when it has [`LARGEST`] bytes, so that no transaction has to fit into memory. And around a statement
+//! a transaction only when it has as many bytes as a batch may have, so that no transaction has to fit into memory. And around a statement
 //! with its transaction, which mostly is a change of definitions: a destination that cannot take it back has nothing else to
 //! keep account of then.
 
@@ -32,23 +32,19 @@ use crate::{
     positions::SchemaHistory,
 };
 
-/// A piece of whole transactions is cut at this size.
+/// A piece of whole transactions is cut at this size, if the task's batches may be larger.
 const TARGET: usize = 256 * 1024;
-/// A piece of one transaction is cut at this size.
-const LARGEST: usize = 1024 * 1024;
 /// Bytes that may wait for the decoder. One larger event passes alone.
 const READ_AHEAD: u64 = 8 * 1024 * 1024;
 /// The smallest piece of memory to start a piece of log with.
 const SMALLEST: usize = 4 * 1024;
 
-/// Decompressed bytes of a transaction that become one batch.
-const PAYLOAD_BYTES: usize = 1024 * 1024;
-
-/// A decoder for the log from a position on.
+/// A decoder for the log from a position on. `batch_bytes` of a compressed transaction, once decompressed, become one batch.
 pub(crate) fn decoder(
     from: &Position,
     catalog: Catalog,
     positional_names: bool,
+    batch_bytes: usize,
     selected: impl Fn(&TableName) -> bool + Send + 'static,
 ) -> Decoder {
     let LogPosition::Binlog { file, offset } = &from.log;
@@ -59,7 +55,7 @@ pub(crate) fn decoder(
         catalog,
         selected: Box::new(selected),
         positional_names,
-        payload_bytes: PAYLOAD_BYTES,
+        payload_bytes: batch_bytes,
     })
 }
 
@@ -89,7 +85,8 @@ pub(crate) trait EventReader: Send {
     fn wait(&mut self) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Reads, decodes and sends until the log ends, the receiver is gone, or something fails.
+/// Reads, decodes and sends until the log ends, the receiver is gone, or something fails. A batch has at most `batch_bytes`
+/// bytes of log, or one event.
 ///
 /// # Errors
 /// The reader's, the decoder's (definite) or the schema history's. When a part of a transaction had been sent, the receiver
@@ -97,6 +94,7 @@ pub(crate) trait EventReader: Send {
 pub(crate) async fn follow(
     reader: impl EventReader,
     decoder: Decoder,
+    batch_bytes: usize,
     history: &SchemaHistory,
     out: &BatchSender,
 ) -> Result<()> {
@@ -107,7 +105,7 @@ pub(crate) async fn follow(
         .spawn(move || decode(decoder, to_decode, &decoded))
         .map_err(|error| Error::transient("cannot start the decoder's thread").caused_by(error))?;
     let mut sender = Sender { history, out, schema_changes: Vec::new(), inside_transaction: false };
-    let (read, sent) = tokio::join!(read(reader, pieces), sender.send_all(batches));
+    let (read, sent) = tokio::join!(read(reader, batch_bytes, pieces), sender.send_all(batches));
     if sender.inside_transaction && !out.rewind().await {
         return Ok(());
     }
@@ -135,11 +133,17 @@ struct Collected {
     tracker: TransactionTracker,
     /// Size of the piece before: a guess at what this one will need.
     former: usize,
+    /// A piece of whole transactions is cut at this size…
+    target: usize,
+    /// …and one of a single transaction at this.
+    largest: usize,
 }
 
 impl Collected {
-    fn new() -> Self {
+    fn new(batch_bytes: usize) -> Self {
         Collected {
+            target: TARGET.min(batch_bytes),
+            largest: batch_bytes,
             log: Vec::new(),
             complete: 0,
             outside: 0,
@@ -175,9 +179,9 @@ impl Collected {
     fn due(&self) -> Option<usize> {
         if self.before_statement > 0 {
             Some(self.before_statement)
-        } else if self.outside > 0 && (self.has_statement || self.outside >= TARGET) {
+        } else if self.outside > 0 && (self.has_statement || self.outside >= self.target) {
             Some(self.outside)
-        } else if self.complete >= LARGEST {
+        } else if self.complete >= self.largest {
             Some(if self.outside > 0 { self.outside } else { self.complete })
         } else {
             None
@@ -203,9 +207,9 @@ impl Collected {
     }
 }
 
-async fn read(mut reader: impl EventReader, pieces: mpsc::Sender<Piece>) -> Result<()> {
+async fn read(mut reader: impl EventReader, batch_bytes: usize, pieces: mpsc::Sender<Piece>) -> Result<()> {
     let quota = MemoryQuota::new(READ_AHEAD);
-    let mut collected = Collected::new();
+    let mut collected = Collected::new(batch_bytes);
     let end = collect(&mut reader, &mut collected, &pieces, &quota).await;
     // What is whole is worth having, however the reading ended.
     if collected.outside > 0 {

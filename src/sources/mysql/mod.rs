@@ -37,7 +37,7 @@ use self::{
 };
 use super::{Finding, Source, binlog};
 use crate::{
-    config::{Start, source::MysqlSource},
+    config::{ByteSize, Start, source::MysqlSource},
     error::{Error, Result},
     pipeline::queue::{BatchSender, MemoryQuota, Message, queue},
     positions::SchemaHistory,
@@ -45,6 +45,9 @@ use crate::{
 
 /// Memory for the look through the log for schema changes.
 const SCAN_BYTES: u64 = 16 << 20;
+
+/// Bytes of log that one batch has at most, unless set.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Which tables a task reads.
 pub type TableFilter = Arc<dyn Fn(&TableName) -> bool + Send + Sync>;
@@ -54,6 +57,8 @@ pub struct Mysql {
     hosts: Hosts,
     identity: ReplicaIdentity,
     selected: TableFilter,
+    /// Bytes of log that one batch has at most.
+    batch_bytes: usize,
 }
 
 impl Mysql {
@@ -63,7 +68,14 @@ impl Mysql {
     /// Definite when the configuration cannot work.
     pub fn new(task: &str, config: MysqlSource, selected: TableFilter) -> Result<Self> {
         let identity = ReplicaIdentity::of_task(task, config.server_id.map(Into::into));
-        Ok(Mysql { hosts: Hosts::new(config)?, identity, selected })
+        Ok(Mysql { hosts: Hosts::new(config)?, identity, selected, batch_bytes: BATCH_BYTES })
+    }
+
+    /// Sets how many bytes of log one batch has at most (1 MiB unless set); an event that is longer is one alone.
+    #[must_use]
+    pub fn with_batch_size(mut self, size: ByteSize) -> Self {
+        self.batch_bytes = usize::try_from(size.0).unwrap_or(usize::MAX);
+        self
     }
 }
 
@@ -145,11 +157,11 @@ impl Mysql {
         out: &BatchSender,
     ) -> Result<()> {
         let selected = Arc::clone(&self.selected);
-        let decoder = binlog::decoder(&from, catalog, positional_names, move |table| selected(table));
+        let decoder = binlog::decoder(&from, catalog, positional_names, self.batch_bytes, move |table| selected(table));
         let heartbeat = self.hosts.config().heartbeat;
         let stream =
             BinlogStream::start(connection, address.to_string(), from, &self.identity, heartbeat).await?;
-        binlog::follow(stream, decoder, history, out).await
+        binlog::follow(stream, decoder, self.batch_bytes, history, out).await
     }
 
     /// The definitions of tables as they were at `from`, as far as they can be known.
