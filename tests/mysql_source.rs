@@ -128,7 +128,9 @@ async fn a_change_of_definitions_comes_alone_with_its_transaction() {
         let server = Server::builder(flavor).args(options.iter().copied()).start().unwrap();
         let from = root(&server).start_position(&Start::Now).await.unwrap();
         server.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)").unwrap();
-        server.exec("BEGIN; INSERT INTO shop.t VALUES (1); SAVEPOINT s; INSERT INTO shop.t VALUES (2); COMMIT").unwrap();
+        server
+            .exec("BEGIN; INSERT INTO shop.t VALUES (1); SAVEPOINT s; INSERT INTO shop.t VALUES (2); COMMIT")
+            .unwrap();
         server.exec("INSERT INTO shop.t VALUES (3); CREATE TABLE shop.copy SELECT * FROM shop.t").unwrap();
         server.exec("INSERT INTO shop.t VALUES (4); ALTER TABLE shop.t ADD n INT; INSERT INTO shop.t VALUES (5, 5)").unwrap();
         let source = Arc::new(root(&server));
@@ -136,7 +138,8 @@ async fn a_change_of_definitions_comes_alone_with_its_transaction() {
         let mut tail = Tail::start(Arc::clone(&source), from);
         let (mut statements, mut rows, mut together) = (0, 0, 0);
         while !tail.resume.as_ref().is_some_and(|resume| source.reached(resume, &fence)) {
-            let Some(Message::Batch(batch, _)) = timeout(PATIENCE, tail.messages.recv()).await.unwrap() else {
+            let Some(Message::Batch(batch, _)) = timeout(PATIENCE, tail.messages.recv()).await.unwrap()
+            else {
                 panic!("the log is read in one go")
             };
             tail.resume = batch.summary().resume.clone();
@@ -145,7 +148,10 @@ async fn a_change_of_definitions_comes_alone_with_its_transaction() {
             let Some(place) = batch.events().iter().position(is_statement) else { continue };
             statements += 1;
             let (before, from) = batch.events().split_at(place);
-            assert!(!before.iter().any(|event| matches!(event, Event::Rows(_) | Event::Commit(_))), "{flavor}");
+            assert!(
+                !before.iter().any(|event| matches!(event, Event::Rows(_) | Event::Commit(_))),
+                "{flavor}"
+            );
             let others = from.iter().skip(1);
             let commits = others.clone().filter(|event| matches!(event, Event::Commit(_))).count();
             together += batch.summary().row_changes;
@@ -163,7 +169,8 @@ async fn a_large_transaction_comes_in_batches_of_the_size_that_was_set() {
     let server = Server::builder(Flavor::Mariadb1011).start().unwrap();
     server.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v TEXT)").unwrap();
     let from = root(&server).start_position(&Start::Now).await.unwrap();
-    let rows: String = (0..100).map(|id| format!("INSERT INTO shop.t VALUES ({id}, REPEAT('x', 10000));")).collect();
+    let rows: String =
+        (0..100).map(|id| format!("INSERT INTO shop.t VALUES ({id}, REPEAT('x', 10000));")).collect();
     server.exec(&format!("BEGIN; {rows} COMMIT")).unwrap();
     let source = Arc::new(root(&server).with_batch_size(ByteSize(BATCH)));
     let mut tail = Tail::start(source, from);

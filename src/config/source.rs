@@ -133,7 +133,11 @@ impl MysqlSource {
     /// A definite one that names the field.
     pub fn validate(&self) -> Result<()> {
         if self.hosts.is_empty() || self.hosts.iter().any(|host| host.trim().is_empty()) {
-            return Err(invalid("hosts", "names no server", "give one or more addresses, such as [\"db1:3306\"]"));
+            return Err(invalid(
+                "hosts",
+                "names no server",
+                "give one or more addresses, such as [\"db1:3306\"]",
+            ));
         }
         if self.user.is_empty() {
             return Err(invalid("user", "is empty", "name the account that has the replication privileges"));

@@ -53,7 +53,9 @@ pub trait Destination: Send {
 
 /// What a destination says to a task whose checkpoint it may not write.
 fn superseded(task: &str, generation: u64) -> Error {
-    Error::definite(format!("the task is superseded: the destination holds a newer generation than {generation}"))
-        .on(format!("task {task}"))
-        .remedy("another run of this task took over, or its cutover is done: do not start this one again")
+    Error::definite(format!(
+        "the task is superseded: the destination holds a newer generation than {generation}"
+    ))
+    .on(format!("task {task}"))
+    .remedy("another run of this task took over, or its cutover is done: do not start this one again")
 }

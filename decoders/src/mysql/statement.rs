@@ -63,7 +63,11 @@ impl Decoder {
             Statement::Truncate(table) => {
                 let table = self.options.catalog.stored(&table, query.database);
                 if (self.options.selected)(&table) {
-                    out.push(Event::Truncate(Truncate { table, position: self.place.start(), time_micros: micros }));
+                    out.push(Event::Truncate(Truncate {
+                        table,
+                        position: self.place.start(),
+                        time_micros: micros,
+                    }));
                 }
                 self.end_statement();
             }

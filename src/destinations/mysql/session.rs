@@ -229,9 +229,9 @@ fn failed_without_answer(error: mysql_async::Error) -> Error {
             .caused_by(error)
             .remedy("give the account caching_sha2_password, mysql_native_password or ed25519"),
         mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => {
-            Error::definite("the destination does not offer TLS")
-                .caused_by(error)
-                .remedy("set up TLS on the server (ssl_cert, ssl_key), or choose another destination.tls.mode")
+            Error::definite("the destination does not offer TLS").caused_by(error).remedy(
+                "set up TLS on the server (ssl_cert, ssl_key), or choose another destination.tls.mode",
+            )
         }
         _ => Error::definite("the destination cannot be used").caused_by(error),
     }

@@ -47,9 +47,10 @@ pub(super) fn challenge_response(
             Ok(plugin.gen_data(password, challenge).map(|data| data.to_vec()).unwrap_or_default())
         }
         AuthPlugin::MysqlClearPassword if credentials.private => Ok(clear_text(credentials)),
-        AuthPlugin::MysqlClearPassword => {
-            Err(unsupported("mysql_clear_password", "set tls.mode to verify-identity: the password travels in clear text"))
-        }
+        AuthPlugin::MysqlClearPassword => Err(unsupported(
+            "mysql_clear_password",
+            "set tls.mode to verify-identity: the password travels in clear text",
+        )),
         other => Err(unsupported(
             &String::from_utf8_lossy(other.as_bytes()),
             "give the account caching_sha2_password, mysql_native_password or ed25519",
@@ -81,10 +82,13 @@ pub(super) async fn finish(
         match payload.as_slice() {
             [0x00, ..] => return Ok(()),
             [0xFF, ..] => return Err(refused(response::server_error(&payload), credentials)),
-            [0xFE] => return Err(unsupported("mysql_old_password", "give the account a newer method: ALTER USER")),
+            [0xFE] => {
+                return Err(unsupported("mysql_old_password", "give the account a newer method: ALTER USER"));
+            }
             [0xFE, ..] => {
-                let request: AuthSwitchRequest<'_> =
-                    ParseBuf(&payload).parse(()).map_err(|error| response::malformed("authentication switch", error))?;
+                let request: AuthSwitchRequest<'_> = ParseBuf(&payload)
+                    .parse(())
+                    .map_err(|error| response::malformed("authentication switch", error))?;
                 plugin = request.auth_plugin().into_owned();
                 challenge = request.plugin_data().to_vec();
                 let answer = challenge_response(&plugin, &challenge, credentials)?;
@@ -123,8 +127,11 @@ async fn encrypted_password(
                 .remedy("set tls.mode to required or higher"));
         }
     };
-    let mixed: Vec<u8> =
-        clear_text(credentials).iter().zip(challenge.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    let mixed: Vec<u8> = clear_text(credentials)
+        .iter()
+        .zip(challenge.iter().cycle())
+        .map(|(byte, mask)| byte ^ mask)
+        .collect();
     // The library takes a key that it cannot parse for a reason to panic: the task is the wall around it.
     tokio::task::spawn_blocking(move || crypto::encrypt(&mixed, &key)).await.map_err(|_| {
         Error::definite("the password cannot be encrypted with the server's public key")
@@ -149,6 +156,9 @@ mod tests {
         let error = challenge_response(&AuthPlugin::MysqlClearPassword, b"", &credentials).unwrap_err();
         assert!(!error.to_string().contains("secret"));
         credentials.private = true;
-        assert_eq!(challenge_response(&AuthPlugin::MysqlClearPassword, b"", &credentials).unwrap(), b"secret\0");
+        assert_eq!(
+            challenge_response(&AuthPlugin::MysqlClearPassword, b"", &credentials).unwrap(),
+            b"secret\0"
+        );
     }
 }

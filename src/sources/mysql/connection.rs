@@ -55,7 +55,9 @@ impl Address {
     /// Definite when it is none of these.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let wrong = || {
-            Error::definite("not the address of a server").on(text).remedy("write host:port, [ipv6]:port or /path/of/socket")
+            Error::definite("not the address of a server")
+                .on(text)
+                .remedy("write host:port, [ipv6]:port or /path/of/socket")
         };
         let text = text.trim();
         if text.starts_with('/') {
@@ -149,18 +151,21 @@ impl Connection {
     }
 
     async fn connect(address: &Address, login: &Login) -> Result<Self> {
-        let unreachable = |error: io::Error| Error::disconnected("cannot connect to the server").caused_by(error);
+        let unreachable =
+            |error: io::Error| Error::disconnected("cannot connect to the server").caused_by(error);
         match address {
             Address::Unix(path) => {
                 let mut socket = UnixStream::connect(path).await.map_err(unreachable)?;
-                let greeting = packets::read_exactly_one(&mut socket, GREETING_LIMIT).await.map_err(response::lost)?;
+                let greeting =
+                    packets::read_exactly_one(&mut socket, GREETING_LIMIT).await.map_err(response::lost)?;
                 let stream = PacketStream::new(socket, 1, login.timeout);
                 Connection::log_in(stream, &Greeting::parse(&greeting)?, login, Privacy::Local).await
             }
             Address::Tcp(host, port) => {
                 let mut socket = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
                 socket.set_nodelay(true).map_err(unreachable)?;
-                let greeting = packets::read_exactly_one(&mut socket, GREETING_LIMIT).await.map_err(response::lost)?;
+                let greeting =
+                    packets::read_exactly_one(&mut socket, GREETING_LIMIT).await.map_err(response::lost)?;
                 let greeting = Greeting::parse(&greeting)?;
                 if !wants_tls(&login.tls, &greeting)? {
                     let stream = PacketStream::new(socket, 1, login.timeout);

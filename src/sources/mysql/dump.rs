@@ -114,7 +114,9 @@ impl EventReader for BinlogStream {
                 self.answer.insert(0, 0xFF);
                 Err(dump_error(&ServerError::parse(&self.answer), &self.from).on(&self.server))
             }
-            (Progress::Complete(_), Some(0xFE)) => Err(Error::disconnected("the server ended the log").on(&self.server)),
+            (Progress::Complete(_), Some(0xFE)) => {
+                Err(Error::disconnected("the server ended the log").on(&self.server))
+            }
             (Progress::Complete(_), _) => {
                 Err(Error::definite("the server sent a packet that is no event").on(&self.server))
             }
@@ -193,7 +195,11 @@ fn dump_error(error: &ServerError, from: &Position) -> Error {
             "the server does not have the log from this position on any more",
             "changes are lost for this task: start it anew, and keep the log longer (binlog_expire_logs_seconds)",
         )
-    } else if says("> file size") || says("impossible position") || says("position > file") || says("bogus data") {
+    } else if says("> file size")
+        || says("impossible position")
+        || says("position > file")
+        || says("bogus data")
+    {
         (
             "the position is not one of this server's log",
             "check that the server is the one that the position came from; start at a position that SHOW BINLOG EVENTS lists",
@@ -249,6 +255,9 @@ mod tests {
         let interval = |first: u64, end: u64| [1_u64, first, end].map(u64::to_le_bytes).concat();
         let tail = [uuid.as_slice(), &[0], &interval(1, 6), &uuid, &[8], b"shop", &interval(7, 8)].concat();
         assert!(request.ends_with(&tail));
-        assert_eq!(request.get(request.len() - tail.len() - 8..request.len() - tail.len() - 1).unwrap()[1..], [2, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            request.get(request.len() - tail.len() - 8..request.len() - tail.len() - 1).unwrap()[1..],
+            [2, 0, 0, 0, 0, 0]
+        );
     }
 }

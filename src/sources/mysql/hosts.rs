@@ -70,9 +70,11 @@ impl Hosts {
     /// Disconnected or transient when a server may come back; definite when every server refuses.
     pub(crate) async fn connect_for(&self, from: &Position) -> Result<(Connection, Address)> {
         if self.addresses.len() > 1 && from.executed.is_none() {
-            return Err(Error::definite("several servers can be followed by GTID alone, and the position has none")
-                .at(&from.log)
-                .remedy("set gtid_mode = ON on the servers, or name one server in source.hosts"));
+            return Err(Error::definite(
+                "several servers can be followed by GTID alone, and the position has none",
+            )
+            .at(&from.log)
+            .remedy("set gtid_mode = ON on the servers, or name one server in source.hosts"));
         }
         let found = self.first(Some(from)).await?;
         self.is_chosen.store(true, Ordering::Relaxed);

@@ -157,7 +157,8 @@ impl Mysql {
         out: &BatchSender,
     ) -> Result<()> {
         let selected = Arc::clone(&self.selected);
-        let decoder = binlog::decoder(&from, catalog, positional_names, self.batch_bytes, move |table| selected(table));
+        let decoder =
+            binlog::decoder(&from, catalog, positional_names, self.batch_bytes, move |table| selected(table));
         let heartbeat = self.hosts.config().heartbeat;
         let stream =
             BinlogStream::start(connection, address.to_string(), from, &self.identity, heartbeat).await?;
@@ -178,8 +179,11 @@ impl Mysql {
                 now.remove(table);
             }
             if let SchemaChange::DropDatabase { database } = &change {
-                let dropped: Vec<TableName> =
-                    now.iter().map(|table| table.name.clone()).filter(|name| *name.database == **database).collect();
+                let dropped: Vec<TableName> = now
+                    .iter()
+                    .map(|table| table.name.clone())
+                    .filter(|name| *name.database == **database)
+                    .collect();
                 dropped.iter().for_each(|table| drop(now.remove(table)));
             }
         }

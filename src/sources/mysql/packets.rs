@@ -76,7 +76,9 @@ impl PacketStream {
         }
         let read = timeout(self.read_timeout, self.transport.read_buf(&mut self.buffer)).await;
         match read {
-            Ok(Ok(0)) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
+            Ok(Ok(0)) => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"))
+            }
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::Error::new(
@@ -90,7 +92,9 @@ impl PacketStream {
     /// it is `Some(None)`.)
     pub(super) fn begin(&mut self) -> Option<Option<u8>> {
         match (self.expected, self.first) {
-            (_, Some(first)) if !matches!(self.expected, Expected::Header { continues: false }) => Some(Some(first)),
+            (_, Some(first)) if !matches!(self.expected, Expected::Header { continues: false }) => {
+                Some(Some(first))
+            }
             (Expected::Header { .. }, _) => {
                 let (length, rest) = self.buffer.split_first_chunk::<3>()?;
                 match length {
@@ -155,7 +159,10 @@ impl PacketStream {
                     return Ok(payload);
                 }
                 Progress::Partial if payload.len() > limit => {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "the server's answer is too long"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "the server's answer is too long",
+                    ));
                 }
                 Progress::Partial => self.wait().await?,
             }
@@ -210,11 +217,17 @@ pub(super) fn framed(payload: &[u8], mut sequence: u8) -> (BytesMut, u8) {
 ///
 /// # Errors
 /// When the connection is lost, or the packet is longer than `limit`.
-pub(super) async fn read_exactly_one(stream: &mut (impl AsyncRead + Unpin), limit: usize) -> io::Result<Vec<u8>> {
+pub(super) async fn read_exactly_one(
+    stream: &mut (impl AsyncRead + Unpin),
+    limit: usize,
+) -> io::Result<Vec<u8>> {
     let header = stream.read_u32_le().await?;
     let length = header as usize & FULL_PACKET;
     if length > limit {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a MySQL server: its greeting is too long"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a MySQL server: its greeting is too long",
+        ));
     }
     let mut payload = vec![0; length];
     stream.read_exact(&mut payload).await?;
@@ -235,9 +248,13 @@ mod tests {
     #[tokio::test]
     async fn a_payload_of_several_packets_is_one() {
         let long = vec![7; FULL_PACKET + 5];
-        let bytes =
-            [packet(0, &long[..FULL_PACKET]), packet(1, &long[FULL_PACKET..]), packet(2, b""), packet(3, b"\x00x")]
-                .concat();
+        let bytes = [
+            packet(0, &long[..FULL_PACKET]),
+            packet(1, &long[FULL_PACKET..]),
+            packet(2, b""),
+            packet(3, b"\x00x"),
+        ]
+        .concat();
         let (near, mut far) = tokio::io::duplex(1 << 16);
         let writer = tokio::spawn(async move { far.write_all(&bytes).await.map(|()| far) });
         let mut stream = PacketStream::new(near, 0, Duration::from_secs(5));

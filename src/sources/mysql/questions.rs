@@ -32,7 +32,8 @@ pub(crate) async fn end_of_log(connection: &mut Connection) -> Result<Position> 
         if connection.version().is_mysql(8, 2, 0) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
     let rows = connection.query(statement).await?;
     let row = rows.first().ok_or_else(|| {
-        Error::definite("the server writes no binlog").remedy("start it with log_bin (and log_replica_updates on a replica)")
+        Error::definite("the server writes no binlog")
+            .remedy("start it with log_bin (and log_replica_updates on a replica)")
     })?;
     let file = row.at(0).ok_or_else(|| wrong_answer(statement))?.to_owned();
     let offset = row.at(1).and_then(|text| text.parse().ok()).ok_or_else(|| wrong_answer(statement))?;
@@ -282,8 +283,7 @@ async fn transactions_before(connection: &mut Connection, file: &str, offset: u6
     let mut set = String::new();
     let mut next = FIRST_EVENT;
     loop {
-        let statement =
-            format!("SHOW BINLOG EVENTS IN {} FROM {next} LIMIT {EVENTS_AT_ONCE}", quoted(file));
+        let statement = format!("SHOW BINLOG EVENTS IN {} FROM {next} LIMIT {EVENTS_AT_ONCE}", quoted(file));
         let rows = connection.query(&statement).await?;
         let before = next;
         for row in rows.iter() {

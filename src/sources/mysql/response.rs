@@ -46,9 +46,18 @@ impl ServerError {
     pub(super) fn kind(&self) -> Kind {
         match self.code {
             // The server is full, starts, stops, or broke off the connection.
-            1040..=1043 | 1053 | 1077..=1081 | 1152 | 1158..=1161 | 1184 | 1203 | 1226 | 1927 | 3032 | 3169 | 4031 => {
-                Kind::Disconnected
-            }
+            1040..=1043
+            | 1053
+            | 1077..=1081
+            | 1152
+            | 1158..=1161
+            | 1184
+            | 1203
+            | 1226
+            | 1927
+            | 3032
+            | 3169
+            | 4031 => Kind::Disconnected,
             // Lock timeout, deadlock, broken off statement.
             1205 | 1213 | 1317 => Kind::Transient,
             _ => Kind::Definite,
@@ -70,7 +79,9 @@ pub(super) fn server_error(payload: &[u8]) -> Error {
 /// The connection does not work any more.
 pub(super) fn lost(error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::InvalidData => Error::definite("the server's answer is not understood").caused_by(error),
+        io::ErrorKind::InvalidData => {
+            Error::definite("the server's answer is not understood").caused_by(error)
+        }
         _ => Error::disconnected("lost the connection to the server").caused_by(error),
     }
 }

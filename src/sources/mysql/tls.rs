@@ -25,8 +25,9 @@ use crate::{
 /// Definite when a file cannot be read or the server's certificate or protocol is refused; disconnected when the connection is
 /// lost meanwhile.
 pub(super) async fn encrypt(stream: TcpStream, host: &str, tls: &Tls) -> Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|error| Error::definite("not a name that a certificate could have").on(host).caused_by(error))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+        Error::definite("not a name that a certificate could have").on(host).caused_by(error)
+    })?;
     let connector = TlsConnector::from(Arc::new(client_config(tls)?));
     connector.connect(name, stream).await.map_err(|error| handshake_error(error, host, tls.mode))
 }
@@ -53,9 +54,11 @@ fn client_config(tls: &Tls) -> Result<ClientConfig> {
         .dangerous()
         .with_custom_certificate_verifier(verifier(tls, &provider)?);
     match (&tls.cert, &tls.key) {
-        (Some(cert), Some(key)) => builder
-            .with_client_auth_cert(certificates(cert)?, private_key(key)?)
-            .map_err(|error| Error::definite("the client certificate cannot be used").on(cert.display()).caused_by(error)),
+        (Some(cert), Some(key)) => {
+            builder.with_client_auth_cert(certificates(cert)?, private_key(key)?).map_err(|error| {
+                Error::definite("the client certificate cannot be used").on(cert.display()).caused_by(error)
+            })
+        }
         _ => Ok(builder.with_no_client_auth()),
     }
 }
@@ -66,20 +69,23 @@ fn verifier(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerC
     };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(ca)? {
-        roots
-            .add(certificate)
-            .map_err(|error| Error::definite("not a usable certificate authority").on(ca.display()).caused_by(error))?;
+        roots.add(certificate).map_err(|error| {
+            Error::definite("not a usable certificate authority").on(ca.display()).caused_by(error)
+        })?;
     }
-    let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-        .build()
-        .map_err(|error| Error::definite("no usable certificate authority").on(ca.display()).caused_by(error))?;
+    let webpki =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().map_err(
+            |error| Error::definite("no usable certificate authority").on(ca.display()).caused_by(error),
+        )?;
     if tls.mode == TlsMode::VerifyIdentity { Ok(webpki) } else { Ok(Arc::new(AnyName(webpki))) }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let read = || -> io::Result<Vec<_>> { rustls_pemfile::certs(&mut BufReader::new(File::open(path)?)).collect() };
-    let certificates = read()
-        .map_err(|error| Error::definite("cannot read the certificates").on(path.display()).caused_by(error))?;
+    let read =
+        || -> io::Result<Vec<_>> { rustls_pemfile::certs(&mut BufReader::new(File::open(path)?)).collect() };
+    let certificates = read().map_err(|error| {
+        Error::definite("cannot read the certificates").on(path.display()).caused_by(error)
+    })?;
     if certificates.is_empty() {
         return Err(Error::definite("the file has no certificate in PEM form").on(path.display()));
     }
