@@ -7,9 +7,9 @@ use slackwater_decoders::schema::TableName;
 use crate::{
     config::{DestinationConfig, SourceConfig, Task},
     destinations::{self, Destination, sqlite::Sqlite},
-    error::{Error, Result},
+    error::Result,
     service::Ends,
-    sources::{Source, mysql::Mysql},
+    sources::{Source, mysql::Mysql, mysql_files::MysqlFiles},
 };
 
 /// Both ends of a task. Nothing is connected yet.
@@ -32,8 +32,9 @@ pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
             let source = Mysql::new(&task.name, config.clone(), selected)?;
             Arc::new(source.with_batch_size(task.apply.batch_size))
         }
-        SourceConfig::MysqlFiles(_) => {
-            return Err(Error::definite("this build has no source of the type mysql-files"));
+        SourceConfig::MysqlFiles(config) => {
+            let source = MysqlFiles::new(config.clone(), selected)?;
+            Arc::new(source.with_batch_size(task.apply.batch_size))
         }
     })
 }

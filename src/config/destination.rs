@@ -66,7 +66,7 @@ fn default_checkpoint_database() -> String {
 }
 
 fn default_cache() -> u32 {
-    64
+    32
 }
 
 fn default_statement_rows() -> u32 {

@@ -42,7 +42,7 @@ impl Default for Apply {
     fn default() -> Self {
         Apply {
             batch_size: ByteSize::mib(1),
-            memory: ByteSize::mib(64),
+            memory: ByteSize::mib(32),
             checkpoint_interval: Duration::from_secs(5),
             connection_lost_limit: Duration::from_secs(720 * 60),
             error_limit: Duration::from_secs(10 * 60),

@@ -32,6 +32,8 @@ use crate::{
     positions::SchemaHistory,
 };
 
+/// Bytes of log that a batch has at most, unless set.
+pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
 /// A piece of whole transactions is cut at this size, if the task's batches may be larger.
 const TARGET: usize = 256 * 1024;
 /// Bytes that may wait for the decoder. One larger event passes alone.
@@ -105,7 +107,19 @@ pub(crate) async fn follow(
         .spawn(move || decode(decoder, to_decode, &decoded))
         .map_err(|error| Error::transient("cannot start the decoder's thread").caused_by(error))?;
     let mut sender = Sender { history, out, schema_changes: Vec::new(), inside_transaction: false };
-    let (read, sent) = tokio::join!(read(reader, batch_bytes, pieces), sender.send_all(batches));
+    let (read, sent) = {
+        let mut reading = std::pin::pin!(read(reader, batch_bytes, pieces));
+        let mut sending = std::pin::pin!(sender.send_all(batches));
+        let mut finished = None;
+        let sent = loop {
+            tokio::select! {
+                // Nobody wants more: reading, which may wait for an idle log, is dropped.
+                sent = &mut sending => break sent,
+                end = &mut reading, if finished.is_none() => finished = Some(end),
+            }
+        };
+        (finished.unwrap_or(Ok(())), sent)
+    };
     if sender.inside_transaction && !out.rewind().await {
         return Ok(());
     }
@@ -293,7 +307,16 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     async fn send_all(&mut self, mut batches: mpsc::Receiver<DecodedPiece>) -> Result<()> {
-        while let Some(decoded) = batches.recv().await {
+        loop {
+            let decoded = tokio::select! {
+                decoded = batches.recv() => decoded,
+                // An idle log brings nothing whose sending would fail.
+                () = self.out.closed() => {
+                    self.inside_transaction = false;
+                    return Ok(());
+                }
+            };
+            let Some(decoded) = decoded else { return Ok(()) };
             let (batch, memory) = decoded.map_err(decode_error)?;
             self.record_schema_changes(&batch)?;
             let inside = batch.summary().resume.is_none();
@@ -304,7 +327,6 @@ impl Sender<'_> {
             self.inside_transaction = inside;
             drop(memory);
         }
-        Ok(())
     }
 
     /// Tasks resume at the ends of batches alone: that is where the changes of a batch come into effect.

@@ -2,6 +2,7 @@
 
 pub(crate) mod binlog;
 pub mod mysql;
+pub mod mysql_files;
 
 use async_trait::async_trait;
 use slackwater_decoders::position::Position;

@@ -167,14 +167,8 @@ mod tests {
         assert!(read(&mut Reader::new(&[0x80]), 4, 2, &pool.arena()).is_err());
         assert!(read(&mut Reader::new(&[0x80; 80]), 200, 2, &pool.arena()).is_err());
     }
-}
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn text(precision: u8, scale: u8, bytes: &[u8]) -> Result<String, Malformed> {
+    fn written(precision: u8, scale: u8, bytes: &[u8]) -> Result<String, Malformed> {
         let mut text = String::new();
         write(precision, scale, bytes, &mut text).map(|()| text)
     }
@@ -183,17 +177,17 @@ mod tests {
     fn numbers_print_as_on_the_server() {
         // From JSON documents in a binlog of MySQL 9.7: CAST(1.50 AS DECIMAL(10,4)), '0.5' AS DECIMAL(10,5),
         // '-12345678901234567890.123456789' AS DECIMAL(40,15), 9.75 AS DECIMAL(5,2).
-        assert_eq!(text(13, 4, b"\x80\0\0\x01\x13\x88").unwrap(), "1.5000");
-        assert_eq!(text(14, 5, b"\x80\0\0\0\0\xC3\x50").unwrap(), "0.50000");
+        assert_eq!(written(13, 4, b"\x80\0\0\x01\x13\x88").unwrap(), "1.5000");
+        assert_eq!(written(14, 5, b"\x80\0\0\0\0\xC3\x50").unwrap(), "0.50000");
         let long = b"\x7F\xFF\xFF\xF3\xEB\x65\x5B\xCA\xF2\x04\xC7\x2D\xF8\xA4\x32\xEA\xFF\xFF\xFF";
-        assert_eq!(text(42, 15, long).unwrap(), "-12345678901234567890.123456789000000");
-        assert_eq!(text(11, 2, b"\x80\0\0\x09\x4B").unwrap(), "9.75");
+        assert_eq!(written(42, 15, long).unwrap(), "-12345678901234567890.123456789000000");
+        assert_eq!(written(11, 2, b"\x80\0\0\x09\x4B").unwrap(), "9.75");
     }
 
     #[test]
     fn damaged_numbers_are_refused() {
-        assert!(text(13, 4, b"\x80\0\0\x01\x13").is_err());
-        assert!(text(2, 3, b"").is_err());
-        assert!(text(4, 0, b"\xFF\xFF").is_err());
+        assert!(written(13, 4, b"\x80\0\0\x01\x13").is_err());
+        assert!(written(2, 3, b"").is_err());
+        assert!(written(4, 0, b"\xFF\xFF").is_err());
     }
 }

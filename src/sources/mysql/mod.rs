@@ -46,9 +46,6 @@ use crate::{
 /// Memory for the look through the log for schema changes.
 const SCAN_BYTES: u64 = 16 << 20;
 
-/// Bytes of log that one batch has at most, unless set.
-const BATCH_BYTES: usize = 1 << 20;
-
 /// Which tables a task reads.
 pub type TableFilter = Arc<dyn Fn(&TableName) -> bool + Send + Sync>;
 
@@ -68,7 +65,7 @@ impl Mysql {
     /// Definite when the configuration cannot work.
     pub fn new(task: &str, config: MysqlSource, selected: TableFilter) -> Result<Self> {
         let identity = ReplicaIdentity::of_task(task, config.server_id.map(Into::into));
-        Ok(Mysql { hosts: Hosts::new(config)?, identity, selected, batch_bytes: BATCH_BYTES })
+        Ok(Mysql { hosts: Hosts::new(config)?, identity, selected, batch_bytes: binlog::BATCH_BYTES })
     }
 
     /// Sets how many bytes of log one batch has at most (1 MiB unless set); an event that is longer is one alone.
