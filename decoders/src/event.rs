@@ -177,11 +177,6 @@ pub enum SchemaChange {
         /// Its name.
         database: String,
     },
-    /// All rows of a table go.
-    TruncateTable {
-        /// Its name.
-        table: TableName,
-    },
     /// Rows of a table come or go without being in the log, as when a partition is dropped or exchanged.
     RowsUnlogged {
         /// Its name.
@@ -214,7 +209,6 @@ impl SchemaChange {
             SchemaChange::AlterTable { before, after, .. } => vec![&before.name, &after.name],
             SchemaChange::RenameTable { from, to } => vec![from, to],
             SchemaChange::DropTable { table }
-            | SchemaChange::TruncateTable { table }
             | SchemaChange::RowsUnlogged { table, .. }
             | SchemaChange::Unknown { table, .. } => vec![table],
             SchemaChange::Other { table, .. } => table.iter().collect(),

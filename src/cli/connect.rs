@@ -28,8 +28,14 @@ pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
     let selection = task.selection.clone();
     let selected = Arc::new(move |table: &TableName| selection.includes(table));
     Ok(match &task.source {
-        SourceConfig::Mysql(config) => Arc::new(Mysql::new(&task.name, config.clone(), selected)?),
-        SourceConfig::MysqlFiles(config) => Arc::new(MysqlFiles::new(config.clone(), selected)?),
+        SourceConfig::Mysql(config) => {
+            let source = Mysql::new(&task.name, config.clone(), selected)?;
+            Arc::new(source.with_batch_size(task.apply.batch_size))
+        }
+        SourceConfig::MysqlFiles(config) => {
+            let source = MysqlFiles::new(config.clone(), selected)?;
+            Arc::new(source.with_batch_size(task.apply.batch_size))
+        }
     })
 }
 

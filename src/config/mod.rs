@@ -205,7 +205,7 @@ impl Reader<'_> {
         let (kind, section) = self.tagged("source", &SOURCES, section)?;
         let (config, valid) = if kind == "mysql" {
             let mut config: MysqlSource = self.section("source", section)?;
-            self.find_secret(&mut config.password);
+            self.find_secret(&mut config.password_file);
             let valid = config.validate();
             (SourceConfig::Mysql(config), valid)
         } else {
@@ -221,7 +221,7 @@ impl Reader<'_> {
         let (kind, section) = self.tagged("destination", &DESTINATIONS, section)?;
         let (config, valid) = if kind == "mysql" {
             let mut config: MysqlDestination = self.section("destination", section)?;
-            self.find_secret(&mut config.password);
+            self.find_secret(&mut config.password_file);
             let valid = config.validate();
             (DestinationConfig::Mysql(config), valid)
         } else {
@@ -340,8 +340,8 @@ impl Reader<'_> {
     }
 
     /// Finds a relative password file among systemd's credentials, else beside the task file.
-    fn find_secret(&self, password: &mut source::Password) {
-        if let Some(file) = password.password_file.as_mut().filter(|file| file.is_relative()) {
+    fn find_secret(&self, password_file: &mut Option<PathBuf>) {
+        if let Some(file) = password_file.as_mut().filter(|file| file.is_relative()) {
             let credential =
                 env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(&*file));
             *file = match credential.filter(|credential| credential.exists()) {

@@ -92,6 +92,7 @@ fn a_misspelt_key_of_a_server_is_shown_with_its_line() {
         text.starts_with("/etc/slackwater/orders.toml:8:1: unknown key `pasword_file` in [source]"),
         "{text}"
     );
+    assert!(text.ends_with("did you mean `password_file`?"), "{text}");
 }
 
 #[test]

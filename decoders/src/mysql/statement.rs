@@ -59,6 +59,17 @@ impl Decoder {
                 }
                 self.end_statement();
             }
+            Statement::Truncate(table) => {
+                let table = self.options.catalog.stored(&table, query.database);
+                if (self.options.selected)(&table) {
+                    out.events.push(Event::Truncate(Truncate {
+                        table,
+                        position: self.place.start(),
+                        time_micros: micros,
+                    }));
+                }
+                self.end_statement();
+            }
             statement => self.schema_change(&statement, query, text, micros, out)?,
         }
         Ok(())
@@ -99,23 +110,15 @@ impl Decoder {
             tables.is_empty() || tables.iter().any(|table| (self.options.selected)(table))
         };
         let changes: Vec<SchemaChange> = changes.into_iter().filter(wanted).collect();
-        match changes.as_slice() {
-            [] => {}
-            [SchemaChange::TruncateTable { table }] => {
-                out.events.push(Event::Truncate(Truncate {
-                    table: table.clone(),
-                    position,
-                    time_micros: micros,
-                }));
-            }
-            _ => out.events.push(Event::Ddl(Ddl {
+        if !changes.is_empty() {
+            out.events.push(Event::Ddl(Ddl {
                 statement: out.arena.text(text),
                 database: query.database,
                 position,
                 time_micros: micros,
                 sql_mode: query.settings.sql_mode,
                 changes,
-            })),
+            }));
         }
         self.end_statement();
         Ok(())

@@ -31,12 +31,13 @@ use slackwater_decoders::{
 };
 
 use self::{
+    connection::{Address, Connection},
     dump::{BinlogStream, ReplicaIdentity},
     hosts::Hosts,
 };
 use super::{Finding, Source, binlog};
 use crate::{
-    config::{Start, source::MysqlSource},
+    config::{ByteSize, Start, source::MysqlSource},
     error::{Error, Result},
     pipeline::queue::{BatchSender, MemoryQuota, Message, queue},
     positions::SchemaHistory,
@@ -53,6 +54,8 @@ pub struct Mysql {
     hosts: Hosts,
     identity: ReplicaIdentity,
     selected: TableFilter,
+    /// Bytes of log that one batch has at most.
+    batch_bytes: usize,
 }
 
 impl Mysql {
@@ -62,7 +65,14 @@ impl Mysql {
     /// Definite when the configuration cannot work.
     pub fn new(task: &str, config: MysqlSource, selected: TableFilter) -> Result<Self> {
         let identity = ReplicaIdentity::of_task(task, config.server_id.map(Into::into));
-        Ok(Mysql { hosts: Hosts::new(config)?, identity, selected })
+        Ok(Mysql { hosts: Hosts::new(config)?, identity, selected, batch_bytes: binlog::BATCH_BYTES })
+    }
+
+    /// Sets how many bytes of log one batch has at most (1 MiB unless set); an event that is longer is one alone.
+    #[must_use]
+    pub fn with_batch_size(mut self, size: ByteSize) -> Self {
+        self.batch_bytes = usize::try_from(size.0).unwrap_or(usize::MAX);
+        self
     }
 }
 
@@ -89,6 +99,9 @@ impl Source for Mysql {
     }
 
     async fn end_of_log(&self) -> Result<Position> {
+        if !self.hosts.is_settled() {
+            return Err(Error::disconnected("no server was found yet that has the task's position"));
+        }
         let mut control = self.hosts.control().await?;
         let end = questions::end_of_log(&mut control.connection).await;
         control.keep(end)
@@ -105,9 +118,13 @@ impl Source for Mysql {
     }
 
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()> {
+        // First of all: it settles which server is asked from here on.
+        let mut log = self.hosts.connect_for(&from).await?;
         if history.is_empty() {
             let tables = self.definitions_at(&from).await?;
             history.replace_all(&from, &tables)?;
+            // Looking through the log may have taken longer than a server waits.
+            log = self.hosts.connect_for(&from).await?;
         } else {
             // The log brings again what lies behind the position.
             history.rewind_to(&from)?;
@@ -116,7 +133,7 @@ impl Source for Mysql {
         for table in history.catalog_at(&from) {
             catalog.insert(table);
         }
-        self.follow(from, catalog, false, history, out).await
+        self.follow(log, from, catalog, false, history, out).await
     }
 }
 
@@ -129,19 +146,20 @@ impl Mysql {
 
     async fn follow(
         &self,
+        (connection, address): (Connection, Address),
         from: Position,
         catalog: Catalog,
         positional_names: bool,
         history: &SchemaHistory,
         out: &BatchSender,
     ) -> Result<()> {
-        let (connection, address) = self.hosts.connect_for(&from).await?;
         let selected = Arc::clone(&self.selected);
-        let decoder = binlog::decoder(&from, catalog, positional_names, move |table| selected(table));
+        let decoder =
+            binlog::decoder(&from, catalog, positional_names, self.batch_bytes, move |table| selected(table));
         let heartbeat = self.hosts.config().heartbeat;
         let stream =
             BinlogStream::start(connection, address.to_string(), from, &self.identity, heartbeat).await?;
-        binlog::follow(stream, decoder, history, out).await
+        binlog::follow(stream, decoder, self.batch_bytes, history, out).await
     }
 
     /// The definitions of tables as they were at `from`, as far as they can be known.
@@ -177,7 +195,8 @@ impl Mysql {
         let (out, mut batches) = queue(MemoryQuota::new(SCAN_BYTES));
         let history = SchemaHistory::in_memory();
         let catalog = self.empty_catalog().await?;
-        let reading = self.follow(from.clone(), catalog, true, &history, &out);
+        let log = self.hosts.connect_for(from).await?;
+        let reading = self.follow(log, from.clone(), catalog, true, &history, &out);
         let collecting = async {
             let mut changes = Vec::new();
             while let Some(message) = batches.recv().await {
@@ -196,7 +215,7 @@ impl Mysql {
         tokio::select! {
             changes = collecting => Ok(changes),
             ended = reading => match ended {
-                Ok(()) => Err(Error::transient("the log ended before its end was read")),
+                Ok(()) => Err(Error::disconnected("the log ended before its end was read")),
                 Err(error) => Err(error),
             },
         }
