@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     pipeline::queue::BatchSender,
     positions::SchemaHistory,
-    sources::{Finding, Source},
+    sources::{Finding, Plan, Source},
 };
 
 /// The place behind transaction `number`; 0 is the start of the log.
@@ -89,7 +89,7 @@ impl Source for FakeSource {
         "fake source".into()
     }
 
-    async fn check(&self) -> Vec<Finding> {
+    async fn check(&self, _: &Plan<'_>) -> Vec<Finding> {
         Vec::new()
     }
 

@@ -55,6 +55,19 @@ impl Hosts {
         &self.config
     }
 
+    /// The servers, in the order in which they are tried.
+    pub(crate) fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// A new connection to that server.
+    ///
+    /// # Errors
+    /// As [`connect_for`](Self::connect_for).
+    pub(crate) async fn connect_to(&self, address: &Address) -> Result<Connection> {
+        self.open(address, None).await
+    }
+
     /// The number of servers.
     pub(crate) fn count(&self) -> usize {
         self.addresses.len()

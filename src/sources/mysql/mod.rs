@@ -4,7 +4,7 @@
 //!   questions to the server go through the same, so that both are encrypted and authenticated alike.
 //! * `hosts`, `questions`: which server is read, and what it says about its log.
 //! * `dump`: the log itself; [`binlog`](super::binlog) makes batches of it.
-//! * `catalog`: table definitions for a task that starts. `check`: the precheck.
+//! * `catalog`: table definitions for a task that starts. `check`, `grants`: the precheck.
 //!
 //! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
 //! transaction (`gtid_mode = ON`, MariaDB always). So they decide alone, on any server of the topology, and a file and offset decide
@@ -12,8 +12,10 @@
 
 mod auth;
 mod catalog;
+mod check;
 mod connection;
 mod dump;
+pub(crate) mod grants;
 mod hosts;
 mod packets;
 mod questions;
@@ -34,7 +36,7 @@ use self::{
     dump::{BinlogStream, ReplicaIdentity},
     hosts::Hosts,
 };
-use super::{Finding, Source, binlog};
+use super::{Finding, Plan, Source, binlog};
 use crate::{
     config::{Start, source::MysqlSource},
     error::{Error, Result},
@@ -72,8 +74,8 @@ impl Source for Mysql {
         self.hosts.describe()
     }
 
-    async fn check(&self) -> Vec<Finding> {
-        Vec::new()
+    async fn check(&self, plan: &Plan<'_>) -> Vec<Finding> {
+        self.findings(plan).await
     }
 
     async fn start_position(&self, start: &Start) -> Result<Position> {

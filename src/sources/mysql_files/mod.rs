@@ -23,7 +23,7 @@ use self::{
     follow::FileEvents,
     server_events::ServerVersion,
 };
-use super::{Finding, Level, Source, binlog, mysql::TableFilter};
+use super::{Finding, Level, Plan, Source, binlog, mysql::TableFilter};
 use crate::{
     config::{Start, source::MysqlFilesSource},
     error::{Error, Result},
@@ -100,7 +100,7 @@ impl Source for MysqlFiles {
         format!("binlog files in {}", self.directory.path.display())
     }
 
-    async fn check(&self) -> Vec<Finding> {
+    async fn check(&self, plan: &Plan<'_>) -> Vec<Finding> {
         let code = "mysql_files.directory";
         match self.directory.files() {
             Ok(files) => match (files.first(), files.last()) {
