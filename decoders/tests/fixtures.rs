@@ -151,7 +151,8 @@ fn an_ignorable_event_is_passed_over_and_any_other_unknown_one_is_not() {
     let mut offset = 0;
     for header in headers(&log) {
         if header.event_type == 100 {
-            log[offset + 17..offset + 19].copy_from_slice(&(header.flags & !event_type::FLAG_IGNORABLE).to_le_bytes());
+            log[offset + 17..offset + 19]
+                .copy_from_slice(&(header.flags & !event_type::FLAG_IGNORABLE).to_le_bytes());
             let end = offset + header.length as usize;
             let crc = crc32fast::hash(&log[offset..end - 4]);
             log[end - 4..end].copy_from_slice(&crc.to_le_bytes());

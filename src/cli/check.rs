@@ -50,7 +50,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             stored: stored.as_ref().map(|stored| &stored.checkpoint.position),
             selection: &task.selection,
         };
-        (report.source, report.destination) = tokio::join!(ends.source.check(&plan), ends.destination.check());
+        (report.source, report.destination) =
+            tokio::join!(ends.source.check(&plan), ends.destination.check(&task.selection));
     }
     let findings = || report.source.iter().chain(&report.destination);
     let worst = findings().map(|finding| finding.level).max();

@@ -10,6 +10,7 @@ use slackwater_decoders::batch::Batch;
 pub use crate::positions::Checkpoint;
 use crate::{
     error::{Error, Result},
+    mapping::Selection,
     sources::Finding,
 };
 
@@ -22,7 +23,7 @@ pub trait Destination: Send {
     fn describe(&self) -> String;
 
     /// Everything that has to be true before a task may start; all items, even when one fails.
-    async fn check(&mut self) -> Vec<Finding>;
+    async fn check(&mut self, selection: &Selection) -> Vec<Finding>;
 
     /// Connects (again), rolls back what a lost connection left, prepares the checkpoint table and returns the stored
     /// checkpoint of the task, if any.
@@ -53,7 +54,9 @@ pub trait Destination: Send {
 
 /// What a destination says to a task whose checkpoint it may not write.
 fn superseded(task: &str, generation: u64) -> Error {
-    Error::definite(format!("the task is superseded: the destination holds a newer generation than {generation}"))
-        .on(format!("task {task}"))
-        .remedy("another run of this task took over, or its cutover is done: do not start this one again")
+    Error::definite(format!(
+        "the task is superseded: the destination holds a newer generation than {generation}"
+    ))
+    .on(format!("task {task}"))
+    .remedy("another run of this task took over, or its cutover is done: do not start this one again")
 }

@@ -1,5 +1,7 @@
 //! Which objects of the source a task carries.
 
+pub(crate) mod mysql_grants;
+
 use globset::{Glob, GlobMatcher};
 use slackwater_decoders::schema::TableName;
 

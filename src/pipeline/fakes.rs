@@ -19,6 +19,7 @@ use crate::{
     config::Start,
     destinations::{Checkpoint, Destination},
     error::{Error, Result},
+    mapping::Selection,
     pipeline::queue::BatchSender,
     positions::SchemaHistory,
     sources::{Finding, Plan, Source},
@@ -226,7 +227,7 @@ impl Destination for FakeDestination {
         "fake destination".into()
     }
 
-    async fn check(&mut self) -> Vec<Finding> {
+    async fn check(&mut self, _: &Selection) -> Vec<Finding> {
         Vec::new()
     }
 

@@ -16,7 +16,9 @@ impl MemoryQuota {
     /// A quota of `bytes` bytes (1 to 4 GiB; what is outside is brought to the nearest end).
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        let total = u32::try_from(bytes.max(1)).unwrap_or(u32::MAX).min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        let total = u32::try_from(bytes.max(1))
+            .unwrap_or(u32::MAX)
+            .min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
         MemoryQuota { bytes: Arc::new(Semaphore::new(total as usize)), total }
     }
 

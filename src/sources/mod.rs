@@ -8,7 +8,11 @@ use async_trait::async_trait;
 use slackwater_decoders::position::Position;
 
 use crate::{
-    config::Start, error::{Error, Result}, mapping::Selection, pipeline::queue::BatchSender, positions::SchemaHistory,
+    config::Start,
+    error::{Error, Result},
+    mapping::Selection,
+    pipeline::queue::BatchSender,
+    positions::SchemaHistory,
 };
 
 /// A database whose log is followed.

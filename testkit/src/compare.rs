@@ -58,7 +58,8 @@ pub fn sqlite_rows(source: &Server, file: &Path, table: &str) -> Result<Rows> {
     let columns = columns(source, table)?;
     let (_, table) = split(table)?;
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let names: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name.replace('"', "\"\""))).collect();
+    let names: Vec<String> =
+        columns.iter().map(|column| format!("\"{}\"", column.name.replace('"', "\"\""))).collect();
     let mut statement = connection
         .prepare(&format!("SELECT {} FROM \"{}\"", names.join(", "), table.replace('"', "\"\"")))
         .with_context(|| format!("table {table} of the SQLite file"))?;
@@ -83,7 +84,9 @@ fn sqlite_value(value: ValueRef<'_>, column: &Column) -> Result<Option<String>> 
         (ValueRef::Integer(number), _) => number.to_string(),
         (ValueRef::Blob(bytes), Form::Hexadecimal) => hexadecimal(bytes),
         (ValueRef::Text(text), Form::Printed | Form::Text | Form::Bits) => String::from_utf8(text.to_vec())?,
-        (value, form) => bail!("column {} has {:?} where {form:?} is expected", column.name, value.data_type()),
+        (value, form) => {
+            bail!("column {} has {:?} where {form:?} is expected", column.name, value.data_type())
+        }
     }))
 }
 
@@ -109,8 +112,8 @@ fn columns(source: &Server, table: &str) -> Result<Vec<Column>> {
         "float" | "double" => Form::Number,
         "bit" => Form::Bits,
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" | "point"
-        | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
-        | "geomcollection" | "vector" => Form::Hexadecimal,
+        | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+        | "geometrycollection" | "geomcollection" | "vector" => Form::Hexadecimal,
         _ => Form::Printed,
     };
     Ok(found.into_iter().map(|(name, data_type)| Column { name, form: form(&data_type) }).collect())
@@ -166,7 +169,8 @@ pub fn expect_equal(what: &str, source: &Rows, destination: &Rows) -> Result<()>
         return Ok(());
     }
     let only = |these: &Rows, those: &Rows| {
-        let missing: Vec<_> = these.iter().filter(|row| those.binary_search(row).is_err()).take(3).cloned().collect();
+        let missing: Vec<_> =
+            these.iter().filter(|row| those.binary_search(row).is_err()).take(3).cloned().collect();
         format!("{missing:?}")
     };
     bail!(

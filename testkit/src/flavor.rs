@@ -19,13 +19,8 @@ pub enum Flavor {
 
 impl Flavor {
     /// Every flavor, MySQL first, newest first.
-    pub const ALL: [Flavor; 5] = [
-        Flavor::Mysql97,
-        Flavor::Mysql57,
-        Flavor::Mysql56,
-        Flavor::Mariadb118,
-        Flavor::Mariadb1011,
-    ];
+    pub const ALL: [Flavor; 5] =
+        [Flavor::Mysql97, Flavor::Mysql57, Flavor::Mysql56, Flavor::Mariadb118, Flavor::Mariadb1011];
 
     /// The name that `install-servers` knows it by, such as `mysql-9.7`.
     pub fn name(self) -> &'static str {
@@ -50,20 +45,12 @@ impl Flavor {
 
     /// The server program in the installation.
     pub(crate) fn server_program(self) -> &'static str {
-        if self.is_mariadb() {
-            "mariadbd"
-        } else {
-            "mysqld"
-        }
+        if self.is_mariadb() { "mariadbd" } else { "mysqld" }
     }
 
     /// The flavor whose client tools read this one's logs: the archives of 5.6 and 5.7 have none.
     pub(crate) fn tools(self) -> Flavor {
-        if self.is_mysql_5() {
-            Flavor::Mysql97
-        } else {
-            self
-        }
+        if self.is_mysql_5() { Flavor::Mysql97 } else { self }
     }
 
     /// What every test server of this flavor is started with; the builder's arguments come after and win.
@@ -98,13 +85,9 @@ impl Flavor {
                 // More make every COUNT(*) of a small table start threads: 10 ms instead of 1.
                 "--innodb-parallel-read-threads=1",
             ]),
-            Flavor::Mysql57 => {
-                arguments.extend(["--log-slave-updates", "--innodb-log-file-size=8M"])
-            }
+            Flavor::Mysql57 => arguments.extend(["--log-slave-updates", "--innodb-log-file-size=8M"]),
             // 5.6 refuses a row with more than a tenth of the redo log in BLOBs.
-            Flavor::Mysql56 => {
-                arguments.extend(["--log-slave-updates", "--innodb-log-file-size=32M"])
-            }
+            Flavor::Mysql56 => arguments.extend(["--log-slave-updates", "--innodb-log-file-size=32M"]),
             Flavor::Mariadb1011 | Flavor::Mariadb118 => {
                 arguments.extend(["--log-slave-updates", "--gtid-strict-mode=ON"]);
             }

@@ -31,9 +31,7 @@ impl Installation {
             install(flavor, &servers)?;
             checked.insert(flavor);
         }
-        Ok(Self {
-            directory: servers.join(flavor.name()),
-        })
+        Ok(Self { directory: servers.join(flavor.name()) })
     }
 
     /// The start script of a program, which runs it through the installation's own loader.
@@ -58,17 +56,13 @@ fn servers_directory() -> anyhow::Result<PathBuf> {
     }
     let cache = match non_empty("XDG_CACHE_HOME") {
         Some(cache) => cache,
-        None => non_empty("HOME")
-            .context("neither SLACKWATER_SERVERS nor HOME is set")?
-            .join(".cache"),
+        None => non_empty("HOME").context("neither SLACKWATER_SERVERS nor HOME is set")?.join(".cache"),
     };
     Ok(cache.join("slackwater/servers"))
 }
 
 fn non_empty(variable: &str) -> Option<PathBuf> {
-    env::var_os(variable)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn install(flavor: Flavor, servers: &Path) -> anyhow::Result<()> {

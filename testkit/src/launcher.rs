@@ -40,12 +40,6 @@ pub(crate) fn spawn(command: Command) -> anyhow::Result<Child> {
         sender
     });
     let (answer, child) = channel();
-    launcher
-        .send((command, answer))
-        .ok()
-        .context("the launcher thread is gone")?;
-    child
-        .recv()
-        .context("the launcher thread is gone")?
-        .context("cannot start setpriv (package util-linux)")
+    launcher.send((command, answer)).ok().context("the launcher thread is gone")?;
+    child.recv().context("the launcher thread is gone")?.context("cannot start setpriv (package util-linux)")
 }

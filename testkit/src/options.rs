@@ -16,12 +16,7 @@ pub struct ServerBuilder {
 
 impl ServerBuilder {
     pub(crate) fn new(flavor: Flavor) -> Self {
-        Self {
-            flavor,
-            server_id: 1,
-            server_uuid: None,
-            arguments: Vec::new(),
-        }
+        Self { flavor, server_id: 1, server_uuid: None, arguments: Vec::new() }
     }
 
     /// Adds an option of the server, such as `--binlog-row-image=MINIMAL`. The last one of a name counts,
@@ -62,12 +57,8 @@ impl ServerBuilder {
     /// The command-line arguments in the order in which the server sees them, apart from those that
     /// name places and ports.
     pub(crate) fn command_line(&self) -> Vec<String> {
-        let mut arguments: Vec<String> = self
-            .flavor
-            .default_arguments()
-            .into_iter()
-            .map(String::from)
-            .collect();
+        let mut arguments: Vec<String> =
+            self.flavor.default_arguments().into_iter().map(String::from).collect();
         arguments.push(format!("--server-id={}", self.server_id));
         arguments.extend(self.arguments.iter().cloned());
         arguments

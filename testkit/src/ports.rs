@@ -23,17 +23,11 @@ const RANGE: std::ops::Range<u16> = 12_000..32_000;
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     static STATE: Mutex<Option<(ChaCha8Rng, BTreeSet<u16>)>> = Mutex::new(None);
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
-    let (rng, given) = state.get_or_insert_with(|| {
-        (
-            ChaCha8Rng::seed_from_u64(u64::from(process::id())),
-            BTreeSet::new(),
-        )
-    });
+    let (rng, given) =
+        state.get_or_insert_with(|| (ChaCha8Rng::seed_from_u64(u64::from(process::id())), BTreeSet::new()));
     (0..1000)
         .map(|_| rng.random_range(RANGE))
-        .find(|&port| {
-            !given.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-        })
+        .find(|&port| !given.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
         .inspect(|&port| {
             given.insert(port);
         })

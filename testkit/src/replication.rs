@@ -35,11 +35,7 @@ impl Server {
         let rows = self.query("SHOW BINARY LOGS")?;
         rows.into_iter()
             .map(|row| {
-                let name = row
-                    .into_iter()
-                    .next()
-                    .flatten()
-                    .context("a binlog file has no name")?;
+                let name = row.into_iter().next().flatten().context("a binlog file has no name")?;
                 Ok(self.binlog_dir().join(String::from_utf8(name)?))
             })
             .collect()
@@ -56,11 +52,7 @@ impl Server {
             Flavor::Mysql97 => "SHOW BINARY LOG STATUS",
             _ => "SHOW MASTER STATUS",
         };
-        let row = self
-            .query(statement)?
-            .into_iter()
-            .next()
-            .context("the server writes no binlog")?;
+        let row = self.query(statement)?.into_iter().next().context("the server writes no binlog")?;
         let mut texts = row.into_iter().flatten().map(String::from_utf8);
         let file = texts.next().context("no file name")??;
         let offset = texts.next().context("no offset")??.parse()?;
@@ -73,11 +65,7 @@ impl Server {
     ///
     /// When the server is not running.
     pub fn gtid_position(&self) -> anyhow::Result<String> {
-        let variable = if self.flavor().is_mariadb() {
-            "gtid_binlog_pos"
-        } else {
-            "gtid_executed"
-        };
+        let variable = if self.flavor().is_mariadb() { "gtid_binlog_pos" } else { "gtid_executed" };
         let position = self.query_string(&format!("SELECT @@GLOBAL.{variable}"))?;
         Ok(position.unwrap_or_default().replace('\n', ""))
     }
@@ -92,10 +80,7 @@ impl Server {
             self.flavor().is_mariadb() == source.flavor().is_mariadb(),
             "{self} cannot replicate from {source}: their GTIDs differ"
         );
-        ensure!(
-            self.server_id() != source.server_id(),
-            "{self} and {source} have the same server id"
-        );
+        ensure!(self.server_id() != source.server_id(), "{self} and {source} have the same server id");
         let port = source.port();
         self.exec(&match self.flavor() {
             Flavor::Mysql97 => format!(
@@ -135,10 +120,7 @@ impl Server {
             _ => false,
         };
         if !applied {
-            bail!(
-                "{self} has not applied {position} after {timeout:?}: {}",
-                self.replica_errors()?
-            );
+            bail!("{self} has not applied {position} after {timeout:?}: {}", self.replica_errors()?);
         }
         Ok(())
     }
@@ -176,10 +158,6 @@ impl Server {
                 (!text.is_empty()).then(|| format!("{}: {text}", column.name_str()))
             })
             .collect();
-        Ok(if errors.is_empty() {
-            "it reports no error".into()
-        } else {
-            errors.join("; ")
-        })
+        Ok(if errors.is_empty() { "it reports no error".into() } else { errors.join("; ") })
     }
 }

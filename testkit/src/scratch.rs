@@ -27,17 +27,11 @@ impl Scratch {
     pub(crate) fn new() -> anyhow::Result<Self> {
         static SWEPT: Once = Once::new();
         SWEPT.call_once(remove_abandoned);
-        let directory = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir()
-            .context("cannot make a directory")?;
-        let lock =
-            File::create(directory.path().join(LOCK)).context("cannot make the lock file")?;
+        let directory =
+            tempfile::Builder::new().prefix(PREFIX).tempdir().context("cannot make a directory")?;
+        let lock = File::create(directory.path().join(LOCK)).context("cannot make the lock file")?;
         lock.lock().context("cannot lock the directory")?;
-        Ok(Self {
-            directory,
-            _lock: lock,
-        })
+        Ok(Self { directory, _lock: lock })
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -49,22 +49,13 @@ impl Server {
         let places = Places::below(scratch.path());
         copy_tree(&installation.template(), &places.data)
             .context("cannot copy the initialized data directory")?;
-        fs::create_dir(&places.temporary)
-            .context("cannot make the server's temporary directory")?;
+        fs::create_dir(&places.temporary).context("cannot make the server's temporary directory")?;
         if let Some(uuid) = &options.server_uuid {
-            fs::write(
-                places.data.join("auto.cnf"),
-                format!("[auto]\nserver-uuid={uuid}\n"),
-            )
-            .context("cannot write the server's UUID")?;
+            fs::write(places.data.join("auto.cnf"), format!("[auto]\nserver-uuid={uuid}\n"))
+                .context("cannot write the server's UUID")?;
         }
-        let mut server = Self {
-            options,
-            port: ports::free_port()?,
-            places,
-            process: Mutex::new(None),
-            _scratch: scratch,
-        };
+        let mut server =
+            Self { options, port: ports::free_port()?, places, process: Mutex::new(None), _scratch: scratch };
         let mut tries = 5;
         loop {
             match server.launch(&[]) {
@@ -119,9 +110,7 @@ impl Server {
 
     /// Whether the process runs. A server that crashed by itself is noticed here.
     pub fn is_running(&self) -> bool {
-        self.process()
-            .as_mut()
-            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        self.process().as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     /// Kills the process (SIGKILL) and waits until it is gone, as a crash of the machine's power supply
@@ -133,12 +122,8 @@ impl Server {
     pub fn kill_hard(&self) -> anyhow::Result<()> {
         let mut process = self.process();
         if let Some(child) = process.as_mut() {
-            child
-                .kill()
-                .with_context(|| format!("cannot kill {self}"))?;
-            child
-                .wait()
-                .with_context(|| format!("cannot wait for {self}"))?;
+            child.kill().with_context(|| format!("cannot kill {self}"))?;
+            child.wait().with_context(|| format!("cannot wait for {self}"))?;
         }
         *process = None;
         Ok(())
@@ -154,15 +139,11 @@ impl Server {
         let Some(child) = process.as_mut() else {
             return Ok(());
         };
-        kill_process(Pid::from_child(child), Signal::TERM)
-            .with_context(|| format!("cannot stop {self}"))?;
+        kill_process(Pid::from_child(child), Signal::TERM).with_context(|| format!("cannot stop {self}"))?;
         let deadline = Instant::now() + PATIENCE;
         while child.try_wait()?.is_none() {
             if Instant::now() > deadline {
-                bail!(
-                    "{self} does not stop; from its log:\n{}",
-                    self.last_log_lines()
-                );
+                bail!("{self} does not stop; from its log:\n{}", self.last_log_lines());
             }
             thread::sleep(POLL);
         }
@@ -273,10 +254,7 @@ impl Server {
                 Err(error) => error,
             };
             if !self.is_running() {
-                bail!(
-                    "{self} ended while starting; from its log:\n{}",
-                    self.last_log_lines()
-                );
+                bail!("{self} ended while starting; from its log:\n{}", self.last_log_lines());
             }
             if Instant::now() > deadline {
                 return Err(error.context(format!(
@@ -301,10 +279,8 @@ impl Server {
         let log = fs::read(&self.places.error_log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let tail_starts = log.lines().count().saturating_sub(LINES);
-        let kept = log
-            .lines()
-            .enumerate()
-            .filter(|(index, line)| *index >= tail_starts || line.contains("[ERROR]"));
+        let kept =
+            log.lines().enumerate().filter(|(index, line)| *index >= tail_starts || line.contains("[ERROR]"));
         kept.map(|(_, line)| line).collect::<Vec<_>>().join("\n")
     }
 }

@@ -31,17 +31,10 @@ pub fn run_statements(conn: &mut Conn, sql: &str) -> anyhow::Result<()> {
 ///
 /// When the query fails.
 pub fn query_rows(conn: &mut Conn, sql: &str) -> anyhow::Result<Vec<TextRow>> {
-    let rows: Vec<mysql::Row> = conn
-        .query(sql)
-        .with_context(|| format!("cannot run: {}", shortened(sql)))?;
+    let rows: Vec<mysql::Row> = conn.query(sql).with_context(|| format!("cannot run: {}", shortened(sql)))?;
     Ok(rows
         .into_iter()
-        .map(|row| {
-            row.unwrap_raw()
-                .into_iter()
-                .map(|value| value.and_then(text))
-                .collect()
-        })
+        .map(|row| row.unwrap_raw().into_iter().map(|value| value.and_then(text)).collect())
         .collect())
 }
 
@@ -104,15 +97,8 @@ impl Server {
     ///
     /// When the query fails, or the value is not UTF-8.
     pub fn query_string(&self, sql: &str) -> anyhow::Result<Option<String>> {
-        let value = self
-            .query(sql)?
-            .into_iter()
-            .next()
-            .and_then(|row| row.into_iter().next())
-            .flatten();
-        value
-            .map(|bytes| String::from_utf8(bytes).context("the value is not UTF-8"))
-            .transpose()
+        let value = self.query(sql)?.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
+        value.map(|bytes| String::from_utf8(bytes).context("the value is not UTF-8")).transpose()
     }
 
     /// All rows of a table (`database.table`), sorted, so that those of two servers can be compared.

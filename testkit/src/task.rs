@@ -166,14 +166,21 @@ impl Task {
     pub fn wait_for(&mut self, end: &BinlogPosition, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
         loop {
-            if self.position().is_some_and(|position| (&position.file, position.offset) >= (&end.file, end.offset)) {
+            if self
+                .position()
+                .is_some_and(|position| (&position.file, position.offset) >= (&end.file, end.offset))
+            {
                 return Ok(());
             }
             if !self.is_running() {
                 bail!("the task ended before {end:?}:\n{}", self.log());
             }
             if Instant::now() > deadline {
-                bail!("the task is at {:?} and not at {end:?} after {timeout:?}:\n{}", self.position(), self.log());
+                bail!(
+                    "the task is at {:?} and not at {end:?} after {timeout:?}:\n{}",
+                    self.position(),
+                    self.log()
+                );
             }
             thread::sleep(POLL);
         }

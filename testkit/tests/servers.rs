@@ -24,10 +24,7 @@ fn committed_rows_survive_a_kill_and_a_restart() -> anyhow::Result<()> {
         let server = Server::builder(flavor).start()?;
         println!("{flavor} answers after {:?}", started.elapsed());
         server.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, a TEXT); INSERT INTO shop.t VALUES (1, '🌊'), (2, NULL)")?;
-        let expected = vec![
-            vec![Some(b"1".to_vec()), Some("🌊".into())],
-            vec![Some(b"2".to_vec()), None],
-        ];
+        let expected = vec![vec![Some(b"1".to_vec()), Some("🌊".into())], vec![Some(b"2".to_vec()), None]];
         assert_eq!(server.sorted_rows("shop.t")?, expected);
 
         let (port, pid) = (server.port(), server.pid());
@@ -42,10 +39,7 @@ fn committed_rows_survive_a_kill_and_a_restart() -> anyhow::Result<()> {
         assert_eq!(server.sorted_rows("shop.t")?, expected);
 
         server.restart_with(&["--read-only=ON"])?;
-        assert_eq!(
-            server.query_string("SELECT @@read_only")?.as_deref(),
-            Some("1")
-        );
+        assert_eq!(server.query_string("SELECT @@read_only")?.as_deref(), Some("1"));
         server.stop()?;
         assert!(!server.is_running());
         Ok(())
@@ -56,7 +50,8 @@ fn committed_rows_survive_a_kill_and_a_restart() -> anyhow::Result<()> {
 fn the_log_has_whole_rows_and_the_flavors_own_tool_reads_it() -> anyhow::Result<()> {
     for_every_flavor(|flavor| {
         let server = Server::builder(flavor).server_id(7).start()?;
-        let variables = "SELECT @@binlog_format, @@binlog_row_image, @@server_id, @@character_set_server, @@local_infile";
+        let variables =
+            "SELECT @@binlog_format, @@binlog_row_image, @@server_id, @@character_set_server, @@local_infile";
         let values: Vec<String> = server
             .query(variables)?
             .into_iter()
@@ -72,25 +67,17 @@ fn the_log_has_whole_rows_and_the_flavors_own_tool_reads_it() -> anyhow::Result<
         let end = server.end_of_log()?;
         let files = server.binlog_files()?;
         let last = files.last().expect("there is a binlog file");
-        assert_eq!(
-            last.file_name().and_then(|name| name.to_str()),
-            Some(end.file.as_str())
-        );
+        assert_eq!(last.file_name().and_then(|name| name.to_str()), Some(end.file.as_str()));
         assert_eq!(last.metadata()?.len(), end.offset);
         assert!(!server.gtid_position()?.is_empty());
 
-        let output = server
-            .client(&["mysqlbinlog", "--verbose"])?
-            .arg(last)
-            .output()?;
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output = server.client(&["mysqlbinlog", "--verbose"])?.arg(last).output()?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
-            text.contains("### UPDATE `shop`.`t`\n### WHERE\n###   @1=1\n###   @2=2\n### SET\n###   @1=1\n###   @2=3"),
+            text.contains(
+                "### UPDATE `shop`.`t`\n### WHERE\n###   @1=1\n###   @2=2\n### SET\n###   @1=1\n###   @2=3"
+            ),
             "{text}"
         );
 
@@ -113,16 +100,11 @@ fn the_log_has_whole_rows_and_the_flavors_own_tool_reads_it() -> anyhow::Result<
 fn servers_of_one_template_have_uuids_of_their_own() -> anyhow::Result<()> {
     let uuid = |server: &Server| server.query_string("SELECT @@server_uuid");
     for flavor in [Flavor::Mysql97, Flavor::Mysql57, Flavor::Mysql56] {
-        let (one, two) = (
-            Server::builder(flavor).start()?,
-            Server::builder(flavor).start()?,
-        );
+        let (one, two) = (Server::builder(flavor).start()?, Server::builder(flavor).start()?);
         assert_ne!(uuid(&one)?, uuid(&two)?, "{flavor}");
     }
     let chosen = "5ea7c1de-0000-4000-8000-000000000001";
-    let server = Server::builder(Flavor::Mysql97)
-        .server_uuid(chosen)
-        .start()?;
+    let server = Server::builder(Flavor::Mysql97).server_uuid(chosen).start()?;
     assert_eq!(uuid(&server)?.as_deref(), Some(chosen));
     Ok(())
 }
@@ -138,16 +120,11 @@ fn a_replica_follows_the_workload_and_is_promoted() -> anyhow::Result<()> {
         let mut workload = Workload::new(7);
         workload.setup(&mut conn)?;
         for step in 0..300 {
-            workload
-                .step(&mut conn)
-                .map_err(|error| error.context(format!("step {step}")))?;
+            workload.step(&mut conn).map_err(|error| error.context(format!("step {step}")))?;
         }
         replica.wait_for_replication(&source, Duration::from_secs(60))?;
         for table in workload.tables(&mut conn)? {
-            assert!(
-                source.sorted_rows(&table)? == replica.sorted_rows(&table)?,
-                "{flavor}: {table} differs"
-            );
+            assert!(source.sorted_rows(&table)? == replica.sorted_rows(&table)?, "{flavor}: {table} differs");
         }
 
         replica.promote()?;
@@ -159,10 +136,8 @@ fn a_replica_follows_the_workload_and_is_promoted() -> anyhow::Result<()> {
 
 #[test]
 fn a_server_that_cannot_start_says_why() {
-    let error = Server::builder(Flavor::Mysql57)
-        .arg("--no-such-option")
-        .start()
-        .expect_err("it must not start");
+    let error =
+        Server::builder(Flavor::Mysql57).arg("--no-such-option").start().expect_err("it must not start");
     assert!(format!("{error:#}").contains("no-such-option"), "{error:#}");
 }
 
@@ -172,29 +147,21 @@ fn a_killed_test_leaves_no_server_behind() -> anyhow::Result<()> {
     const ROLE: &str = "SLACKWATER_TESTKIT_DIES";
     if std::env::var_os(ROLE).is_some() {
         // On another thread than the one that goes on, as in a test binary with a shared server.
-        let server = std::thread::spawn(|| Server::builder(Flavor::Mysql57).start())
-            .join()
-            .expect("no panic")?;
+        let server =
+            std::thread::spawn(|| Server::builder(Flavor::Mysql57).start()).join().expect("no panic")?;
         server.exec("SELECT 1")?;
         println!("server pid {}", server.pid().expect("it runs"));
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)?;
         unreachable!("SIGKILL cannot be survived");
     }
     let output = Command::new(std::env::current_exe()?)
-        .args([
-            "--exact",
-            "a_killed_test_leaves_no_server_behind",
-            "--nocapture",
-        ])
+        .args(["--exact", "a_killed_test_leaves_no_server_behind", "--nocapture"])
         .env(ROLE, "1")
         .output()?;
     let text = String::from_utf8(output.stdout)?;
-    let pid = text
-        .lines()
-        .find_map(|line| line.split_once("server pid "))
-        .map(|(_, pid)| pid.trim());
-    let process = Path::new("/proc")
-        .join(pid.ok_or_else(|| anyhow::anyhow!("no server was started: {text}"))?);
+    let pid = text.lines().find_map(|line| line.split_once("server pid ")).map(|(_, pid)| pid.trim());
+    let process =
+        Path::new("/proc").join(pid.ok_or_else(|| anyhow::anyhow!("no server was started: {text}"))?);
     let deadline = Instant::now() + Duration::from_secs(10);
     while process.join("exe").read_link().is_ok() {
         assert!(Instant::now() < deadline, "the server outlived the test");

@@ -17,7 +17,8 @@ pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The source of a task: servers of one topology, the database `shop`.
 pub fn source_section(servers: &[&Server], start: &str) -> String {
-    let hosts: Vec<String> = servers.iter().map(|server| format!("\"127.0.0.1:{}\"", server.port())).collect();
+    let hosts: Vec<String> =
+        servers.iter().map(|server| format!("\"127.0.0.1:{}\"", server.port())).collect();
     format!(
         "start = \"{start}\"\n[source]\ntype = \"mysql\"\nhosts = [{}]\nuser = \"root\"\npassword = \"\"\n\
          [objects]\ninclude = [\"shop.*\"]\n",
@@ -71,7 +72,9 @@ impl Destination {
         for table in tables {
             let expected = source_rows(source, table)?;
             let found = match self {
-                Destination::Sqlite(directory) => sqlite_rows(source, &directory.path().join("copy.db"), table)?,
+                Destination::Sqlite(directory) => {
+                    sqlite_rows(source, &directory.path().join("copy.db"), table)?
+                }
                 Destination::Server(server) => destination_rows(source, server, table)?,
             };
             expect_equal(&format!("{} to {}: {table}", source.flavor(), self.name()), &expected, &found)?;

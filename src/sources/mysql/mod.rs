@@ -4,7 +4,7 @@
 //!   questions to the server go through the same, so that both are encrypted and authenticated alike.
 //! * `hosts`, `questions`: which server is read, and what it says about its log.
 //! * `dump`: the log itself; [`binlog`](super::binlog) makes batches of it.
-//! * `catalog`: table definitions for a task that starts. `check`, `grants`: the precheck.
+//! * `catalog`: table definitions for a task that starts. `check`: the precheck.
 //!
 //! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
 //! transaction (`gtid_mode = ON`, MariaDB always). So they decide alone, on any server of the topology, and a file and offset decide
@@ -15,7 +15,6 @@ mod catalog;
 mod check;
 mod connection;
 mod dump;
-pub(crate) mod grants;
 mod hosts;
 mod packets;
 mod questions;

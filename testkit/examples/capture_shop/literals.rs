@@ -13,9 +13,7 @@ pub(crate) fn decimal(cents: u64) -> String {
 /// Seconds since 1970 as a DATETIME literal without quotes.
 pub(crate) fn moment(seconds: u64) -> String {
     let (mut day, mut year, second) = (seconds / 86_400, 1970, seconds % 86_400);
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     while day >= 365 + u64::from(leap(year)) {
         day -= 365 + u64::from(leap(year));
         year += 1;

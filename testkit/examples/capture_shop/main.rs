@@ -15,10 +15,7 @@ const SERVER_UUID: &str = "97a1e5b0-0000-4000-8000-5b0b97000001";
 const ZSTD_LEVEL: i32 = 19;
 
 fn main() -> anyhow::Result<()> {
-    let directory: PathBuf = std::env::args()
-        .nth(1)
-        .context("usage: capture_shop DIRECTORY")?
-        .into();
+    let directory: PathBuf = std::env::args().nth(1).context("usage: capture_shop DIRECTORY")?.into();
     let server = Server::builder(Flavor::Mysql97)
         .server_id(97)
         .server_uuid(SERVER_UUID)
@@ -35,9 +32,7 @@ fn main() -> anyhow::Result<()> {
     shop.import_prices(800)?;
     server.flush_logs()?;
 
-    shop.run(
-        "SET binlog_transaction_compression = ON, binlog_transaction_compression_level_zstd = 19",
-    )?;
+    shop.run("SET binlog_transaction_compression = ON, binlog_transaction_compression_level_zstd = 19")?;
     shop.orders(24_001..=40_000, 50)?;
     shop.import_prices(400)?;
     shop.run("ALTER TABLE shop.customers RENAME COLUMN joined TO registered")?;

@@ -21,48 +21,13 @@ const PRODUCTS: u64 = 2_000;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-const NAMES: &[&str] = &[
-    "Ada",
-    "Łukasz",
-    "Søren",
-    "Zoë",
-    "Ινώ",
-    "Мария",
-    "さくら",
-    "李雷",
-    "नीला",
-    "José",
-];
-const SURNAMES: &[&str] = &[
-    "Müller",
-    "Nguyễn",
-    "O''Hara",
-    "Αλεξίου",
-    "Иванова",
-    "田中",
-    "王",
-    "Øst",
-    "de Vries",
-    "Flood",
-];
-const CITIES: &[&str] = &[
-    "Brest",
-    "Tromsø",
-    "Πειραιάς",
-    "Владивосток",
-    "神戸",
-    "Plymouth",
-];
+const NAMES: &[&str] = &["Ada", "Łukasz", "Søren", "Zoë", "Ινώ", "Мария", "さくら", "李雷", "नीला", "José"];
+const SURNAMES: &[&str] =
+    &["Müller", "Nguyễn", "O''Hara", "Αλεξίου", "Иванова", "田中", "王", "Øst", "de Vries", "Flood"];
+const CITIES: &[&str] = &["Brest", "Tromsø", "Πειραιάς", "Владивосток", "神戸", "Plymouth"];
 const CATEGORIES: &[&str] = &["boats", "sails", "ropes", "charts", "lamps"];
-const NOTES: &[&str] = &[
-    "NULL",
-    "NULL",
-    "NULL",
-    "'leave at the pier'",
-    "'Geschenk 🎁'",
-    "'急ぎ'",
-    "'ring twice'",
-];
+const NOTES: &[&str] =
+    &["NULL", "NULL", "NULL", "'leave at the pier'", "'Geschenk 🎁'", "'急ぎ'", "'ring twice'"];
 
 /// When an order is placed, in seconds since 1970.
 fn time_of(order: u64) -> u64 {
@@ -77,10 +42,7 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn open(conn: Conn) -> Self {
-        Self {
-            conn,
-            rng: ChaCha8Rng::seed_from_u64(SEED),
-        }
+        Self { conn, rng: ChaCha8Rng::seed_from_u64(SEED) }
     }
 
     pub(crate) fn run(&mut self, sql: &str) -> anyhow::Result<()> {
@@ -89,9 +51,7 @@ impl Shop {
 
     /// One transaction at a given time in the shop's life; the time goes into the events.
     fn transaction(&mut self, time: u64, statements: &str) -> anyhow::Result<()> {
-        self.run(&format!(
-            "SET timestamp = {time}; BEGIN; {statements}; COMMIT"
-        ))
+        self.run(&format!("SET timestamp = {time}; BEGIN; {statements}; COMMIT"))
     }
 
     fn pick<'a>(&mut self, from: &'a [&'a str]) -> &'a str {
@@ -104,33 +64,21 @@ impl Shop {
         self.run(SCHEMA)?;
         let products: Vec<String> = (0..PRODUCTS).map(|number| self.product(number)).collect();
         for chunk in products.chunks(500) {
-            self.transaction(
-                OPENING,
-                &format!("INSERT INTO shop.products VALUES {}", chunk.join(",")),
-            )?;
+            self.transaction(OPENING, &format!("INSERT INTO shop.products VALUES {}", chunk.join(",")))?;
         }
         let customers: Vec<String> = (1..=CUSTOMERS).map(|id| self.customer(id)).collect();
         for chunk in customers.chunks(500) {
-            self.transaction(
-                OPENING,
-                &format!("INSERT INTO shop.customers VALUES {}", chunk.join(",")),
-            )?;
+            self.transaction(OPENING, &format!("INSERT INTO shop.customers VALUES {}", chunk.join(",")))?;
         }
         Ok(())
     }
 
     fn product(&mut self, number: u64) -> String {
         let category = self.pick(CATEGORIES);
-        let (price, weight) = (
-            self.rng.random_range(199..99_999),
-            self.rng.random_range(1..5_000),
-        );
+        let (price, weight) = (self.rng.random_range(199..99_999), self.rng.random_range(1..5_000));
         let description = match self.rng.random_range(0..4) {
             0 => "NULL".to_owned(),
-            _ => format!(
-                "'For {category} at slack water ⚓, {weight} g. {}'",
-                self.pick(CITIES)
-            ),
+            _ => format!("'For {category} at slack water ⚓, {weight} g. {}'", self.pick(CITIES)),
         };
         format!(
             "('{}','{category} No {number}','{category}',{},'{{\"weight\": {weight}, \"colours\": [\"{}\"], \"spare\": {}}}',{description})",
@@ -143,10 +91,7 @@ impl Shop {
 
     fn customer(&mut self, id: u64) -> String {
         let (name, surname, city) = (self.pick(NAMES), self.pick(SURNAMES), self.pick(CITIES));
-        let (house, second) = (
-            self.rng.random_range(1..200),
-            self.rng.random_range(0..86_400),
-        );
+        let (house, second) = (self.rng.random_range(1..200), self.rng.random_range(0..86_400));
         let joined = moment(OPENING - 86_400 * 365 + id * 2_000 + second);
         let token = self.rng.random::<u32>();
         format!(
@@ -156,11 +101,7 @@ impl Shop {
     }
 
     /// Places orders, so many to a transaction, and moves earlier ones on: paid, sent, returned, deleted.
-    pub(crate) fn orders(
-        &mut self,
-        ids: RangeInclusive<u64>,
-        per_transaction: usize,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn orders(&mut self, ids: RangeInclusive<u64>, per_transaction: usize) -> anyhow::Result<()> {
         let ids: Vec<u64> = ids.collect();
         for chunk in ids.chunks(per_transaction) {
             let (mut orders, mut items, mut movements) = (Vec::new(), Vec::new(), Vec::new());
@@ -202,21 +143,14 @@ impl Shop {
             } else {
                 self.rng.random_range(0..PRODUCTS)
             };
-            let (product, quantity, price) =
-                (sku(number), self.rng.random_range(1..4), 495 + number * 10);
+            let (product, quantity, price) = (sku(number), self.rng.random_range(1..4), 495 + number * 10);
             total += quantity * price;
-            items.push(format!(
-                "({id},{line},'{product}',{quantity},{})",
-                decimal(price)
-            ));
+            items.push(format!("({id},{line},'{product}',{quantity},{})", decimal(price)));
             movements.push(format!("('{product}',-{quantity},'sale','{placed}')"));
         }
         let (customer, note) = (self.rng.random_range(1..=CUSTOMERS), self.pick(NOTES));
         let fraction = self.rng.random_range(0..1000) * 1000;
-        orders.push(format!(
-            "({id},{customer},{},'{placed}.{fraction:06}',{note})",
-            decimal(total)
-        ));
+        orders.push(format!("({id},{customer},{},'{placed}.{fraction:06}',{note})", decimal(total)));
     }
 
     /// Every so many orders a batch of earlier ones changes.
@@ -224,18 +158,10 @@ impl Shop {
         let time = time_of(id) + 60;
         if id.is_multiple_of(40) {
             let set = |status: &str, from: u64, to: u64| {
-                format!(
-                    "UPDATE shop.orders SET status = '{status}' WHERE id > {from} AND id <= {to}"
-                )
+                format!("UPDATE shop.orders SET status = '{status}' WHERE id > {from} AND id <= {to}")
             };
-            self.transaction(
-                time,
-                &set("paid", id.saturating_sub(80), id.saturating_sub(40)),
-            )?;
-            self.transaction(
-                time,
-                &set("sent", id.saturating_sub(440), id.saturating_sub(400)),
-            )?;
+            self.transaction(time, &set("paid", id.saturating_sub(80), id.saturating_sub(40)))?;
+            self.transaction(time, &set("sent", id.saturating_sub(440), id.saturating_sub(400)))?;
         }
         if id.is_multiple_of(50) && id > 1000 {
             let returned = id - self.rng.random_range(600..1000);
@@ -274,18 +200,9 @@ impl Shop {
     pub(crate) fn import_prices(&mut self, count: u64) -> anyhow::Result<()> {
         let start = self.rng.random_range(0..PRODUCTS - count);
         let rows: Vec<String> = (start..start + count)
-            .map(|number| {
-                format!(
-                    "('{}',{})",
-                    sku(number),
-                    decimal(self.rng.random_range(199..99_999))
-                )
-            })
+            .map(|number| format!("('{}',{})", sku(number), decimal(self.rng.random_range(199..99_999))))
             .collect();
-        self.run(&format!(
-            "INSERT INTO shop.price_import VALUES {}",
-            rows.join(",")
-        ))?;
+        self.run(&format!("INSERT INTO shop.price_import VALUES {}", rows.join(",")))?;
         self.run("UPDATE shop.products p JOIN shop.price_import i ON i.sku = p.sku SET p.price = i.price")?;
         self.run("TRUNCATE TABLE shop.price_import")
     }
@@ -294,9 +211,7 @@ impl Shop {
     pub(crate) fn archive_movements(&mut self) -> anyhow::Result<()> {
         for day in 1..=14 {
             let before = moment(OPENING + day * 86_400);
-            self.run(&format!(
-                "DELETE FROM shop.stock_movements WHERE moved < '{before}'"
-            ))?;
+            self.run(&format!("DELETE FROM shop.stock_movements WHERE moved < '{before}'"))?;
         }
         Ok(())
     }
@@ -323,7 +238,10 @@ impl Shop {
                 ),
             )?;
         }
-        self.transaction(last, "INSERT INTO shop.price_updates SELECT sku, price FROM shop.products ORDER BY sku LIMIT 25")
+        self.transaction(
+            last,
+            "INSERT INTO shop.price_updates SELECT sku, price FROM shop.products ORDER BY sku LIMIT 25",
+        )
     }
 
     /// For each table: rows at the end, and a sum over them that any database can compute.
@@ -337,15 +255,10 @@ impl Shop {
             ("products", "price"),
             ("stock_movements", "quantity"),
         ] {
-            let rows = query_rows(
-                &mut self.conn,
-                &format!("SELECT COUNT(*), SUM({column}) FROM shop.{table}"),
-            )?;
+            let rows =
+                query_rows(&mut self.conn, &format!("SELECT COUNT(*), SUM({column}) FROM shop.{table}"))?;
             let mut values = rows.into_iter().flatten().flatten().map(String::from_utf8);
-            let (count, sum) = (
-                values.next().context("no count")??,
-                values.next().context("no sum")??,
-            );
+            let (count, sum) = (values.next().context("no count")??, values.next().context("no sum")??);
             writeln!(text, "{table}\t{count}\t{column}\t{sum}")?;
         }
         Ok(text)

@@ -16,20 +16,13 @@ const MANY_ROWS: u64 = 800;
 impl Workload {
     /// Runs one change against one table.
     pub(super) fn change(&mut self, conn: &mut Conn) -> anyhow::Result<()> {
-        let passing = self
-            .schema
-            .as_ref()
-            .map(|schema| schema.passing.clone())
-            .unwrap_or_default();
+        let passing = self.schema.as_ref().map(|schema| schema.passing.clone()).unwrap_or_default();
         if !passing.is_empty() && self.rng.random_ratio(1, 20) {
             let table = self.pick(&passing)?;
             let (id, line) = (self.next_serial(), self.literal(Kind::Text(80)));
             return run_statements(
                 conn,
-                &format!(
-                    "INSERT INTO {}.{table} VALUES ({id}, {line})",
-                    self.database
-                ),
+                &format!("INSERT INTO {}.{table} VALUES ({id}, {line})", self.database),
             );
         }
         let table = self.pick(TABLES)?;
@@ -61,50 +54,29 @@ impl Workload {
         let mut values = Vec::new();
         for _ in 0..rows {
             let row = self.row(table)?;
-            let copies = if table.key.is_empty() {
-                self.rng.random_range(1..4)
-            } else {
-                1
-            };
+            let copies = if table.key.is_empty() { self.rng.random_range(1..4) } else { 1 };
             values.extend((0..copies).map(|_| row.clone()));
         }
-        Ok(format!(
-            "INSERT INTO {} VALUES {}",
-            self.target(table),
-            values.join(", ")
-        ))
+        Ok(format!("INSERT INTO {} VALUES {}", self.target(table), values.join(", ")))
     }
 
     /// The table and all its columns, those added by DDL too, but only half of the time: their default
     /// counts as well.
     fn target(&self, table: &Table) -> String {
         let mut columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
-        columns.extend(
-            self.written_extras(table.name)
-                .map(|extra| extra.name.as_str()),
-        );
+        columns.extend(self.written_extras(table.name).map(|extra| extra.name.as_str()));
         format!("{}.{} ({})", self.database, table.name, columns.join(", "))
     }
 
     /// Every second added column, by the number in its name.
     fn written_extras(&self, table: &str) -> impl Iterator<Item = &super::tables::Extra> {
-        let extras = self
-            .schema
-            .as_ref()
-            .map(|schema| schema.extras(table))
-            .unwrap_or_default();
-        extras
-            .iter()
-            .filter(|extra| extra.name.ends_with(['0', '2', '4', '6', '8']))
+        let extras = self.schema.as_ref().map(|schema| schema.extras(table)).unwrap_or_default();
+        extras.iter().filter(|extra| extra.name.ends_with(['0', '2', '4', '6', '8']))
     }
 
     /// The values of a new row, for the columns of [`Workload::target`].
     fn row(&mut self, table: &'static Table) -> anyhow::Result<String> {
-        let mut values: Vec<String> = table
-            .columns
-            .iter()
-            .map(|column| self.value(column))
-            .collect();
+        let mut values: Vec<String> = table.columns.iter().map(|column| self.value(column)).collect();
         let kinds: Vec<Kind> = self
             .written_extras(table.name)
             .map(|extra| Ok(extra.kind()?.1))
@@ -114,48 +86,29 @@ impl Workload {
     }
 
     /// One row, one to three of its columns.
-    fn update(
-        &mut self,
-        conn: &mut Conn,
-        table: &'static Table,
-        count: u64,
-    ) -> anyhow::Result<String> {
+    fn update(&mut self, conn: &mut Conn, table: &'static Table, count: u64) -> anyhow::Result<String> {
         let columns: Vec<&Column> = table.plain_columns().collect();
         let mut assignments = Vec::new();
         for _ in 0..self.rng.random_range(1..4) {
             let column = *self.pick(&columns)?;
             assignments.push(format!("{} = {}", column.name, self.value(column)));
         }
-        let extras = self
-            .schema
-            .as_ref()
-            .map(|schema| schema.extras(table.name).to_vec())
-            .unwrap_or_default();
+        let extras =
+            self.schema.as_ref().map(|schema| schema.extras(table.name).to_vec()).unwrap_or_default();
         if !extras.is_empty() {
             let extra = self.pick(&extras)?;
-            assignments.push(format!(
-                "{} = {}",
-                extra.name,
-                self.literal(extra.kind()?.1)
-            ));
+            assignments.push(format!("{} = {}", extra.name, self.literal(extra.kind()?.1)));
         }
         let place = self.one_row(conn, table, count)?;
-        Ok(format!(
-            "UPDATE {}.{} SET {} WHERE {place}",
-            self.database,
-            table.name,
-            assignments.join(", ")
-        ))
+        Ok(format!("UPDATE {}.{} SET {} WHERE {place}", self.database, table.name, assignments.join(", ")))
     }
 
     /// A column that is not unique, in the first rows by key.
     fn update_many(&mut self, table: &'static Table) -> anyhow::Result<String> {
         let unique = |kind| matches!(kind, Kind::Serial | Kind::SignedSerial | Kind::UniqueText);
         // A hall is half of a unique key.
-        let columns: Vec<&Column> = table
-            .plain_columns()
-            .filter(|column| !unique(column.kind) && column.name != "hall")
-            .collect();
+        let columns: Vec<&Column> =
+            table.plain_columns().filter(|column| !unique(column.kind) && column.name != "hall").collect();
         let column = *self.pick(&columns)?;
         let (value, rows) = (self.value(column), self.rng.random_range(2..30));
         let (database, order) = (&self.database, order(table));
@@ -166,34 +119,18 @@ impl Workload {
     }
 
     /// One row; of equal rows in the table without a key only one goes.
-    fn delete(
-        &mut self,
-        conn: &mut Conn,
-        table: &'static Table,
-        count: u64,
-    ) -> anyhow::Result<String> {
+    fn delete(&mut self, conn: &mut Conn, table: &'static Table, count: u64) -> anyhow::Result<String> {
         let place = self.one_row(conn, table, count)?;
-        Ok(format!(
-            "DELETE FROM {}.{} WHERE {place}",
-            self.database, table.name
-        ))
+        Ok(format!("DELETE FROM {}.{} WHERE {place}", self.database, table.name))
     }
 
     fn delete_many(&mut self, table: &'static Table, rows: u64) -> String {
         let (database, order) = (&self.database, order(table));
-        format!(
-            "DELETE FROM {database}.{} ORDER BY {order} LIMIT {rows}",
-            table.name
-        )
+        format!("DELETE FROM {database}.{} ORDER BY {order} LIMIT {rows}", table.name)
     }
 
     /// A row is replaced by another one with its key: the server logs a delete and an insert, or an update.
-    fn replace(
-        &mut self,
-        conn: &mut Conn,
-        table: &'static Table,
-        count: u64,
-    ) -> anyhow::Result<String> {
+    fn replace(&mut self, conn: &mut Conn, table: &'static Table, count: u64) -> anyhow::Result<String> {
         if table.key.is_empty() {
             return self.insert(table, 2);
         }
@@ -203,18 +140,13 @@ impl Workload {
             .iter()
             .map(|column| {
                 let position = table.key.iter().position(|name| *name == column.name);
-                position
-                    .and_then(|index| key.get(index).cloned())
-                    .unwrap_or_else(|| self.value(column))
+                position.and_then(|index| key.get(index).cloned()).unwrap_or_else(|| self.value(column))
             })
             .collect();
         let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
         let (database, columns, values) = (&self.database, columns.join(", "), values.join(", "));
         Ok(if self.rng.random() {
-            format!(
-                "REPLACE INTO {database}.{} ({columns}) VALUES ({values})",
-                table.name
-            )
+            format!("REPLACE INTO {database}.{} ({columns}) VALUES ({values})", table.name)
         } else {
             let column = table.columns.last().context("a table has columns")?.name;
             format!(
@@ -225,25 +157,13 @@ impl Workload {
     }
 
     /// A row gets another primary key; a row without one changes one of several equal rows.
-    fn move_key(
-        &mut self,
-        conn: &mut Conn,
-        table: &'static Table,
-        count: u64,
-    ) -> anyhow::Result<String> {
+    fn move_key(&mut self, conn: &mut Conn, table: &'static Table, count: u64) -> anyhow::Result<String> {
         let Some(name) = table.key.last() else {
             return self.update(conn, table, count);
         };
-        let column = table
-            .columns
-            .iter()
-            .find(|column| column.name == *name)
-            .context("a key is a column")?;
+        let column = table.columns.iter().find(|column| column.name == *name).context("a key is a column")?;
         let (place, value) = (self.one_row(conn, table, count)?, self.value(column));
-        Ok(format!(
-            "UPDATE {}.{} SET {name} = {value} WHERE {place}",
-            self.database, table.name
-        ))
+        Ok(format!("UPDATE {}.{} SET {name} = {value} WHERE {place}", self.database, table.name))
     }
 
     /// A unique value goes from one row to another within the transaction: two rows swap theirs, or one
@@ -252,9 +172,7 @@ impl Workload {
         let database = &self.database;
         let rows = query_rows(
             conn,
-            &format!(
-                "SELECT id, place, hall FROM {database}.seats WHERE place IS NOT NULL ORDER BY id"
-            ),
+            &format!("SELECT id, place, hall FROM {database}.seats WHERE place IS NOT NULL ORDER BY id"),
         )?;
         let mut picked = Vec::new();
         for _ in 0..3 {
@@ -266,16 +184,11 @@ impl Workload {
         picked.sort();
         picked.dedup();
         let seats = format!("{}.seats", self.database);
-        let set =
-            |id: &str, place: &str| format!("UPDATE {seats} SET place = {place} WHERE id = {id}");
+        let set = |id: &str, place: &str| format!("UPDATE {seats} SET place = {place} WHERE id = {id}");
         Ok(match picked.as_slice() {
-            [(a, place_a), (b, place_b), (c, place_c)] => [
-                set(a, "NULL"),
-                set(c, place_a),
-                set(b, place_c),
-                set(a, place_b),
-            ]
-            .join("; "),
+            [(a, place_a), (b, place_b), (c, place_c)] => {
+                [set(a, "NULL"), set(c, place_a), set(b, place_c), set(a, place_b)].join("; ")
+            }
             [(a, place_a), (b, place_b)] if self.rng.random() => {
                 [set(a, "NULL"), set(b, place_a), set(a, place_b)].join("; ")
             }
@@ -287,36 +200,19 @@ impl Workload {
     }
 
     /// A condition that one row meets.
-    fn one_row(
-        &mut self,
-        conn: &mut Conn,
-        table: &'static Table,
-        count: u64,
-    ) -> anyhow::Result<String> {
+    fn one_row(&mut self, conn: &mut Conn, table: &'static Table, count: u64) -> anyhow::Result<String> {
         if table.key.is_empty() {
             let sensor = self.literal(Kind::Few);
-            return Ok(format!(
-                "sensor >= {sensor} ORDER BY {} LIMIT 1",
-                order(table)
-            ));
+            return Ok(format!("sensor >= {sensor} ORDER BY {} LIMIT 1", order(table)));
         }
         let key = self.random_key(conn, table, count)?;
-        let parts: Vec<_> = table
-            .key
-            .iter()
-            .zip(key)
-            .map(|(name, value)| format!("{name} = {value}"))
-            .collect();
+        let parts: Vec<_> =
+            table.key.iter().zip(key).map(|(name, value)| format!("{name} = {value}")).collect();
         Ok(parts.join(" AND "))
     }
 
     /// The key of a random row, as literals.
-    fn random_key(
-        &mut self,
-        conn: &mut Conn,
-        table: &Table,
-        count: u64,
-    ) -> anyhow::Result<Vec<String>> {
+    fn random_key(&mut self, conn: &mut Conn, table: &Table, count: u64) -> anyhow::Result<Vec<String>> {
         let key = table.key.join(", ");
         let row = self.rng.random_range(0..count.max(1));
         let rows = query_rows(
@@ -326,24 +222,14 @@ impl Workload {
                 self.database, table.name
             ),
         )?;
-        let row = rows
-            .into_iter()
-            .next()
-            .with_context(|| format!("{} has no row", table.name))?;
+        let row = rows.into_iter().next().with_context(|| format!("{} has no row", table.name))?;
         row.into_iter()
-            .map(|value| {
-                Ok(quoted(&String::from_utf8(
-                    value.context("a key is not NULL")?,
-                )?))
-            })
+            .map(|value| Ok(quoted(&String::from_utf8(value.context("a key is not NULL")?)?)))
             .collect()
     }
 
     fn count(&self, conn: &mut Conn, table: &Table) -> anyhow::Result<u64> {
-        let rows = query_rows(
-            conn,
-            &format!("SELECT COUNT(*) FROM {}.{}", self.database, table.name),
-        )?;
+        let rows = query_rows(conn, &format!("SELECT COUNT(*) FROM {}.{}", self.database, table.name))?;
         Ok(first_text(rows.into_iter().next().context("no count")?)?.parse()?)
     }
 
@@ -361,8 +247,7 @@ impl Workload {
     }
 
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> anyhow::Result<&'a T> {
-        from.get(self.rng.random_range(0..from.len().max(1)))
-            .context("nothing to pick from")
+        from.get(self.rng.random_range(0..from.len().max(1))).context("nothing to pick from")
     }
 }
 

@@ -23,11 +23,7 @@ impl Workload {
         Ok(match choice {
             0..15 => {
                 // Where nothing that later steps need goes away.
-                let name = if self.rng.random() {
-                    "readings"
-                } else {
-                    STAGING
-                };
+                let name = if self.rng.random() { "readings" } else { STAGING };
                 format!("TRUNCATE TABLE {database}.{name}")
             }
             15..35 if passing.len() < MOST_PASSING => self.create_table(),
@@ -41,17 +37,13 @@ impl Workload {
                     format!("ALTER TABLE {database}.{from} RENAME TO {database}.passing_{to}")
                 }
             }
-            45..60 if !extras.is_empty() => format!(
-                "ALTER TABLE {target} DROP COLUMN {}",
-                self.pick(&extras)?.name
-            ),
+            45..60 if !extras.is_empty() => {
+                format!("ALTER TABLE {target} DROP COLUMN {}", self.pick(&extras)?.name)
+            }
             60..72 if !extras.is_empty() => {
                 let Extra { name, sql_type } = self.pick(&extras)?;
-                let renamed = format!(
-                    "extra_{}_{}",
-                    name.split('_').nth(1).unwrap_or_default(),
-                    self.next_serial()
-                );
+                let renamed =
+                    format!("extra_{}_{}", name.split('_').nth(1).unwrap_or_default(), self.next_serial());
                 format!("ALTER TABLE {target} CHANGE COLUMN {name} {renamed} {sql_type}")
             }
             72..85 if !extras.is_empty() => {
@@ -69,10 +61,7 @@ impl Workload {
                 };
                 format!("ALTER TABLE {target} ADD COLUMN {name} {sql_type}{place}")
             }
-            _ => format!(
-                "ALTER TABLE {target} DROP COLUMN {}",
-                self.pick(&extras)?.name
-            ),
+            _ => format!("ALTER TABLE {target} DROP COLUMN {}", self.pick(&extras)?.name),
         })
     }
 

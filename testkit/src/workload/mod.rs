@@ -122,10 +122,7 @@ impl Workload {
                 self.database
             ),
         )?;
-        names
-            .into_iter()
-            .map(|row| Ok(format!("{}.{}", self.database, first_text(row)?)))
-            .collect()
+        names.into_iter().map(|row| Ok(format!("{}.{}", self.database, first_text(row)?))).collect()
     }
 
     fn try_step(&mut self, conn: &mut Conn) -> anyhow::Result<Step> {

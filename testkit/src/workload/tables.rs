@@ -27,11 +27,7 @@ pub(super) struct Table {
 }
 
 const fn column(name: &'static str, kind: Kind, sql_type: &'static str) -> Column {
-    Column {
-        name,
-        kind,
-        sql_type,
-    }
+    Column { name, kind, sql_type }
 }
 
 pub(super) const TABLES: &[Table] = &[
@@ -39,11 +35,7 @@ pub(super) const TABLES: &[Table] = &[
         name: "accounts",
         key: &["id"],
         columns: &[
-            column(
-                "id",
-                Kind::Serial,
-                "BIGINT UNSIGNED NOT NULL AUTO_INCREMENT",
-            ),
+            column("id", Kind::Serial, "BIGINT UNSIGNED NOT NULL AUTO_INCREMENT"),
             column("email", Kind::UniqueText, "VARCHAR(80) NOT NULL"),
             column("name", Kind::Text(100), "VARCHAR(100)"),
             column("balance", Kind::Decimal(16, 4), "DECIMAL(20,4) NOT NULL"),
@@ -68,24 +60,12 @@ pub(super) const TABLES: &[Table] = &[
         name: "documents",
         key: &["path"],
         columns: &[
-            column(
-                "path",
-                Kind::UniqueText,
-                "VARCHAR(120) COLLATE utf8mb4_bin NOT NULL",
-            ),
+            column("path", Kind::UniqueText, "VARCHAR(120) COLLATE utf8mb4_bin NOT NULL"),
             column("body", Kind::Text(40_000), "MEDIUMTEXT"),
             column("digest", Kind::Binary(32), "VARBINARY(32)"),
             column("flags", Kind::Bits(10), "BIT(10)"),
-            column(
-                "kind",
-                Kind::OneOf(&["draft", "final", "gelöscht"]),
-                "ENUM('draft','final','gelöscht')",
-            ),
-            column(
-                "tags",
-                Kind::SetOf(&["red", "green", "blau"]),
-                "SET('red','green','blau')",
-            ),
+            column("kind", Kind::OneOf(&["draft", "final", "gelöscht"]), "ENUM('draft','final','gelöscht')"),
+            column("tags", Kind::SetOf(&["red", "green", "blau"]), "SET('red','green','blau')"),
         ],
         clauses: ", PRIMARY KEY (path)",
     },
@@ -95,11 +75,7 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[
             column("sensor", Kind::Few, "INT NOT NULL"),
             column("counted", Kind::Few, "SMALLINT"),
-            column(
-                "label",
-                Kind::OneOf(&["low", "high", "ebb", "flow"]),
-                "VARCHAR(20)",
-            ),
+            column("label", Kind::OneOf(&["low", "high", "ebb", "flow"]), "VARCHAR(20)"),
             column("measured", Kind::Quarter, "FLOAT"),
         ],
         clauses: ", KEY (sensor)",
@@ -125,32 +101,16 @@ pub(super) const TABLES: &[Table] = &[
             column("tiny_u", Kind::Integer(0, 255), "TINYINT UNSIGNED"),
             column("small", Kind::Integer(-32_768, 32_767), "SMALLINT"),
             column("medium", Kind::Integer(-8_388_608, 8_388_607), "MEDIUMINT"),
-            column(
-                "medium_u",
-                Kind::Integer(0, 16_777_215),
-                "MEDIUMINT UNSIGNED",
-            ),
-            column(
-                "big",
-                Kind::Integer(i64::MIN as i128, i64::MAX as i128),
-                "BIGINT",
-            ),
-            column(
-                "big_u",
-                Kind::Integer(0, u64::MAX as i128),
-                "BIGINT UNSIGNED",
-            ),
+            column("medium_u", Kind::Integer(0, 16_777_215), "MEDIUMINT UNSIGNED"),
+            column("big", Kind::Integer(i64::MIN as i128, i64::MAX as i128), "BIGINT"),
+            column("big_u", Kind::Integer(0, u64::MAX as i128), "BIGINT UNSIGNED"),
             column("price", Kind::Decimal(35, 30), "DECIMAL(65,30)"),
             column("ratio", Kind::Double, "DOUBLE"),
             column("quarter", Kind::Quarter, "FLOAT"),
             column("lasted", Kind::Time, "TIME(3)"),
             column("seen", Kind::Timestamp, "TIMESTAMP NULL"),
             column("since", Kind::Year, "YEAR"),
-            column(
-                "latin",
-                Kind::OneOf(&["é", "ß", "plain"]),
-                "VARCHAR(20) CHARACTER SET latin1",
-            ),
+            column("latin", Kind::OneOf(&["é", "ß", "plain"]), "VARCHAR(20) CHARACTER SET latin1"),
             column("fixed", Kind::Binary(16), "BINARY(16)"),
             column("raw", Kind::Binary(300), "BLOB"),
         ],
@@ -159,10 +119,7 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         name: STAGING,
         key: &["id"],
-        columns: &[
-            column("id", Kind::Serial, "INT NOT NULL"),
-            column("line", Kind::Text(80), "VARCHAR(80)"),
-        ],
+        columns: &[column("id", Kind::Serial, "INT NOT NULL"), column("line", Kind::Text(80), "VARCHAR(80)")],
         clauses: ", PRIMARY KEY (id)",
     },
 ];
@@ -172,11 +129,8 @@ pub(super) const STAGING: &str = "staging";
 
 impl Table {
     pub(super) fn create_statement(&self, database: &str) -> String {
-        let columns: Vec<_> = self
-            .columns
-            .iter()
-            .map(|column| format!("{} {}", column.name, column.sql_type))
-            .collect();
+        let columns: Vec<_> =
+            self.columns.iter().map(|column| format!("{} {}", column.name, column.sql_type)).collect();
         format!(
             "CREATE TABLE {database}.{} ({}{}) ENGINE=InnoDB",
             self.name,
@@ -187,9 +141,7 @@ impl Table {
 
     /// The columns that an UPDATE may change without looking at other rows.
     pub(super) fn plain_columns(&self) -> impl Iterator<Item = &'static Column> {
-        self.columns
-            .iter()
-            .filter(|column| !self.key.contains(&column.name))
+        self.columns.iter().filter(|column| !self.key.contains(&column.name))
     }
 }
 
@@ -202,27 +154,15 @@ pub(super) struct Extra {
 
 /// What `kind` in `extra_kind_7` stands for: the values, the first type and the wider one.
 pub(super) const EXTRA_KINDS: &[(&str, Kind, &str, &str)] = &[
-    (
-        "int",
-        Kind::Integer(-2_147_483_648, 2_147_483_647),
-        "INT",
-        "BIGINT",
-    ),
+    ("int", Kind::Integer(-2_147_483_648, 2_147_483_647), "INT", "BIGINT"),
     ("text", Kind::Text(40), "VARCHAR(40)", "VARCHAR(400)"),
-    (
-        "price",
-        Kind::Decimal(8, 3),
-        "DECIMAL(12,3)",
-        "DECIMAL(20,6)",
-    ),
+    ("price", Kind::Decimal(8, 3), "DECIMAL(12,3)", "DECIMAL(20,6)"),
     ("time", Kind::DateTime, "DATETIME(6)", "DATETIME(6)"),
     ("bytes", Kind::Binary(12), "VARBINARY(12)", "BLOB"),
 ];
 
 impl Extra {
-    pub(super) fn kind(
-        &self,
-    ) -> anyhow::Result<&'static (&'static str, Kind, &'static str, &'static str)> {
+    pub(super) fn kind(&self) -> anyhow::Result<&'static (&'static str, Kind, &'static str, &'static str)> {
         let word = self.name.split('_').nth(1).unwrap_or_default();
         EXTRA_KINDS
             .iter()
@@ -257,11 +197,7 @@ impl Schema {
             if table.starts_with("passing_") {
                 passing.insert(table);
             } else if name.starts_with("extra_") {
-                schema
-                    .extras
-                    .entry(table)
-                    .or_default()
-                    .push(Extra { name, sql_type });
+                schema.extras.entry(table).or_default().push(Extra { name, sql_type });
             }
         }
         schema.passing = passing.into_iter().collect();
@@ -269,9 +205,6 @@ impl Schema {
     }
 
     pub(super) fn extras(&self, table: &str) -> &[Extra] {
-        self.extras
-            .get(table)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+        self.extras.get(table).map(Vec::as_slice).unwrap_or_default()
     }
 }

@@ -70,9 +70,7 @@ impl Kind {
             Kind::Text(longest) => quoted(&text(rng, longest)),
             Kind::Binary(longest) => {
                 let bytes = rng.random_range(0..=longest);
-                (0..bytes).fold("x'".to_owned(), |hex, _| {
-                    format!("{hex}{:02x}", rng.random::<u8>())
-                }) + "'"
+                (0..bytes).fold("x'".to_owned(), |hex, _| format!("{hex}{:02x}", rng.random::<u8>())) + "'"
             }
             Kind::Date => format!("'{}'", date(rng)),
             Kind::DateTime => format!("'{} {}.{}'", date(rng), clock(rng), digits(rng, 6)),
@@ -94,12 +92,7 @@ impl Kind {
             }
             Kind::Year => rng.random_range(1901..2156).to_string(),
             Kind::Bits(count) => {
-                format!(
-                    "b'{}'",
-                    (0..count)
-                        .map(|_| if rng.random() { '1' } else { '0' })
-                        .collect::<String>()
-                )
+                format!("b'{}'", (0..count).map(|_| if rng.random() { '1' } else { '0' }).collect::<String>())
             }
             Kind::OneOf(values) => quoted(pick(rng, values)),
             Kind::SetOf(values) => {
@@ -129,18 +122,12 @@ const WORDS: &[&str] = &[
 ];
 
 fn pick<'a>(rng: &mut ChaCha8Rng, from: &[&'a str]) -> &'a str {
-    from.get(rng.random_range(0..from.len()))
-        .copied()
-        .unwrap_or_default()
+    from.get(rng.random_range(0..from.len())).copied().unwrap_or_default()
 }
 
 fn text(rng: &mut ChaCha8Rng, longest: usize) -> String {
     // Mostly short; now and then as long as it gets.
-    let characters = if rng.random_ratio(1, 20) {
-        longest
-    } else {
-        rng.random_range(0..=longest.min(40))
-    };
+    let characters = if rng.random_ratio(1, 20) { longest } else { rng.random_range(0..=longest.min(40)) };
     let mut text = String::new();
     let mut length = 0;
     while length < characters {
@@ -154,9 +141,7 @@ fn text(rng: &mut ChaCha8Rng, longest: usize) -> String {
 }
 
 fn digits(rng: &mut ChaCha8Rng, count: u32) -> String {
-    (0..count)
-        .map(|_| char::from(b'0' + rng.random_range(0..10_u8)))
-        .collect()
+    (0..count).map(|_| char::from(b'0' + rng.random_range(0..10_u8))).collect()
 }
 
 fn date(rng: &mut ChaCha8Rng) -> String {
@@ -169,12 +154,7 @@ fn date(rng: &mut ChaCha8Rng) -> String {
 }
 
 fn clock(rng: &mut ChaCha8Rng) -> String {
-    format!(
-        "{:02}:{:02}:{:02}",
-        rng.random_range(0..24),
-        rng.random_range(0..60),
-        rng.random_range(0..60)
-    )
+    format!("{:02}:{:02}:{:02}", rng.random_range(0..24), rng.random_range(0..60), rng.random_range(0..60))
 }
 
 /// A string literal for the default sql_mode, where a backslash escapes.

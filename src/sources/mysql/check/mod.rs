@@ -111,15 +111,21 @@ impl Mysql {
         let config = self.hosts.config();
         let mode = config.tls.mode;
         let tls = match (connection.is_encrypted(), address) {
-            (true, _) => Finding::ok("mysql.tls", format!("the connection is encrypted (tls.mode is {mode})")),
-            (false, Address::Unix(_)) => Finding::ok("mysql.tls", "the connection is a local socket"),
-            (false, _) if mode == TlsMode::Disabled => {
-                Finding::ok("mysql.tls", "the connection is not encrypted, as configured (tls.mode is disabled)")
+            (true, _) => {
+                Finding::ok("mysql.tls", format!("the connection is encrypted (tls.mode is {mode})"))
             }
+            (false, Address::Unix(_)) => Finding::ok("mysql.tls", "the connection is a local socket"),
+            (false, _) if mode == TlsMode::Disabled => Finding::ok(
+                "mysql.tls",
+                "the connection is not encrypted, as configured (tls.mode is disabled)",
+            ),
             (false, Address::Tcp(..)) => Finding::warning(
                 "mysql.tls",
                 "the server offers no TLS and tls.mode is preferred: what is read can be seen on the way",
-                option_file(&["ssl_cert = /etc/mysql/server-cert.pem", "ssl_key = /etc/mysql/server-key.pem"]),
+                option_file(&[
+                    "ssl_cert = /etc/mysql/server-cert.pem",
+                    "ssl_key = /etc/mysql/server-key.pem",
+                ]),
             ),
         };
         [tls, Finding::ok("mysql.account", format!("the server accepts the account {}", config.user))]
@@ -161,7 +167,11 @@ fn version(version: &Version) -> Finding {
     }
     if (major, minor) > newest {
         let found = format!("{version} is newer than what this release was tested with");
-        return Finding::warning(code, found, "look for a newer release; an unknown event stops the task and loses nothing");
+        return Finding::warning(
+            code,
+            found,
+            "look for a newer release; an unknown event stops the task and loses nothing",
+        );
     }
     Finding::ok(code, format!("{version} is supported"))
 }
@@ -188,11 +198,15 @@ async fn start_position(connection: &mut Connection, plan: &Plan<'_>) -> Result<
     let (position, whose) = match (plan.stored, plan.start) {
         (Some(stored), _) => (Ok(stored.clone()), "the task goes on at"),
         (None, Start::Now) => (questions::now(connection).await, "a new task starts at the end,"),
-        (None, Start::Earliest) => (questions::earliest(connection).await, "a new task starts at the oldest place,"),
+        (None, Start::Earliest) => {
+            (questions::earliest(connection).await, "a new task starts at the oldest place,")
+        }
         (None, Start::Binlog { file, offset }) => {
             (questions::position_at(connection, file, *offset).await, "a new task starts at")
         }
-        (None, Start::Gtid(gtids)) => (questions::position_behind(connection, gtids).await, "a new task starts behind"),
+        (None, Start::Gtid(gtids)) => {
+            (questions::position_behind(connection, gtids).await, "a new task starts behind")
+        }
     };
     let served = match position {
         Ok(position) => questions::can_serve(connection, &position).await.map(|()| position),
@@ -205,10 +219,18 @@ async fn start_position(connection: &mut Connection, plan: &Plan<'_>) -> Result<
         Err(error) => {
             let oldest = questions::log_files(connection).await?.into_iter().next();
             let place = |file: questions::LogFile| {
-                format!("start = {{ binlog = {{ file = {:?}, offset = {} }} }}", file.name, questions::FIRST_EVENT)
+                format!(
+                    "start = {{ binlog = {{ file = {:?}, offset = {} }} }}",
+                    file.name,
+                    questions::FIRST_EVENT
+                )
             };
             let start = oldest.map_or_else(|| "start = \"now\"".to_owned(), place);
-            Ok(Finding::error(code, error.to_string(), format!("in the task file, for the oldest place there is: {start}")))
+            Ok(Finding::error(
+                code,
+                error.to_string(),
+                format!("in the task file, for the oldest place there is: {start}"),
+            ))
         }
     }
 }
@@ -296,11 +318,14 @@ async fn replica_updates(connection: &mut Connection, settings: &Settings) -> Re
         version if version.mariadb => "SHOW ALL SLAVES STATUS",
         _ => "SHOW SLAVE STATUS",
     };
-    let option = if connection.version().is_mysql(8, 0, 26) { "log_replica_updates" } else { "log_slave_updates" };
+    let option =
+        if connection.version().is_mysql(8, 0, 26) { "log_replica_updates" } else { "log_slave_updates" };
     let repair = option_file(&[&format!("{option} = ON")]);
     match connection.try_query(statement).await? {
         Ok(rows) if rows.first().is_none() => Ok(Finding::ok(code, "the server is no replica")),
-        Ok(_) => Ok(Finding::error(code, "the server is a replica and does not log what it replicates", repair)),
+        Ok(_) => {
+            Ok(Finding::error(code, "the server is a replica and does not log what it replicates", repair))
+        }
         Err(error) if error.code == NOT_ALLOWED => Ok(Finding::warning(
             code,
             format!("{option} is OFF: if the server is a replica, what it replicates is not in its log"),
@@ -319,6 +344,7 @@ async fn clock(connection: &mut Connection) -> Result<Finding> {
     if skew <= CLOCK_SKEW {
         return Ok(Finding::ok(code, "the clocks agree"));
     }
-    let found = format!("the server's clock and ours differ by {skew} s: the lag in seconds is wrong by as much");
+    let found =
+        format!("the server's clock and ours differ by {skew} s: the lag in seconds is wrong by as much");
     Ok(Finding::warning(code, found, "let both machines follow one clock (NTP)"))
 }

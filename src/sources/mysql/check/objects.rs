@@ -4,16 +4,8 @@ use std::collections::BTreeMap;
 
 use slackwater_decoders::{mysql::catalog::Catalog, schema::TableName};
 
-use super::super::{
-    catalog,
-    connection::Connection,
-    questions,
-};
-use crate::{
-    error::Result,
-    mapping::Selection,
-    sources::Finding,
-};
+use super::super::{catalog, connection::Connection, questions};
+use crate::{error::Result, mapping::Selection, sources::Finding};
 
 /// Names that are listed before the rest is counted.
 const LISTED: usize = 20;
@@ -21,17 +13,15 @@ const LISTED: usize = 20;
 /// The items on tables. Read are their definitions, as at the start of a task.
 pub(super) async fn findings(connection: &mut Connection, selection: &Selection) -> Vec<Finding> {
     let wanted = selection.clone();
-    let filter: super::super::TableFilter = std::sync::Arc::new(move |table: &TableName| wanted.includes(table));
+    let filter: super::super::TableFilter =
+        std::sync::Arc::new(move |table: &TableName| wanted.includes(table));
     let tables = match catalog::read(connection, &filter).await {
         Ok(tables) => tables,
         Err(error) => return vec![Finding::unanswered("mysql.definitions", &error)],
     };
     let understood = format!("the definitions of {} tables are understood", tables.len());
-    let mut findings = vec![
-        Finding::ok("mysql.definitions", understood),
-        exist(&tables, selection),
-        keys(&tables),
-    ];
+    let mut findings =
+        vec![Finding::ok("mysql.definitions", understood), exist(&tables, selection), keys(&tables)];
     let cascades = cascades(connection, selection).await;
     findings.push(cascades.unwrap_or_else(|error| Finding::unanswered("mysql.cascades", &error)));
     findings
@@ -127,8 +117,12 @@ async fn cascades(connection: &mut Connection, selection: &Selection) -> Result<
     if cascades.is_empty() {
         return Ok(Finding::ok(code, "no foreign key changes rows of a table that is carried"));
     }
-    let names: Vec<String> = cascades.iter().map(|((_, name), found)| format!("{name} of {}.{}", found.table.0, found.table.1)).collect();
-    let repair: Vec<String> = cascades.iter().map(|((_, name), cascade)| without_cascade(name, cascade)).collect();
+    let names: Vec<String> = cascades
+        .iter()
+        .map(|((_, name), found)| format!("{name} of {}.{}", found.table.0, found.table.1))
+        .collect();
+    let repair: Vec<String> =
+        cascades.iter().map(|((_, name), cascade)| without_cascade(name, cascade)).collect();
     let found = format!(
         "foreign keys with CASCADE or SET NULL change rows below the log, which the destination would not see: {}",
         listed(&names)
@@ -138,7 +132,8 @@ async fn cascades(connection: &mut Connection, selection: &Selection) -> Result<
 }
 
 fn without_cascade(name: &str, cascade: &Cascade) -> String {
-    let list = |names: Vec<&String>| names.into_iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
+    let list =
+        |names: Vec<&String>| names.into_iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
     let table = table_sql(&cascade.table.0, &cascade.table.1);
     format!(
         "ALTER TABLE {table} DROP FOREIGN KEY {name};\n\

@@ -1,15 +1,15 @@
 //! What the account may do, by the names of the privileges.
 
 use super::{
-    super::{
-        connection::{Connection, Version},
-        grants::{Grants, Scope},
-    },
+    super::connection::{Connection, Version},
     Settings,
 };
 use crate::{
     error::Result,
-    mapping::Selection,
+    mapping::{
+        Selection,
+        mysql_grants::{Grants, Scope},
+    },
     sources::Finding,
 };
 

@@ -72,7 +72,11 @@ impl Settings {
         if self.is_on("log_bin") {
             return Finding::ok(code, "the server writes a binlog");
         }
-        Finding::error(code, "the server writes no binlog", option_file(&["log_bin = binlog", "server_id = 1"]))
+        Finding::error(
+            code,
+            "the server writes no binlog",
+            option_file(&["log_bin = binlog", "server_id = 1"]),
+        )
     }
 
     fn format(&self) -> Finding {
@@ -131,7 +135,8 @@ impl Settings {
     }
 
     fn row_value_options(&self) -> Finding {
-        let partial = self.get("binlog_row_value_options").is_some_and(|options| options.contains("PARTIAL_JSON"));
+        let partial =
+            self.get("binlog_row_value_options").is_some_and(|options| options.contains("PARTIAL_JSON"));
         Finding::ok(
             "mysql.binlog_row_value_options",
             if partial {
@@ -148,9 +153,7 @@ impl Settings {
             Some(seconds) if seconds > 0 || self.number("expire_logs_days").is_none_or(|days| days == 0) => {
                 (seconds, self.set("binlog_expire_logs_seconds", "604800"))
             }
-            _ => {
-                (self.number("expire_logs_days").unwrap_or(0) * DAY, self.set("expire_logs_days", "7"))
-            }
+            _ => (self.number("expire_logs_days").unwrap_or(0) * DAY, self.set("expire_logs_days", "7")),
         };
         let purges = self.get("binlog_expire_logs_auto_purge").is_none_or(|value| value == "ON");
         if seconds == 0 || !purges {
@@ -172,7 +175,10 @@ impl Settings {
         let mode = self.get("gtid_mode").unwrap_or("OFF");
         if mode == "ON" {
             let consistency = self.get("enforce_gtid_consistency").unwrap_or("ON");
-            return Finding::ok(code, format!("every transaction has a GTID (enforce_gtid_consistency is {consistency})"));
+            return Finding::ok(
+                code,
+                format!("every transaction has a GTID (enforce_gtid_consistency is {consistency})"),
+            );
         }
         let repair = if self.version.is_mysql(5, 7, 6) {
             // Each step has to be taken on all servers of the topology before the next.
@@ -187,7 +193,8 @@ impl Settings {
                 "OFF_PERMISSIVE" => 2,
                 _ => 0,
             };
-            let steps: Vec<String> = steps.iter().skip(from).map(|(name, value)| self.set(name, value)).collect();
+            let steps: Vec<String> =
+                steps.iter().skip(from).map(|(name, value)| self.set(name, value)).collect();
             format!("-- each step on all servers of the topology before the next\n{}", steps.join("\n"))
         } else {
             option_file(&["gtid_mode = ON", "enforce_gtid_consistency = ON", "log_slave_updates = ON"])
@@ -205,7 +212,8 @@ impl Settings {
     fn mariadb_gtid(&self, several_hosts: bool) -> Finding {
         let code = "mysql.gtid_mode";
         if several_hosts && !self.is_on("gtid_strict_mode") {
-            let found = "gtid_strict_mode is OFF: a server that was written to on its own could take over unnoticed";
+            let found =
+                "gtid_strict_mode is OFF: a server that was written to on its own could take over unnoticed";
             return Finding::warning(code, found, self.set("gtid_strict_mode", "ON"));
         }
         Finding::ok(code, "every transaction has a GTID")

@@ -6,7 +6,7 @@
 
 use slackwater_decoders::schema::TableName;
 
-use crate::mapping::Pattern;
+use super::Pattern;
 
 /// What a privilege is needed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,7 +227,9 @@ mod tests {
         assert!(grants.allow("REPLICATION SLAVE", &Scope::Server));
         assert!(!grants.allow("SELECT", &Scope::Server));
         assert!(grants.allow("SELECT", &database("shop")) && grants.allow("SELECT", &table("shop", "t")));
-        assert!(grants.allow("SELECT", &table("blog", "posts")) && !grants.allow("SELECT", &database("blog")));
+        assert!(
+            grants.allow("SELECT", &table("blog", "posts")) && !grants.allow("SELECT", &database("blog"))
+        );
         assert!(!grants.allow("INSERT", &table("blog", "posts")), "on two columns only");
         assert!(grants.allow("SELECT", &database("crm\\_1")) && grants.allow("SELECT", &database("crm\\_%")));
         assert!(!grants.allow("SELECT", &database("crmx")));
@@ -243,7 +245,8 @@ mod tests {
         ]);
         assert!(!grants.allow("SELECT", &Scope::database("hidden")));
         assert!(grants.allow("SELECT", &Scope::database("shop")) && !grants.allow("SELECT", &Scope::Server));
-        let all = Grants::parse(["GRANT ALL PRIVILEGES ON *.* TO 'root'@'localhost' IDENTIFIED BY PASSWORD 'x'"]);
+        let all =
+            Grants::parse(["GRANT ALL PRIVILEGES ON *.* TO 'root'@'localhost' IDENTIFIED BY PASSWORD 'x'"]);
         assert!(all.allow("SELECT", &Scope::Server));
     }
 
