@@ -12,6 +12,7 @@ use serde_json::Value;
 use slackwater_testkit::{
     Flavor, Server, Task,
     compare::{destination_rows, expect_equal, source_rows},
+    query_rows,
     workload::Workload,
 };
 use tempfile::TempDir;
@@ -25,6 +26,7 @@ struct Plan {
     source: String,
     destination: String,
     include: String,
+    option_file: Vec<String>,
     task: Option<Task>,
 }
 
@@ -51,6 +53,7 @@ impl Plan {
             source,
             destination,
             include: "\"shop.*\"".into(),
+            option_file: Vec::new(),
             task: None,
         }
     }
@@ -77,6 +80,11 @@ impl Plan {
             None => Task::new(PROGRAM, path.join("task"), &toml)?,
         };
         Ok(self.task.insert(task))
+    }
+
+    /// Restarts a server with what its option file has by now.
+    fn restart(&self, server: &Server) -> Result<()> {
+        server.restart_with(&self.option_file.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// The findings of both sides. The exit code has to fit them.
@@ -124,11 +132,15 @@ impl Plan {
     }
 
     fn repair(&mut self, repair: &str, server: &Server) -> Result<()> {
-        if let Some(options) = repair.strip_prefix("below [mysqld]") {
-            let options: Vec<String> =
-                options.lines().skip(1).map(|line| format!("--{}", line.replace(" = ", "="))).collect();
-            let options: Vec<&str> = options.iter().map(String::as_str).collect();
-            return server.restart_with(&options);
+        if let Some(lines) = repair.strip_prefix("below [mysqld] in the server's option file") {
+            self.option_file
+                .extend(lines.lines().skip(1).map(|line| format!("--{}", line.replace(" = ", "="))));
+            return self.restart(server);
+        }
+        if let Some((option, _)) =
+            repair.strip_prefix("-- also ").and_then(|rest| rest.split_once(" below [mysqld]"))
+        {
+            self.option_file.push(format!("--{}", option.replace(" = ", "=")));
         }
         if repair.starts_with("in the task file") {
             if let Some((_, start)) = repair.split_once(": start = ") {
@@ -196,6 +208,7 @@ fn bad_source(flavor: Flavor) -> Result<Server> {
 fn a_source_is_repaired(flavor: Flavor) -> Result<()> {
     let server = bad_source(flavor)?;
     let mut plan = Plan::from_server(&server);
+    plan.source += "tls = { mode = \"disabled\" }\n";
     plan.start = "{ binlog = { file = \"binlog.000999\", offset = 4 } }".into();
     plan.source += "server_id = 1\n";
     plan.include += ", \"nothing.*\"";
@@ -349,6 +362,27 @@ fn river_mariadb_1011_to_mysql_97() -> Result<()> {
     a_river_runs_with_what_check_grants(Flavor::Mariadb1011, Flavor::Mysql97)
 }
 
+/// The fact that the item on foreign keys stands on.
+#[test]
+fn what_foreign_keys_change_is_logged_since_mysql_96() -> Result<()> {
+    for flavor in Flavor::ALL {
+        let server = Server::builder(flavor).start()?;
+        server.exec(
+            "CREATE DATABASE shop; CREATE TABLE shop.parent (id INT PRIMARY KEY) ENGINE=InnoDB;
+             CREATE TABLE shop.child (id INT PRIMARY KEY, parent INT,
+               FOREIGN KEY (parent) REFERENCES shop.parent (id) ON DELETE CASCADE) ENGINE=InnoDB;
+             INSERT INTO shop.parent VALUES (1); INSERT INTO shop.child VALUES (1, 1); DELETE FROM shop.parent",
+        )?;
+        ensure!(server.query_string("SELECT COUNT(*) FROM shop.child")?.as_deref() == Some("0"));
+        let events = query_rows(&mut server.conn()?, "SHOW BINLOG EVENTS")?;
+        let deletes = events
+            .iter()
+            .filter(|event| event[2].as_deref().is_some_and(|kind| kind.starts_with(b"Delete_rows")));
+        assert_eq!(deletes.count(), if flavor == Flavor::Mysql97 { 2 } else { 1 }, "{flavor}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_replica_has_to_log_what_it_replicates() -> Result<()> {
     for flavor in [Flavor::Mysql97, Flavor::Mysql57, Flavor::Mariadb1011] {
@@ -384,7 +418,10 @@ fn tls_is_as_configured_or_said() -> Result<()> {
     let report = plan.check()?;
     ensure!(report["mysql.tls"].level == "ok" && report["mysql.account"].level == "ok", "{report:#?}");
 
-    let strict = Server::builder(Flavor::Mysql97).arg("--require-secure-transport=ON").start()?;
+    let strict = Server::builder(Flavor::Mysql97).start()?;
+    strict.exec(&format!(
+        "CREATE USER tail@'%' IDENTIFIED BY '{PASSWORD}'; SET GLOBAL require_secure_transport = ON"
+    ))?;
     let mut plan = Plan::from_server(&strict);
     plan.source += "tls = { mode = \"disabled\" }\n";
     let report = plan.check()?;

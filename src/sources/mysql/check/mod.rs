@@ -17,6 +17,7 @@ use tokio::{
 use self::settings::{Settings, option_file};
 use super::{
     Mysql,
+    auth::UnsupportedMethod,
     connection::{Address, Connection, Version},
     dump::ReplicaIdentity,
     questions,
@@ -58,7 +59,7 @@ impl Mysql {
         let mut connection = match self.hosts.connect_to(address).await {
             Ok(connection) => connection,
             Err(error) => {
-                findings.extend(self.refused(&error, plan));
+                findings.push(self.refused(&error, plan));
                 return findings;
             }
         };
@@ -89,22 +90,24 @@ impl Mysql {
     }
 
     /// Why a login failed: the account, or what comes before it.
-    fn refused(&self, error: &Error, plan: &Plan<'_>) -> Option<Finding> {
+    fn refused(&self, error: &Error, plan: &Plan<'_>) -> Finding {
         let config = self.hosts.config();
-        match error.cause_as::<ServerError>().map(|refusal| refusal.code) {
-            Some(NEEDS_TLS) => Some(Finding::error(
+        let refusal = error.cause_as::<ServerError>().map(|refusal| refusal.code);
+        if refusal == Some(NEEDS_TLS) {
+            return Finding::error(
                 "mysql.tls",
                 format!("{error} (tls.mode is {})", config.tls.mode),
                 "in the task file: source.tls = { mode = \"required\" }",
-            )),
-            Some(_) if !error.is_transient() => Some(Finding::error(
-                "mysql.account",
-                error.to_string(),
-                privileges::new_account(&config.user, plan.selection),
-            )),
-            None if !error.is_transient() => Some(Finding::unanswered("mysql.tls", error)),
-            _ => Some(Finding::unanswered("mysql.account", error)),
+            );
         }
+        if error.is_transient() {
+            return Finding::unanswered("mysql.account", error);
+        }
+        if refusal.is_some() || error.cause_as::<UnsupportedMethod>().is_some() {
+            let repair = privileges::new_account(&config.user, plan.selection);
+            return Finding::error("mysql.account", error.to_string(), repair);
+        }
+        Finding::unanswered("mysql.tls", error)
     }
 
     fn logged_in(&self, connection: &Connection, address: &Address) -> [Finding; 2] {

@@ -1,7 +1,5 @@
 //! The tables that are carried.
 
-use std::collections::BTreeMap;
-
 use slackwater_decoders::{mysql::catalog::Catalog, schema::TableName};
 
 use super::super::{catalog, connection::Connection, questions};
@@ -22,7 +20,7 @@ pub(super) async fn findings(connection: &mut Connection, selection: &Selection)
     let understood = format!("the definitions of {} tables are understood", tables.len());
     let mut findings =
         vec![Finding::ok("mysql.definitions", understood), exist(&tables, selection), keys(&tables)];
-    let cascades = cascades(connection, selection).await;
+    let cascades = cascades(connection, &tables).await;
     findings.push(cascades.unwrap_or_else(|error| Finding::unanswered("mysql.cascades", &error)));
     findings
 }
@@ -76,53 +74,34 @@ fn keys(tables: &Catalog) -> Finding {
     )
 }
 
-/// Foreign keys that change other rows: InnoDB does it below the log.
-struct Cascade {
-    table: (String, String),
-    referenced: (String, String),
-    columns: Vec<(String, String)>,
-}
-
-async fn cascades(connection: &mut Connection, selection: &Selection) -> Result<Finding> {
+/// Foreign keys that change other rows, which InnoDB does below the log.
+///
+/// They are read from the CREATE statements: MariaDB's information_schema shows them to nobody who may only read.
+async fn cascades(connection: &mut Connection, tables: &Catalog) -> Result<Finding> {
     let code = "mysql.cascades";
     // MySQL 9.6 took foreign keys out of InnoDB: what they change is logged like any other change.
     let native = questions::variable(connection, "innodb_native_foreign_keys").await?;
     if connection.version().is_mysql(9, 6, 0) && native.as_deref() == Some("OFF") {
         return Ok(Finding::ok(code, "what foreign keys change is in the log"));
     }
-    let rows = connection
-        .query(
-            "SELECT r.CONSTRAINT_SCHEMA, r.CONSTRAINT_NAME, r.TABLE_NAME, k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, \
-                    k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME \
-             FROM information_schema.REFERENTIAL_CONSTRAINTS r JOIN information_schema.KEY_COLUMN_USAGE k \
-               ON k.CONSTRAINT_SCHEMA = r.CONSTRAINT_SCHEMA AND k.CONSTRAINT_NAME = r.CONSTRAINT_NAME \
-                  AND k.TABLE_NAME = r.TABLE_NAME \
-             WHERE r.DELETE_RULE IN ('CASCADE', 'SET NULL') OR r.UPDATE_RULE IN ('CASCADE', 'SET NULL') \
-             ORDER BY r.CONSTRAINT_SCHEMA, r.TABLE_NAME, r.CONSTRAINT_NAME, k.ORDINAL_POSITION",
-        )
-        .await?;
-    let mut cascades: BTreeMap<(String, String), Cascade> = BTreeMap::new();
-    for row in rows.iter() {
-        let text = |place: usize| row.at(place).unwrap_or_default().to_owned();
-        let cascade = cascades.entry((text(0), text(1))).or_insert_with(|| Cascade {
-            table: (text(0), text(2)),
-            referenced: (text(3), text(4)),
-            columns: Vec::new(),
-        });
-        cascade.columns.push((text(5), text(6)));
+    let (mut names, mut repair) = (Vec::new(), Vec::new());
+    for table in tables.iter() {
+        let Some(statement) = catalog::create_statement(connection, &table.name).await? else { continue };
+        for cascade in statement.lines().filter_map(Cascade::of_line) {
+            let sql = table_sql(&table.name.database, &table.name.table);
+            names.push(format!("{} of {}", cascade.name, table.name));
+            // The definition names a table of the same database without its database.
+            repair.push(format!(
+                "USE {};\nALTER TABLE {sql} DROP FOREIGN KEY {};\nALTER TABLE {sql} ADD {};",
+                identifier(&table.name.database),
+                cascade.name,
+                cascade.without_actions
+            ));
+        }
     }
-    cascades.retain(|_, cascade| {
-        selection.includes(&TableName::new(cascade.table.0.as_str(), cascade.table.1.as_str()))
-    });
-    if cascades.is_empty() {
+    if names.is_empty() {
         return Ok(Finding::ok(code, "no foreign key changes rows of a table that is carried"));
     }
-    let names: Vec<String> = cascades
-        .iter()
-        .map(|((_, name), found)| format!("{name} of {}.{}", found.table.0, found.table.1))
-        .collect();
-    let repair: Vec<String> =
-        cascades.iter().map(|((_, name), cascade)| without_cascade(name, cascade)).collect();
     let found = format!(
         "foreign keys with CASCADE or SET NULL change rows below the log, which the destination would not see: {}",
         listed(&names)
@@ -131,18 +110,26 @@ async fn cascades(connection: &mut Connection, selection: &Selection) -> Result<
     Ok(Finding::error(code, found, format!("{note}\n{}", repair.join("\n"))))
 }
 
-fn without_cascade(name: &str, cascade: &Cascade) -> String {
-    let list =
-        |names: Vec<&String>| names.into_iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
-    let table = table_sql(&cascade.table.0, &cascade.table.1);
-    format!(
-        "ALTER TABLE {table} DROP FOREIGN KEY {name};\n\
-         ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY ({}) REFERENCES {} ({});",
-        list(cascade.columns.iter().map(|(column, _)| column).collect()),
-        table_sql(&cascade.referenced.0, &cascade.referenced.1),
-        list(cascade.columns.iter().map(|(_, referenced)| referenced).collect()),
-        name = identifier(name),
-    )
+/// A foreign key that changes rows.
+#[derive(Debug, PartialEq, Eq)]
+struct Cascade<'a> {
+    /// Quoted.
+    name: &'a str,
+    /// Its definition up to the actions.
+    without_actions: &'a str,
+}
+
+impl<'a> Cascade<'a> {
+    /// Reads a line of SHOW CREATE TABLE: ``CONSTRAINT `c` FOREIGN KEY (`a`) REFERENCES `t` (`b`) ON DELETE CASCADE``.
+    fn of_line(line: &'a str) -> Option<Self> {
+        let definition = line.trim_start();
+        let (name, rest) = definition.strip_prefix("CONSTRAINT ")?.split_once(" FOREIGN KEY ")?;
+        let end = rest.rfind(')')? + 1;
+        let actions = rest.get(end..)?;
+        let changes = actions.contains("CASCADE") || actions.contains("SET NULL");
+        let without_actions = definition.get(..definition.len() - actions.len())?;
+        changes.then_some(Cascade { name, without_actions })
+    }
 }
 
 fn identifier(name: &str) -> String {
@@ -159,5 +146,22 @@ fn listed(names: &[String]) -> String {
     match names.len().saturating_sub(LISTED) {
         0 => first,
         more => format!("{first} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_keys_that_change_rows_count() {
+        let line = "  CONSTRAINT `c)1` FOREIGN KEY (`a`,`b`) REFERENCES `o`.`t` (`a`,`b`)";
+        let of = |actions: &str| Cascade::of_line(&format!("{line}{actions},")).is_some();
+        assert!(
+            of(" ON DELETE CASCADE") && of(" ON UPDATE SET NULL") && !of("") && !of(" ON DELETE NO ACTION")
+        );
+        let cascade = format!("{line} ON DELETE CASCADE ON UPDATE CASCADE");
+        let expected = Cascade { name: "`c)1`", without_actions: line.trim_start() };
+        assert_eq!(Cascade::of_line(&cascade), Some(expected));
     }
 }
