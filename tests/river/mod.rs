@@ -31,7 +31,7 @@ pub(crate) enum Destination {
     /// A file in a directory of its own.
     Sqlite(TempDir),
     /// A server of its own.
-    Server(Server),
+    Server(Box<Server>),
 }
 
 impl Destination {
@@ -42,7 +42,7 @@ impl Destination {
 
     /// A new server.
     pub(crate) fn server(flavor: Flavor) -> Result<Self> {
-        Ok(Destination::Server(Server::builder(flavor).server_id(77).start()?))
+        Ok(Destination::Server(Box::new(Server::builder(flavor).server_id(77).start()?)))
     }
 
     /// The file, where it is one.

@@ -12,6 +12,7 @@
 
 mod auth;
 mod catalog;
+mod check;
 mod connection;
 mod dump;
 mod hosts;
@@ -35,7 +36,7 @@ use self::{
     dump::{BinlogStream, ReplicaIdentity},
     hosts::Hosts,
 };
-use super::{Finding, Source, binlog};
+use super::{Finding, Plan, Source, binlog};
 use crate::{
     config::{ByteSize, Start, source::MysqlSource},
     error::{Error, Result},
@@ -82,8 +83,8 @@ impl Source for Mysql {
         self.hosts.describe()
     }
 
-    async fn check(&self) -> Vec<Finding> {
-        Vec::new()
+    async fn check(&self, plan: &Plan<'_>) -> Vec<Finding> {
+        self.findings(plan).await
     }
 
     async fn start_position(&self, start: &Start) -> Result<Position> {
