@@ -1,7 +1,7 @@
 //! A MySQL or MariaDB server.
 //!
 //! One session applies. Data and checkpoint commit in one transaction. A DDL statement, which the server commits by
-//! itself, has its intent stored before it runs ([`checkpoint`]).
+//! itself, has its intent stored before it runs (`checkpoint`).
 
 mod cascade;
 mod checkpoint;

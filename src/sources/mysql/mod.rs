@@ -3,7 +3,7 @@
 //! * `packets`, `tls`, `auth`, `response`, `connection`: a client of our own. A replication connection needs one, and the
 //!   questions to the server go through the same, so that both are encrypted and authenticated alike.
 //! * `hosts`, `questions`: which server is read, and what it says about its log.
-//! * `dump`: the log itself; [`binlog`](super::binlog) makes batches of it.
+//! * `dump`: the log itself; `binlog` makes batches of it.
 //! * `catalog`: table definitions for a task that starts. `check`: the precheck.
 //!
 //! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
