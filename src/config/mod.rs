@@ -5,6 +5,7 @@
 
 pub mod destination;
 mod error;
+mod pattern;
 mod sections;
 mod size;
 pub mod source;
@@ -28,10 +29,10 @@ use self::{
 };
 pub use self::{
     error::ConfigError,
+    pattern::{Pattern, PatternError},
     sections::{After, Apply, Cutover, Log, LogFormat, Objects, Start},
     size::ByteSize,
 };
-use crate::mapping::Selection;
 
 const STATE_ROOT: &str = "/var/lib/slackwater";
 
@@ -49,9 +50,7 @@ pub struct Task {
     pub source: SourceConfig,
     /// `[destination]`.
     pub destination: DestinationConfig,
-    /// `[objects]`, compiled.
-    pub selection: Selection,
-    /// `[objects]` as written.
+    /// `[objects]`.
     pub objects: Objects,
     /// `[apply]`.
     pub apply: Apply,
@@ -136,7 +135,6 @@ impl Task {
             name: reader.name(common.name)?,
             source: reader.source(source)?,
             destination: reader.destination(destination)?,
-            selection: reader.selection(&common.objects)?,
             state_dir: PathBuf::new(),
             start: common.start,
             objects: common.objects,
@@ -284,14 +282,6 @@ impl Reader<'_> {
             Some(hint) => error.hint(hint),
             None => error,
         }
-    }
-
-    fn selection(&self, objects: &Objects) -> Result<Selection, ConfigError> {
-        Selection::compile(objects).map_err(|error| {
-            let key =
-                if objects.include.contains(&error.pattern) { "objects.include" } else { "objects.exclude" };
-            ConfigError::at_key(self.file, self.text, key, error.to_string())
-        })
     }
 
     fn check_ranges(&self, task: &Task) -> Result<(), ConfigError> {

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::size::ByteSize;
+use super::{pattern::Pattern, size::ByteSize};
 
 /// `[objects]`: which tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objects {
     /// Patterns `database.table` of what is carried; none for everything but the server's own databases.
-    pub include: Vec<String>,
+    pub include: Vec<Pattern>,
     /// Patterns of what is not, although `include` matches it.
-    pub exclude: Vec<String>,
+    pub exclude: Vec<Pattern>,
 }
 
 /// `[apply]`: how changes get to the destination.
