@@ -96,6 +96,12 @@ impl Error {
         self.kind
     }
 
+    /// The error below, where it is of that type.
+    #[must_use]
+    pub fn cause_as<T: StdError + 'static>(&self) -> Option<&T> {
+        self.cause.as_deref().and_then(|cause| cause.downcast_ref())
+    }
+
     /// Whether trying again can help.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use river::{Destination, Load, PATIENCE, PROGRAM, source_section};
+use river::{Destination, PATIENCE, PROGRAM, load::Load, source_section};
 use slackwater_testkit::{Flavor, Server, Task, workload::Workload};
 use tempfile::TempDir;
 

@@ -58,6 +58,9 @@ pub struct Rows<'a> {
     pub time_micros: i64,
     /// Number of row changes of this transaction before these ones.
     pub sequence: u64,
+    /// Whether foreign keys may have changed rows of other tables together with these ones (`ON DELETE CASCADE`, `ON
+    /// UPDATE SET NULL`…) without anything in the log: the destination has to let its own foreign keys do the same.
+    pub unlogged_cascades: bool,
     /// The changes.
     pub changes: &'a [RowChange<'a>],
 }

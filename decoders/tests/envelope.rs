@@ -36,6 +36,7 @@ fn written(changes: &[RowChange<'_>], columns: usize) -> Vec<JsonValue> {
             position: position.clone(),
             time_micros: 1_700_000_000_123_456,
             sequence,
+            unlogged_cascades: false,
             changes,
         })
     };

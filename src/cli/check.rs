@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     config::Task,
-    sources::{Finding, Level},
+    positions::Sidecar,
+    sources::{Finding, Level, Plan},
 };
 
 /// Check everything that a task needs, on both sides, and change nothing
@@ -43,7 +44,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut report = Report { task: &task.name, source: Vec::new(), destination: Vec::new() };
     if !arguments.file_only {
         let mut ends = connect::ends(&task)?;
-        (report.source, report.destination) = tokio::join!(ends.source.check(), ends.destination.check());
+        let stored = Sidecar::new(&task.state_dir).read().ok().flatten();
+        let plan = Plan {
+            start: &task.start,
+            stored: stored.as_ref().map(|stored| &stored.checkpoint.position),
+            selection: &task.selection,
+        };
+        (report.source, report.destination) =
+            tokio::join!(ends.source.check(&plan), ends.destination.check(&task.selection));
     }
     let findings = || report.source.iter().chain(&report.destination);
     let worst = findings().map(|finding| finding.level).max();

@@ -10,6 +10,7 @@ use slackwater_decoders::batch::Batch;
 pub use crate::positions::Checkpoint;
 use crate::{
     error::{Error, Result},
+    mapping::Selection,
     sources::Finding,
 };
 
@@ -22,7 +23,7 @@ pub trait Destination: Send {
     fn describe(&self) -> String;
 
     /// Everything that has to be true before a task may start; all items, even when one fails.
-    async fn check(&mut self) -> Vec<Finding>;
+    async fn check(&mut self, selection: &Selection) -> Vec<Finding>;
 
     /// Connects (again), rolls back what a lost connection left, prepares the checkpoint table and returns the stored
     /// checkpoint of the task, if any.

@@ -1,5 +1,7 @@
 //! Which objects of the source a task carries.
 
+pub(crate) mod mysql_grants;
+
 use globset::{Glob, GlobMatcher};
 use slackwater_decoders::schema::TableName;
 
@@ -13,16 +15,15 @@ const SYSTEM_DATABASES: [&str; 5] =
 /// pattern does. The server's own databases are never carried.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    include: Vec<Rule>,
-    exclude: Vec<Rule>,
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
 }
 
 /// A pattern `database.table`.
 #[derive(Clone, Debug)]
-struct Rule {
+pub struct Pattern {
     database: GlobMatcher,
     table: GlobMatcher,
-    all_tables: bool,
 }
 
 /// A pattern that is none, and why.
@@ -41,11 +42,11 @@ impl Selection {
     /// For the first pattern that is not `database.table` with the globs `*`, `?`, `[…]` and `{a,b}`.
     pub fn compile(objects: &Objects) -> Result<Self, PatternError> {
         let rules = |patterns: &[String]| {
-            patterns.iter().map(|pattern| Rule::compile(pattern)).collect::<Result<Vec<_>, _>>()
+            patterns.iter().map(|pattern| Pattern::compile(pattern)).collect::<Result<Vec<_>, _>>()
         };
         let mut include = rules(&objects.include)?;
         if include.is_empty() {
-            include.push(Rule::compile("*.*")?);
+            include.push(Pattern::compile("*.*")?);
         }
         Ok(Selection { include, exclude: rules(&objects.exclude)? })
     }
@@ -58,10 +59,16 @@ impl Selection {
         Selection::compile(&Objects::default())
     }
 
+    /// What is included; `*.*` where the task file names nothing.
+    #[must_use]
+    pub fn patterns(&self) -> &[Pattern] {
+        &self.include
+    }
+
     /// Whether the table is carried.
     #[must_use]
     pub fn includes(&self, table: &TableName) -> bool {
-        let matches = |rule: &Rule| rule.matches(&table.database, &table.table);
+        let matches = |rule: &Pattern| rule.matches(&table.database, &table.table);
         !is_system(&table.database) && self.include.iter().any(matches) && !self.exclude.iter().any(matches)
     }
 
@@ -70,12 +77,16 @@ impl Selection {
     pub fn includes_database(&self, database: &str) -> bool {
         !is_system(database)
             && self.include.iter().any(|rule| rule.database.is_match(database))
-            && !self.exclude.iter().any(|rule| rule.all_tables && rule.database.is_match(database))
+            && !self.exclude.iter().any(|rule| rule.table() == "*" && rule.database.is_match(database))
     }
 }
 
-impl Rule {
-    fn compile(pattern: &str) -> Result<Self, PatternError> {
+impl Pattern {
+    /// Compiles `database.table`.
+    ///
+    /// # Errors
+    /// When it is not of this form.
+    pub(crate) fn compile(pattern: &str) -> Result<Self, PatternError> {
         let error = |why: &str| PatternError { pattern: pattern.to_owned(), why: why.to_owned() };
         let (database, table) = pattern
             .split_once('.')
@@ -88,10 +99,24 @@ impl Rule {
                 .map(|glob| glob.compile_matcher())
                 .map_err(|cause| error(&cause.kind().to_string()))
         };
-        Ok(Rule { database: glob(database)?, table: glob(table)?, all_tables: table == "*" })
+        Ok(Pattern { database: glob(database)?, table: glob(table)? })
     }
 
-    fn matches(&self, database: &str, table: &str) -> bool {
+    /// The part before the dot, as written.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.database.glob().glob()
+    }
+
+    /// The part behind the dot, as written.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        self.table.glob().glob()
+    }
+
+    /// Whether it matches a table.
+    #[must_use]
+    pub fn matches(&self, database: &str, table: &str) -> bool {
         self.database.is_match(database) && self.table.is_match(table)
     }
 }

@@ -19,9 +19,10 @@ use crate::{
     config::Start,
     destinations::{Checkpoint, Destination},
     error::{Error, Result},
+    mapping::Selection,
     pipeline::queue::BatchSender,
     positions::SchemaHistory,
-    sources::{Finding, Source},
+    sources::{Finding, Plan, Source},
 };
 
 /// The place behind transaction `number`; 0 is the start of the log.
@@ -89,7 +90,7 @@ impl Source for FakeSource {
         "fake source".into()
     }
 
-    async fn check(&self) -> Vec<Finding> {
+    async fn check(&self, _: &Plan<'_>) -> Vec<Finding> {
         Vec::new()
     }
 
@@ -171,6 +172,7 @@ fn batch(value: Option<u64>, half: usize, resume: Option<Position>) -> Batch {
                 position,
                 time_micros: 1,
                 sequence: half as u64,
+                unlogged_cascades: false,
                 changes,
             }));
         }
@@ -226,7 +228,7 @@ impl Destination for FakeDestination {
         "fake destination".into()
     }
 
-    async fn check(&mut self) -> Vec<Finding> {
+    async fn check(&mut self, _: &Selection) -> Vec<Finding> {
         Vec::new()
     }
 

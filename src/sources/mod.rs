@@ -7,7 +7,13 @@ pub mod mysql_files;
 use async_trait::async_trait;
 use slackwater_decoders::position::Position;
 
-use crate::{config::Start, error::Result, pipeline::queue::BatchSender, positions::SchemaHistory};
+use crate::{
+    config::Start,
+    error::{Error, Result},
+    mapping::Selection,
+    pipeline::queue::BatchSender,
+    positions::SchemaHistory,
+};
 
 /// A database whose log is followed.
 #[async_trait]
@@ -16,7 +22,7 @@ pub trait Source: Send + Sync {
     fn describe(&self) -> String;
 
     /// Everything that has to be true before a task may start; all items, even when one fails.
-    async fn check(&self) -> Vec<Finding>;
+    async fn check(&self, plan: &Plan<'_>) -> Vec<Finding>;
 
     /// The position that a new task starts from.
     ///
@@ -44,6 +50,17 @@ pub trait Source: Send + Sync {
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()>;
 }
 
+/// What a task is about to do, for the precheck of its source.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// Where a new task starts.
+    pub start: &'a Start,
+    /// Where the task stands, when it has run before: then this counts and not `start`.
+    pub stored: Option<&'a Position>,
+    /// What is carried.
+    pub selection: &'a Selection,
+}
+
 /// The outcome of one item of the precheck.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
@@ -55,6 +72,32 @@ pub struct Finding {
     pub found: String,
     /// The exact statement or step that repairs it; `None` when nothing has to be done.
     pub repair: Option<String>,
+}
+
+impl Finding {
+    /// Something that is as it should be.
+    #[must_use]
+    pub fn ok(code: &'static str, found: impl Into<String>) -> Self {
+        Finding { code, level: Level::Ok, found: found.into(), repair: None }
+    }
+
+    /// Something that works, at a cost.
+    #[must_use]
+    pub fn warning(code: &'static str, found: impl Into<String>, repair: impl Into<String>) -> Self {
+        Finding { code, level: Level::Warning, found: found.into(), repair: Some(repair.into()) }
+    }
+
+    /// Something that makes the task fail or lose something.
+    #[must_use]
+    pub fn error(code: &'static str, found: impl Into<String>, repair: impl Into<String>) -> Self {
+        Finding { code, level: Level::Error, found: found.into(), repair: Some(repair.into()) }
+    }
+
+    /// An item that could not be asked for.
+    #[must_use]
+    pub fn unanswered(code: &'static str, error: &Error) -> Self {
+        Finding { code, level: Level::Error, found: error.to_string(), repair: None }
+    }
 }
 
 /// How bad a finding is.

@@ -1,11 +1,9 @@
 //! What the tests of whole rivers share: the sections of a task file, and destinations that can be compared.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-mod load;
+pub(crate) mod load;
 
 use std::{path::PathBuf, time::Duration};
-
-pub(crate) use load::Load;
 
 use anyhow::Result;
 use slackwater_testkit::{
@@ -35,7 +33,7 @@ pub(crate) enum Destination {
     /// A file in a directory of its own.
     Sqlite(TempDir),
     /// A server of its own.
-    Server(Server),
+    Server(Box<Server>),
 }
 
 impl Destination {
@@ -46,7 +44,7 @@ impl Destination {
 
     /// A new server.
     pub(crate) fn server(flavor: Flavor) -> Result<Self> {
-        Ok(Destination::Server(Server::builder(flavor).server_id(77).start()?))
+        Ok(Destination::Server(Box::new(Server::builder(flavor).server_id(77).start()?)))
     }
 
     /// The file, where it is one.

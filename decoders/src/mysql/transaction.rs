@@ -33,7 +33,8 @@ impl Place {
         const WRAP: u64 = 1 << 32;
         let mut end = self.next & !(WRAP - 1) | u64::from(header.log_pos);
         if end < self.next {
-            end += WRAP;
+            // A damaged ROTATE may have put the place at the end of all numbers.
+            end = end.saturating_add(WRAP);
         }
         self.start = end.saturating_sub(u64::from(header.length));
         self.next = end;
@@ -125,5 +126,32 @@ impl History {
 
     pub(super) fn position(&self, log: LogPosition) -> Position {
         Position { log, executed: self.executed.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_at_the_end_of_all_numbers_does_not_overflow() {
+        let mut place = Place::new("binlog.000001".into(), 4);
+        place.jump("binlog.000002", u64::MAX - 1);
+        let header =
+            EventHeader { timestamp: 0, event_type: 2, server_id: 1, length: 100, log_pos: 200, flags: 0 };
+        place.advance(&header);
+        assert_eq!(place.next(), LogPosition::Binlog { file: "binlog.000002".into(), offset: u64::MAX });
+    }
+
+    #[test]
+    fn offsets_go_on_past_4_gib() {
+        let mut place = Place::new("binlog.000001".into(), u64::from(u32::MAX) - 50);
+        let header =
+            EventHeader { timestamp: 0, event_type: 2, server_id: 1, length: 100, log_pos: 49, flags: 0 };
+        place.advance(&header);
+        assert_eq!(
+            place.next(),
+            LogPosition::Binlog { file: "binlog.000001".into(), offset: (1 << 32) + 49 }
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! A MySQL or MariaDB server.
 //!
 //! One session applies. Data and checkpoint commit in one transaction. A DDL statement, which the server commits by
-//! itself, has its intent stored before it runs ([`checkpoint`]).
+//! itself, has its intent stored before it runs (`checkpoint`).
 
+mod cascade;
 mod checkpoint;
 mod ddl;
 mod definition;
@@ -28,6 +29,7 @@ use super::{Checkpoint, Destination};
 use crate::{
     config::destination::MysqlDestination,
     error::{Error, Result},
+    mapping::Selection,
     sources::Finding,
     types::mysql::quote_name,
 };
@@ -183,8 +185,8 @@ impl Destination for Mysql {
         format!("{} at {}", self.version.as_deref().unwrap_or("MySQL or MariaDB"), self.config.host)
     }
 
-    async fn check(&mut self) -> Vec<Finding> {
-        precheck::findings(&self.config).await
+    async fn check(&mut self, selection: &Selection) -> Vec<Finding> {
+        precheck::findings(&self.config, selection).await
     }
 
     async fn open(&mut self) -> Result<Option<Checkpoint>> {

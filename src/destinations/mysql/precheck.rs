@@ -1,53 +1,77 @@
 //! What has to be true at the destination before a task may start.
 
+use slackwater_decoders::schema::TableName;
+
 use super::session::Session;
 use crate::{
     config::destination::MysqlDestination,
     error::Result,
+    mapping::{
+        Selection,
+        mysql_grants::{Grants, Scope},
+    },
     sources::{Finding, Level},
-    types::mysql::quote_name,
+    types::mysql::{quote_name, quote_text},
 };
 
+/// What applying changes of rows and of definitions takes.
+const FOR_TABLES: [&str; 9] =
+    ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"];
+/// What storing the checkpoint takes.
+const FOR_CHECKPOINT: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "CREATE"];
+/// A table that is not of them keeps what a broken transaction wrote.
+const TRANSACTIONAL: &str = "'InnoDB', 'ROCKSDB', 'ndbcluster', 'TokuDB'";
+
 /// All findings, even when one fails; without a connection there is only that one.
-pub(super) async fn findings(config: &MysqlDestination) -> Vec<Finding> {
+pub(super) async fn findings(config: &MysqlDestination, selection: &Selection) -> Vec<Finding> {
     let mut session = match Session::connect(config).await {
         Ok(session) => session,
         Err(error) => {
-            let repair = Some(
-                "start the server, open the way to it, or correct the account in the task file".to_owned(),
-            );
-            return vec![Finding {
-                code: "destination.reachable",
-                level: Level::Error,
-                found: error.to_string(),
-                repair,
-            }];
+            return vec![Finding::error(
+                "destination.reachable",
+                error.to_string(),
+                format!(
+                    "start the server, open the way to it, or correct the account in the task file\n{}",
+                    new_account(config, selection)
+                ),
+            )];
         }
     };
-    let mut findings = vec![finding(
-        "destination.reachable",
-        Level::Ok,
-        format!("{} at {}", session.server, config.host),
-        None,
-    )];
+    let mut findings =
+        vec![Finding::ok("destination.reachable", format!("{} at {}", session.server, config.host))];
     findings.push(version(&session));
-    for result in [
-        packet(&session),
-        writable(&mut session).await,
-        privileges(&mut session, config).await,
-        triggers(&mut session).await,
+    findings.push(packet(&session));
+    let (account, grants) = match grants(&mut session).await {
+        Ok(granted) => granted,
+        Err(error) => {
+            findings.push(Finding::unanswered("destination.privileges", &error));
+            return findings;
+        }
+    };
+    findings.push(privileges(&grants, &account, config, selection));
+    for (code, result) in [
+        ("destination.read_only", writable(&mut session).await),
+        ("destination.binlog_format", binlog_format(&mut session).await),
+        ("destination.require_primary_key", primary_keys(&mut session).await),
+        ("destination.engine", engines(&mut session, selection).await),
+        ("destination.triggers", triggers(&mut session, &grants, &account, selection).await),
     ] {
-        findings.push(
-            result.unwrap_or_else(|error| {
-                finding("destination.readable", Level::Error, error.to_string(), None)
-            }),
-        );
+        findings.push(result.unwrap_or_else(|error| Finding::unanswered(code, &error)));
     }
     findings
 }
 
-fn finding(code: &'static str, level: Level, found: String, repair: Option<String>) -> Finding {
-    Finding { code, level, found, repair }
+/// The statement that sets a variable for now and for the next start.
+fn set(session: &Session, name: &str, value: &str) -> String {
+    if !session.server.mariadb && session.server.version.0 >= 8 {
+        format!("SET PERSIST {name} = {value};")
+    } else {
+        format!(
+            "-- also {name} = {} below [mysqld] in the option file: this holds until the server restarts\n\
+             SET GLOBAL {name} = {value};",
+            value.trim_matches('\'')
+        )
+    }
 }
 
 fn version(session: &Session) -> Finding {
@@ -63,81 +87,168 @@ fn version(session: &Session) -> Finding {
         (false, true) => (Level::Ok, "is supported"),
     };
     let repair = old.then(|| "use a newer server as the destination".to_owned());
-    finding("destination.version", level, format!("{} {note}", session.server), repair)
+    Finding { code: "destination.version", level, found: format!("{} {note}", session.server), repair }
 }
 
-fn packet(session: &Session) -> Result<Finding> {
-    let enough = session.max_packet >= 64 << 20;
+fn packet(session: &Session) -> Finding {
+    let code = "destination.max_allowed_packet";
     let found =
         format!("max_allowed_packet is {} bytes: the longest row, as text, has to fit", session.max_packet);
-    let repair = (!enough).then(|| "SET GLOBAL max_allowed_packet = 1073741824;".to_owned());
-    Ok(finding(
-        "destination.max_allowed_packet",
-        if enough { Level::Ok } else { Level::Warning },
-        found,
-        repair,
-    ))
+    if session.max_packet >= 64 << 20 {
+        return Finding::ok(code, found);
+    }
+    Finding::warning(code, found, set(session, "max_allowed_packet", "1073741824"))
 }
 
 async fn writable(session: &mut Session) -> Result<Finding> {
+    let code = "destination.read_only";
     let read_only: Option<bool> = session.first("SELECT @@GLOBAL.read_only").await?;
     if read_only == Some(true) {
-        let repair = Some("SET GLOBAL read_only = OFF;".to_owned());
-        return Ok(finding(
-            "destination.read_only",
-            Level::Error,
-            "the server is read-only".to_owned(),
-            repair,
-        ));
+        return Ok(Finding::error(code, "the server is read-only", set(session, "read_only", "OFF")));
     }
-    Ok(finding("destination.read_only", Level::Ok, "the server can be written".to_owned(), None))
+    Ok(Finding::ok(code, "the server can be written"))
 }
 
-/// The privileges that the account lacks, as the statements that grant them. Rights that a role or a single table gives are
-/// not weighed: the finding is a warning.
-async fn privileges(session: &mut Session, config: &MysqlDestination) -> Result<Finding> {
-    const NEEDED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"];
-    let granted: Vec<String> =
-        session.rows("SELECT DISTINCT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES").await?;
-    let missing: Vec<_> =
-        NEEDED.into_iter().filter(|needed| !granted.iter().any(|granted| granted == needed)).collect();
-    if missing.is_empty() {
-        return Ok(finding(
-            "destination.privileges",
-            Level::Ok,
-            "the account may read, write and define tables".to_owned(),
-            None,
+/// Changes are applied under READ COMMITTED, which InnoDB does not log as statements (error 1665).
+async fn binlog_format(session: &mut Session) -> Result<Finding> {
+    let code = "destination.binlog_format";
+    let format: Vec<(String, String)> = session.rows("SHOW GLOBAL VARIABLES LIKE 'binlog_format'").await?;
+    let log: Option<bool> = session.first("SELECT @@GLOBAL.log_bin").await?;
+    if log == Some(true) && format.first().is_some_and(|(_, format)| format == "STATEMENT") {
+        return Ok(Finding::error(
+            code,
+            "the server logs statements (binlog_format is STATEMENT), and refuses to under READ COMMITTED, which changes are \
+             applied with (error 1665)",
+            set(session, "binlog_format", "'ROW'"),
         ));
     }
-    let user: Option<String> = session.first("SELECT CURRENT_USER()").await?;
-    let account = user.unwrap_or_default().replacen('@', "'@'", 1);
-    let found = format!(
-        "the account has no global {}; rights on single databases or by roles are not weighed here",
-        missing.join(", ")
-    );
-    let database = quote_name(&config.checkpoint_database);
-    let all = NEEDED.join(", ");
-    let repair = format!(
-        "GRANT {all} ON {database}.* TO '{account}'; and for each database of the task: GRANT {all} ON `database`.* TO '{account}';"
-    );
-    Ok(finding("destination.privileges", Level::Warning, found, Some(repair)))
+    Ok(Finding::ok(code, "the server's own log does not stand in the way"))
+}
+
+async fn primary_keys(session: &mut Session) -> Result<Finding> {
+    let code = "destination.require_primary_key";
+    for name in ["sql_require_primary_key", "innodb_force_primary_key"] {
+        let value: Vec<(String, String)> =
+            session.rows(format!("SHOW GLOBAL VARIABLES LIKE '{name}'")).await?;
+        if value.first().is_some_and(|(_, value)| value == "ON") {
+            let found = format!("{name} is ON: a table without a primary key cannot be created");
+            return Ok(Finding::warning(code, found, set(session, name, "OFF")));
+        }
+    }
+    Ok(Finding::ok(code, "tables without a primary key can be created"))
+}
+
+async fn engines(session: &mut Session, selection: &Selection) -> Result<Finding> {
+    let code = "destination.engine";
+    let tables: Vec<(String, String, String)> = session
+        .rows(format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES
+             WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE NOT IN ({TRANSACTIONAL})"
+        ))
+        .await?;
+    let other: Vec<_> = tables
+        .into_iter()
+        .filter(|(database, table, _)| selection.includes(&TableName::new(database.as_str(), table.as_str())))
+        .collect();
+    if other.is_empty() {
+        return Ok(Finding::ok(code, "every table that is there already is transactional"));
+    }
+    let names: Vec<_> =
+        other.iter().map(|(database, table, engine)| format!("{database}.{table} ({engine})")).collect();
+    let repair: Vec<_> = other
+        .iter()
+        .map(|(database, table, _)| {
+            format!("ALTER TABLE {}.{} ENGINE = InnoDB;", quote_name(database), quote_name(table))
+        })
+        .collect();
+    let found = format!("after a crash changes of these tables may be applied twice: {}", names.join(", "));
+    Ok(Finding::warning(code, found, repair.join("\n")))
+}
+
+async fn grants(session: &mut Session) -> Result<(String, Grants)> {
+    let account: Option<String> = session.first("SELECT CURRENT_USER()").await?;
+    let account = account.unwrap_or_default();
+    let (user, host) = account.rsplit_once('@').unwrap_or((&account, "%"));
+    let lines: Vec<String> = session.rows("SHOW GRANTS").await?;
+    let grants = Grants::parse(lines.iter().map(String::as_str));
+    Ok((format!("{}@{}", quote_text(user), quote_text(host)), grants))
+}
+
+/// Where the account needs which privileges.
+fn needed<'a>(config: &MysqlDestination, selection: &'a Selection) -> Vec<(Scope, &'a [&'static str])> {
+    let tables = selection.patterns().iter().map(|pattern| (Scope::of(pattern), FOR_TABLES.as_slice()));
+    let checkpoint = (Scope::database(&config.checkpoint_database), FOR_CHECKPOINT.as_slice());
+    tables.chain([checkpoint]).collect()
+}
+
+fn grant(privileges: &[&str], scope: &Scope, account: &str) -> String {
+    format!("GRANT {} ON {} TO {account};", privileges.join(", "), scope.sql())
+}
+
+/// The statements that make an account with what a task needs.
+fn new_account(config: &MysqlDestination, selection: &Selection) -> String {
+    let account = format!("{}@'%'", quote_text(&config.user));
+    let mut statements = vec![
+        "-- when there is no such account:".to_owned(),
+        format!("CREATE USER {account} IDENTIFIED BY '<password>';"),
+    ];
+    let needed = needed(config, selection);
+    statements.extend(needed.iter().map(|(scope, privileges)| grant(privileges, scope, &account)));
+    statements.join("\n")
+}
+
+fn privileges(grants: &Grants, account: &str, config: &MysqlDestination, selection: &Selection) -> Finding {
+    let code = "destination.privileges";
+    let needed = needed(config, selection);
+    let lacking: Vec<_> = needed
+        .iter()
+        .map(|(scope, privileges)| (scope, grants.missing(privileges, scope)))
+        .filter(|(_, missing)| !missing.is_empty())
+        .collect();
+    if lacking.is_empty() {
+        return Finding::ok(
+            code,
+            "the account may read, write and define the tables, and store the checkpoint",
+        );
+    }
+    let found: Vec<_> =
+        lacking.iter().map(|(scope, missing)| format!("{} on {}", missing.join(", "), scope.sql())).collect();
+    let repair: Vec<_> = lacking.iter().map(|(scope, missing)| grant(missing, scope, account)).collect();
+    Finding::error(code, format!("the account has no {}", found.join("; no ")), repair.join("\n"))
 }
 
 /// A session cannot switch triggers off.
-async fn triggers(session: &mut Session) -> Result<Finding> {
-    let found: Vec<(String, String)> = session
-        .rows(
-            "SELECT TRIGGER_SCHEMA, TRIGGER_NAME FROM information_schema.TRIGGERS
-             WHERE TRIGGER_SCHEMA NOT IN ('mysql', 'sys', 'performance_schema') LIMIT 20",
-        )
+async fn triggers(
+    session: &mut Session,
+    grants: &Grants,
+    account: &str,
+    selection: &Selection,
+) -> Result<Finding> {
+    let code = "destination.triggers";
+    let found: Vec<(String, String, String)> = session
+        .rows("SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS")
         .await?;
-    if found.is_empty() {
-        return Ok(finding("destination.triggers", Level::Ok, "there are no triggers".to_owned(), None));
-    }
     let drops: Vec<_> = found
         .iter()
-        .map(|(schema, name)| format!("DROP TRIGGER {}.{};", quote_name(schema), quote_name(name)))
+        .filter(|(schema, _, table)| selection.includes(&TableName::new(schema.as_str(), table.as_str())))
+        .map(|(schema, name, _)| format!("DROP TRIGGER {}.{};", quote_name(schema), quote_name(name)))
         .collect();
-    let what = "triggers fire on what is applied, and the log has their effects already (create them again after the cutover)";
-    Ok(finding("destination.triggers", Level::Warning, what.to_owned(), Some(drops.join(" "))))
+    if !drops.is_empty() {
+        let what = "triggers fire on what is applied, and the log has their effects already (create them again after the \
+                    cutover)";
+        return Ok(Finding::warning(code, what, drops.join("\n")));
+    }
+    let hidden: Vec<_> = selection
+        .patterns()
+        .iter()
+        .map(Scope::of)
+        .filter(|scope| !grants.allow("TRIGGER", scope))
+        .map(|scope| grant(&["TRIGGER"], &scope, account))
+        .collect();
+    if hidden.is_empty() {
+        return Ok(Finding::ok(code, "there are no triggers"));
+    }
+    let what = "triggers cannot be seen without the privilege TRIGGER. They fire on what is applied, and the log has their \
+                effects already: there must be none (the privilege is needed for this item alone)";
+    Ok(Finding::warning(code, what, hidden.join("\n")))
 }

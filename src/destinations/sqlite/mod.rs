@@ -25,6 +25,7 @@ use super::{Checkpoint, Destination};
 use crate::{
     config::destination::SqliteDestination,
     error::{Error, Result},
+    mapping::Selection,
     sources::{Finding, Level},
 };
 
@@ -150,7 +151,7 @@ impl Destination for Sqlite {
         format!("SQLite {} file {}", rusqlite::version(), self.config.path.display())
     }
 
-    async fn check(&mut self) -> Vec<Finding> {
+    async fn check(&mut self, _: &Selection) -> Vec<Finding> {
         let path = self.config.path.display().to_string();
         blocking(|| {
             self.findings().unwrap_or_else(|error| {

@@ -58,8 +58,17 @@ pub(super) fn challenge_response(
     }
 }
 
+/// The server asks for a method that is not known here. MySQL does so for accounts that do not exist as well: it answers
+/// for each name with one of its methods, so that nobody learns which names there are.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not supported; the server may ask for it when the account does not exist")]
+pub(super) struct UnsupportedMethod;
+
 fn unsupported(method: &str, remedy: &str) -> Error {
-    Error::definite("the account's authentication method cannot be used").on(method).remedy(remedy)
+    Error::definite("the account's authentication method cannot be used")
+        .on(method)
+        .caused_by(UnsupportedMethod)
+        .remedy(remedy)
 }
 
 fn clear_text(credentials: &Credentials<'_>) -> Vec<u8> {

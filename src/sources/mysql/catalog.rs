@@ -78,8 +78,14 @@ pub(super) async fn read(connection: &mut Connection, wanted: &TableFilter) -> R
     Ok(catalog)
 }
 
-/// `None`: the table is gone.
-async fn create_statement(connection: &mut Connection, name: &TableName) -> Result<Option<String>> {
+/// The server's CREATE TABLE of a table; `None`: the table is gone.
+///
+/// # Errors
+/// The server's error, or a lost connection.
+pub(super) async fn create_statement(
+    connection: &mut Connection,
+    name: &TableName,
+) -> Result<Option<String>> {
     let identifier = |name: &str| format!("`{}`", name.replace('`', "``"));
     let statement = format!("SHOW CREATE TABLE {}.{}", identifier(&name.database), identifier(&name.table));
     match connection.try_query(&statement).await? {

@@ -64,6 +64,19 @@ impl Hosts {
         self.addresses.len() == 1 || self.is_chosen.load(Ordering::Relaxed)
     }
 
+    /// The servers, in the order in which they are tried.
+    pub(crate) fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// A new connection to that server.
+    ///
+    /// # Errors
+    /// As [`connect_for`](Self::connect_for).
+    pub(crate) async fn connect_to(&self, address: &Address) -> Result<Connection> {
+        self.open(address, None).await
+    }
+
     /// A new connection to the first server, from the current one on, that has the log from a position on.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! * `packets`, `tls`, `auth`, `response`, `connection`: a client of our own. A replication connection needs one, and the
 //!   questions to the server go through the same, so that both are encrypted and authenticated alike.
 //! * `hosts`, `questions`: which server is read, and what it says about its log.
-//! * `dump`: the log itself; [`binlog`](super::binlog) makes batches of it.
+//! * `dump`: the log itself; `binlog` makes batches of it.
 //! * `catalog`: table definitions for a task that starts. `check`: the precheck.
 //!
 //! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
@@ -12,6 +12,7 @@
 
 mod auth;
 mod catalog;
+mod check;
 mod connection;
 mod dump;
 mod hosts;
@@ -35,7 +36,7 @@ use self::{
     dump::{BinlogStream, ReplicaIdentity},
     hosts::Hosts,
 };
-use super::{Finding, Source, binlog};
+use super::{Finding, Plan, Source, binlog};
 use crate::{
     config::{ByteSize, Start, source::MysqlSource},
     error::{Error, Result},
@@ -82,8 +83,8 @@ impl Source for Mysql {
         self.hosts.describe()
     }
 
-    async fn check(&self) -> Vec<Finding> {
-        Vec::new()
+    async fn check(&self, plan: &Plan<'_>) -> Vec<Finding> {
+        self.findings(plan).await
     }
 
     async fn start_position(&self, start: &Start) -> Result<Position> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use slackwater_decoders::{
     mysql::gtid::{GtidSet, MariadbGtid, MariadbGtidPosition},
-    position::{Executed, LogPosition, Position, binlog_number},
+    position::{Executed, LogPosition, Position},
 };
 
 use super::connection::Connection;
@@ -27,9 +27,7 @@ pub(crate) struct LogFile {
 /// # Errors
 /// The server's error (no log, no privilege), or a lost connection.
 pub(crate) async fn end_of_log(connection: &mut Connection) -> Result<Position> {
-    // 8.2 brought the new name, 8.4 took the old one away.
-    let statement =
-        if connection.version().is_mysql(8, 2, 0) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
+    let statement = log_status(connection);
     let rows = connection.query(statement).await?;
     let row = rows.first().ok_or_else(|| {
         Error::definite("the server writes no binlog")
@@ -47,6 +45,24 @@ pub(crate) async fn end_of_log(connection: &mut Connection) -> Result<Position> 
         None
     };
     Ok(Position::binlog(file, offset, executed))
+}
+
+/// The statement that tells the end of the log: 8.2 brought the new name, 8.4 took the old one away.
+fn log_status(connection: &Connection) -> &'static str {
+    if connection.version().is_mysql(8, 2, 0) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" }
+}
+
+/// The databases that alone are in the log (`binlog_do_db`), and those that are not (`binlog_ignore_db`).
+///
+/// # Errors
+/// As [`end_of_log`].
+pub(crate) async fn log_filter(connection: &mut Connection) -> Result<(Vec<String>, Vec<String>)> {
+    let rows = connection.query(log_status(connection)).await?;
+    let list = |name: &str| -> Vec<String> {
+        let text = rows.first().and_then(|row| row.text(name)).unwrap_or_default();
+        text.split(',').filter(|database| !database.is_empty()).map(str::to_owned).collect()
+    };
+    Ok((list("Binlog_Do_DB"), list("Binlog_Ignore_DB")))
 }
 
 /// The end of the log as a position to start from: offset and transactions tell the same place.
@@ -372,11 +388,6 @@ pub(crate) fn reached(applied: &Position, fence: &Position) -> bool {
         (Some(ours), Some(theirs)) => ours.contains_all(theirs),
         _ => applied.log.compare(&fence.log).is_some_and(|order| order.is_ge()),
     }
-}
-
-/// Whether a name is one of a numbered binlog file.
-pub(crate) fn is_log_file(name: &str) -> bool {
-    binlog_number(name).is_some()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Definitions of tables come from the log alone: from full metadata (`binlog_row_metadata = FULL`), or from the CREATE
 //! statements in the files.
 
+mod check;
 mod directory;
 mod file;
 mod follow;
@@ -23,7 +24,7 @@ use self::{
     follow::FileEvents,
     server_events::ServerVersion,
 };
-use super::{Finding, Level, Source, binlog, mysql::TableFilter};
+use super::{Finding, Plan, Source, binlog, mysql::TableFilter};
 use crate::{
     config::{ByteSize, Start, source::MysqlFilesSource},
     error::{Error, Result},
@@ -65,6 +66,18 @@ impl MysqlFiles {
         Error::definite("no binlog file is in the directory").on(self.directory.path.display()).remedy(
             "check source.directory; the files are named like binlog.000001, perhaps with .gz or .zst behind",
         )
+    }
+
+    /// Makes sure that a place is in the files.
+    async fn has(&self, position: &Position) -> Result<Position> {
+        let LogPosition::Binlog { file, offset } = &position.log;
+        let end = self.end_of(self.directory.find(file)?).await?;
+        if *offset > end {
+            return Err(
+                Error::definite(format!("the file ends at {end}, before the position")).at(&position.log)
+            );
+        }
+        Ok(position.clone())
     }
 
     /// Where the whole events of a file end.
@@ -110,24 +123,8 @@ impl Source for MysqlFiles {
         format!("binlog files in {}", self.directory.path.display())
     }
 
-    async fn check(&self) -> Vec<Finding> {
-        let code = "mysql_files.directory";
-        match self.directory.files() {
-            Ok(files) => match (files.first(), files.last()) {
-                (Some(first), Some(last)) => {
-                    let found = format!("{} files, {} to {}", files.len(), first.name, last.name);
-                    let gaps = files.iter().find_map(|file| self.directory.successor(file).err());
-                    let mut findings = vec![Finding { code, level: Level::Ok, found, repair: None }];
-                    findings.extend(gaps.map(|error| failed("mysql_files.sequence", &error)));
-                    findings.extend(
-                        BinlogFile::open(last).err().map(|error| failed("mysql_files.readable", &error)),
-                    );
-                    findings
-                }
-                _ => vec![failed(code, &self.no_files())],
-            },
-            Err(error) => vec![failed(code, &error)],
-        }
+    async fn check(&self, plan: &Plan<'_>) -> Vec<Finding> {
+        check::findings(self, plan).await
     }
 
     async fn start_position(&self, start: &Start) -> Result<Position> {
@@ -137,16 +134,7 @@ impl Source for MysqlFiles {
                 let first = self.directory.files()?.into_iter().next().ok_or_else(|| self.no_files())?;
                 Ok(Position::binlog(first.name, FIRST_EVENT, None))
             }
-            Start::Binlog { file, offset } => {
-                let found = self.directory.find(file)?;
-                let end = self.end_of(found).await?;
-                let position = Position::binlog(file.as_str(), *offset, None);
-                if *offset > end {
-                    return Err(Error::definite(format!("the file ends at {end}, before the position"))
-                        .at(&position.log));
-                }
-                Ok(position)
-            }
+            Start::Binlog { file, offset } => self.has(&Position::binlog(file.as_str(), *offset, None)).await,
             Start::Gtid(_) => Err(Error::definite("files cannot be searched for GTIDs")
                 .remedy("start at a file and offset, or at the earliest")),
         }
@@ -198,8 +186,4 @@ impl Source for MysqlFiles {
         let decoder = binlog::decoder(&from, catalog, false, self.batch_bytes, move |table| selected(table));
         binlog::follow(events, decoder, self.batch_bytes, history, out).await
     }
-}
-
-fn failed(code: &'static str, error: &Error) -> Finding {
-    Finding { code, level: Level::Error, found: error.to_string(), repair: None }
 }
