@@ -12,6 +12,7 @@ use changes::{
 use slackwater::{
     config::destination::MysqlDestination,
     destinations::{Destination, mysql::Mysql},
+    error::Kind,
 };
 use slackwater_decoders::{event::SchemaChange, schema::*, value::*};
 use slackwater_testkit::{Flavor, Server};
@@ -435,4 +436,29 @@ async fn a_statement_does_not_commit_rows_without_their_checkpoint() {
     let error = destination.apply(&statement("DROP TABLE other", 200, vec![drop]), None).await.unwrap_err();
     assert!(!error.is_transient(), "{error}");
     assert!(lines(&server, "SELECT * FROM shop.t").is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_account_is_refused_for_good_and_a_server_that_is_down_may_come_back() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let server = Server::builder(Flavor::Mysql97).start().unwrap();
+    server.exec("CREATE USER plain IDENTIFIED WITH sha256_password BY 'secret'").unwrap();
+    let failure = async |account: &str| {
+        let text = format!("host = '127.0.0.1:{}'\n{account}", server.port());
+        let mut destination = Mysql::new("orders", toml::from_str::<MysqlDestination>(&text).unwrap());
+        destination.open().await.unwrap_err()
+    };
+    let no_file = "user = 'root'\ntls = { mode = 'verify-ca', ca = '/nowhere.pem' }";
+    let other_authority = format!(
+        "user = 'root'\ntls = {{ mode = 'verify-ca', ca = '{}' }}",
+        server.data_dir().join("server-cert.pem").display()
+    );
+    for account in ["user = 'nobody'", "user = 'plain'\npassword = 'secret'", no_file, &other_authority] {
+        let error = failure(account).await;
+        assert_eq!(error.kind(), Kind::Definite, "{account}: {error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+    server.stop().unwrap();
+    let error = failure("user = 'root'").await;
+    assert_eq!(error.kind(), Kind::Disconnected, "{error}");
 }

@@ -347,7 +347,8 @@ impl Sender<'_> {
     }
 }
 
-/// A decoder's error, which names position, cause and remedy by itself.
+/// A decoder's error, which names object and position by itself.
 pub(crate) fn decode_error(error: DecodeError) -> Error {
-    Error::definite("the log cannot be decoded").caused_by(error)
+    let remedy = error.reason.remedy();
+    Error::definite("the log cannot be decoded").caused_by(error).remedy(remedy)
 }

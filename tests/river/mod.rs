@@ -1,6 +1,8 @@
 //! What the tests of whole rivers share: the sections of a task file, and destinations that can be compared.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod load;
+
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;

@@ -256,6 +256,7 @@ impl Decoder {
             types::GTID_TAGGED => self.announce(gtid_event::tagged_announcement(body).map_err(named)?),
             types::ANONYMOUS_GTID => {
                 let announcement = gtid_event::announcement(body).map_err(named)?;
+                self.history.add_anonymous();
                 self.begin_announced(None, announcement.commit_micros);
             }
             types::MARIADB_GTID => {

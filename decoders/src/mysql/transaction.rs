@@ -92,20 +92,33 @@ pub(super) enum State {
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     executed: Option<Executed>,
+    /// What the file's first events say of the files before it. A server that gives its transactions no GTIDs writes them as
+    /// well, so that they count from the first transaction that has one.
+    before_file: Option<Executed>,
 }
 
 impl History {
     pub(super) fn new(executed: Option<Executed>) -> Self {
-        History { executed }
+        History { executed, before_file: None }
     }
 
     /// What a file's first events say of the files before it; does not replace what is known already.
     pub(super) fn learn(&mut self, executed: Executed) {
-        self.executed.get_or_insert(executed);
+        if self.executed.is_none() {
+            self.before_file = Some(executed);
+        }
+    }
+
+    /// A transaction without a GTID: a set would not tell that it was passed.
+    pub(super) fn add_anonymous(&mut self) {
+        *self = History::default();
     }
 
     /// Adds a transaction. When it is not known which ones came before, one alone would say something wrong.
     pub(super) fn add(&mut self, transaction: &TransactionId) {
+        if self.executed.is_none() {
+            self.executed = self.before_file.take();
+        }
         if let Some(executed) = &mut self.executed {
             executed.add(transaction);
         }

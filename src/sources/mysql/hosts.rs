@@ -181,9 +181,9 @@ fn together(mut failures: Vec<Error>) -> Error {
     }
     let may_come_back = failures.iter().map(Error::kind).find(|kind| *kind != Kind::Definite);
     let all: Vec<String> = failures.iter().map(Error::to_string).collect();
-    let all = all.join("; ");
+    let all = all.join("\n  ");
     match may_come_back {
-        Some(kind) => Error::of_kind(kind, format!("no server can be read now: {all}")),
-        None => Error::definite(format!("every server refuses: {all}")),
+        Some(kind) => Error::of_kind(kind, format!("no server can be read now:\n  {all}")),
+        None => Error::definite(format!("every server refuses:\n  {all}")),
     }
 }
