@@ -1,6 +1,6 @@
 //! The replication connection: asking for the log and taking its events.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use mysql_common::packets::{ComBinlogDump, ComBinlogDumpGtid, ComRegisterSlave, GnoInterval, Sid, Tag};
 use mysql_common::proto::MySerialize;
@@ -220,12 +220,6 @@ fn dump_error(error: &ServerError, from: &Position) -> Error {
         None => what.to_owned(),
     });
     ours.at(&from.log).caused_by(error.clone()).remedy(remedy)
-}
-
-/// The file and offset of a position.
-pub(crate) fn place(position: &LogPosition) -> (&Arc<str>, u64) {
-    let LogPosition::Binlog { file, offset } = position;
-    (file, *offset)
 }
 
 #[cfg(test)]

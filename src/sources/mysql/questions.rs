@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use slackwater_decoders::{
     mysql::gtid::{GtidSet, MariadbGtidPosition},
-    position::{Executed, LogPosition, Position, binlog_number},
+    position::{Executed, LogPosition, Position},
 };
 
 use super::connection::Connection;
@@ -356,11 +356,6 @@ pub(crate) fn reached(applied: &Position, fence: &Position) -> bool {
         (Some(ours), Some(theirs)) => ours.contains_all(theirs),
         _ => applied.log.compare(&fence.log).is_some_and(|order| order.is_ge()),
     }
-}
-
-/// Whether a name is one of a numbered binlog file.
-pub(crate) fn is_log_file(name: &str) -> bool {
-    binlog_number(name).is_some()
 }
 
 #[cfg(test)]
