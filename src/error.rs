@@ -96,6 +96,12 @@ impl Error {
         self.kind
     }
 
+    /// What happened, without what to do next; and what to do, where it is known.
+    #[must_use]
+    pub fn parts(&self) -> (String, Option<&str>) {
+        (WithoutRemedy(self).to_string(), self.remedy.as_deref())
+    }
+
     /// The error below, where it is of that type.
     #[must_use]
     pub fn cause_as<T: StdError + 'static>(&self) -> Option<&T> {
@@ -109,20 +115,31 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+/// An error without what to do.
+struct WithoutRemedy<'a>(&'a Error);
+
+impl fmt::Display for WithoutRemedy<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        if let Some(object) = &self.object {
+        let Error { what, object, position, cause, .. } = self.0;
+        f.write_str(what)?;
+        if let Some(object) = object {
             write!(f, " [{object}]")?;
         }
-        if let Some(position) = &self.position {
+        if let Some(position) = position {
             write!(f, " at {position}")?;
         }
-        let mut cause: Option<&(dyn StdError + 'static)> = self.cause.as_deref().map(|cause| cause as _);
+        let mut cause: Option<&(dyn StdError + 'static)> = cause.as_deref().map(|cause| cause as _);
         while let Some(error) = cause {
             write!(f, ": {error}")?;
             cause = error.source();
         }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        WithoutRemedy(self).fmt(f)?;
         if let Some(remedy) = &self.remedy {
             write!(f, "\n  what to do: {remedy}")?;
         }

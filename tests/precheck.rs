@@ -4,7 +4,7 @@
 
 mod river;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 use river::{PATIENCE, PROGRAM};
@@ -391,16 +391,83 @@ fn a_replica_has_to_log_what_it_replicates() -> Result<()> {
         primary.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)")?;
         replica.replica_of(&primary)?;
         replica.wait_for_replication(&primary, PATIENCE)?;
+        // The replica's server id is taken. MariaDB tells only administrators.
+        let mut plan = Plan::from_server(&primary);
+        plan.source += "server_id = 2\n";
+        let account = plan.check()?["mysql.account"].repair.clone().context("account")?;
+        plan.repair(&account, &primary)?;
+        if flavor.is_mariadb() {
+            ensure!(plan.check()?["mysql.server_id"].found.contains("was not looked at"));
+            primary.exec("GRANT REPLICATION MASTER ADMIN ON *.* TO tail@'%'")?;
+        }
+        let seen = plan.repair_all(|code| code == "mysql.server_id", &primary)?;
+        expect_seen(&seen, &[("mysql.server_id", if flavor.is_mariadb() { "warning" } else { "error" })])?;
+
         let off =
             if flavor == Flavor::Mysql97 { "--log-replica-updates=OFF" } else { "--log-slave-updates=OFF" };
         replica.restart_with(&[off])?;
+        // The account came with the replication.
         let mut plan = Plan::from_server(&replica);
-        let account = plan.check()?["mysql.account"].repair.clone().context("account")?;
-        plan.repair(&account, &replica)?;
         let seen = plan.repair_all(|code| code == "mysql.log_replica_updates", &replica)?;
         // MariaDB tells nobody without REPLICA MONITOR, which the task does not need.
         let level = if flavor.is_mariadb() { "warning" } else { "error" };
         expect_seen(&seen, &[("mysql.log_replica_updates", level)])?;
+    }
+    Ok(())
+}
+
+/// Privileges that come by a role count, while the role is active.
+#[test]
+fn roles_are_weighed() -> Result<()> {
+    for flavor in [Flavor::Mysql97, Flavor::Mariadb1011] {
+        let server = Server::builder(flavor).start()?;
+        let role = if flavor.is_mariadb() { "'reader'" } else { "'reader'@'%'" };
+        server.exec(&format!(
+            "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY);
+             CREATE USER tail@'%' IDENTIFIED BY '{PASSWORD}'; CREATE ROLE {role};
+             GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {role}; GRANT SELECT ON shop.* TO {role};
+             GRANT {role} TO tail@'%'"
+        ))?;
+        let mut plan = Plan::from_server(&server);
+        ensure!(plan.check()?["mysql.privileges"].level == "error", "{flavor}: the role is not active");
+        let to = if flavor.is_mariadb() { "FOR" } else { "TO" };
+        server.exec(&format!("SET DEFAULT ROLE {role} {to} tail@'%'"))?;
+        let report = plan.check()?;
+        for code in ["mysql.privileges", "mysql.select", "mysql.objects", "mysql.start_position"] {
+            ensure!(report[code].level == "ok", "{flavor}: {report:#?}");
+        }
+    }
+    Ok(())
+}
+
+/// A task that has run is checked where it stands, and not where a new one would start.
+#[test]
+fn a_stored_position_that_is_purged_is_seen() -> Result<()> {
+    for flavor in [Flavor::Mysql97, Flavor::Mysql56, Flavor::Mariadb1011] {
+        let server = Server::builder(flavor).start()?;
+        server.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)")?;
+        let mut plan = Plan::from_server(&server);
+        let account = plan.check()?["mysql.account"].repair.clone().context("account")?;
+        plan.repair(&account, &server)?;
+        let task = plan.task()?;
+        task.start()?;
+        server.exec("INSERT INTO shop.t VALUES (1)")?;
+        task.wait_for(&server.end_of_log()?, PATIENCE)?;
+        assert!(task.stop()?.success(), "{}", task.log());
+        ensure!(plan.check()?["mysql.start_position"].level == "ok");
+        server.exec("INSERT INTO shop.t VALUES (2)")?;
+        server.flush_logs()?;
+        server.exec("INSERT INTO shop.t VALUES (3)")?;
+        let left = server.end_of_log()?.file;
+        let deadline = Instant::now() + PATIENCE;
+        // MariaDB purges no file before its background thread has written that it is not needed for recovery.
+        while query_rows(&mut server.conn()?, "SHOW BINARY LOGS")?.len() > 1 {
+            ensure!(Instant::now() < deadline, "{flavor} does not purge");
+            server.exec(&format!("PURGE BINARY LOGS TO '{left}'"))?;
+        }
+        let report = plan.check()?;
+        let item = &report["mysql.start_position"];
+        ensure!(item.level == "error" && item.repair.is_some(), "{flavor}: {item:?}");
     }
     Ok(())
 }

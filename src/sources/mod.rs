@@ -93,10 +93,11 @@ impl Finding {
         Finding { code, level: Level::Error, found: found.into(), repair: Some(repair.into()) }
     }
 
-    /// An item that could not be asked for.
+    /// An item that failed, or could not be asked for, with what the error says to do.
     #[must_use]
     pub fn unanswered(code: &'static str, error: &Error) -> Self {
-        Finding { code, level: Level::Error, found: error.to_string(), repair: None }
+        let (found, remedy) = error.parts();
+        Finding { code, level: Level::Error, found, repair: remedy.map(str::to_owned) }
     }
 }
 

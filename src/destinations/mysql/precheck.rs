@@ -29,7 +29,7 @@ pub(super) async fn findings(config: &MysqlDestination, selection: &Selection) -
         Err(error) => {
             return vec![Finding::error(
                 "destination.reachable",
-                error.to_string(),
+                error.parts().0,
                 format!(
                     "start the server, open the way to it, or correct the account in the task file\n{}",
                     new_account(config, selection)

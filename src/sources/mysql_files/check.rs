@@ -79,7 +79,7 @@ async fn from_start(source: &MysqlFiles, plan: &Plan<'_>) -> Vec<Finding> {
             ),
             Err(error) => Finding::error(
                 "mysql_files.definitions",
-                error.to_string(),
+                error.parts().0,
                 "-- on the server, for the files from then on; or start where the CREATE statements are (start = \"earliest\")\n\
                  SET GLOBAL binlog_row_metadata = 'FULL';",
             ),

@@ -96,7 +96,7 @@ impl Mysql {
         if refusal == Some(NEEDS_TLS) {
             return Finding::error(
                 "mysql.tls",
-                format!("{error} (tls.mode is {})", config.tls.mode),
+                format!("{} (tls.mode is {})", error.parts().0, config.tls.mode),
                 "in the task file: source.tls = { mode = \"required\" }",
             );
         }
@@ -105,7 +105,7 @@ impl Mysql {
         }
         if refusal.is_some() || error.cause_as::<UnsupportedMethod>().is_some() {
             let repair = privileges::new_account(&config.user, plan.selection);
-            return Finding::error("mysql.account", error.to_string(), repair);
+            return Finding::error("mysql.account", error.parts().0, repair);
         }
         Finding::unanswered("mysql.tls", error)
     }
@@ -231,7 +231,7 @@ async fn start_position(connection: &mut Connection, plan: &Plan<'_>) -> Result<
             let start = oldest.map_or_else(|| "start = \"now\"".to_owned(), place);
             Ok(Finding::error(
                 code,
-                error.to_string(),
+                error.parts().0,
                 format!("in the task file, for the oldest place there is: {start}"),
             ))
         }

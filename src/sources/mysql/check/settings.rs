@@ -274,3 +274,76 @@ pub(super) fn option_file(lines: &[&str]) -> String {
 fn period(seconds: u64) -> String {
     if seconds >= DAY { format!("{} days", seconds / DAY) } else { format!("{} minutes", seconds / 60) }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::sources::Level;
+
+    fn settings(version: (u16, u16, u16), mariadb: bool, values: &[(&str, &str)]) -> Settings {
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings { values, version: Version { text: String::new(), numbers: version, mariadb } }
+    }
+
+    /// `SET PERSIST` came with MySQL 8.0, setting gtid_mode while the server runs with 5.7.6; MariaDB has neither.
+    #[test]
+    fn repairs_have_the_syntax_of_the_version() {
+        let repair = |settings: &Settings| settings.format().repair.unwrap();
+        let statement = [("binlog_format", "MIXED")];
+        assert_eq!(repair(&settings((8, 4, 3), false, &statement)), "SET PERSIST binlog_format = 'ROW';");
+        for (version, mariadb) in [((5, 7, 44), false), ((11, 8, 3), true)] {
+            let repair = repair(&settings(version, mariadb, &statement));
+            assert!(repair.ends_with("\nSET GLOBAL binlog_format = 'ROW';"), "{repair}");
+            assert!(repair.starts_with("-- also binlog_format = ROW below [mysqld]"), "{repair}");
+        }
+        let gtid = |version| settings(version, false, &[("gtid_mode", "OFF")]).gtid(false).repair.unwrap();
+        assert!(
+            gtid((5, 6, 51))
+                .ends_with("\ngtid_mode = ON\nenforce_gtid_consistency = ON\nlog_slave_updates = ON")
+        );
+        assert!(gtid((5, 7, 44)).contains("SET GLOBAL gtid_mode = ON_PERMISSIVE;"));
+        let late = settings((9, 7, 4), false, &[("gtid_mode", "ON_PERMISSIVE")]).gtid(false).repair.unwrap();
+        assert!(late.ends_with("next\nSET PERSIST gtid_mode = ON;"), "{late}");
+    }
+
+    #[test]
+    fn several_servers_need_gtids() {
+        let off = settings((8, 0, 40), false, &[("gtid_mode", "OFF")]);
+        assert_eq!((off.gtid(false).level, off.gtid(true).level), (Level::Warning, Level::Error));
+        let on = settings((8, 0, 40), false, &[("gtid_mode", "ON")]);
+        assert_eq!(on.gtid(true).level, Level::Ok);
+        let mariadb = settings((10, 11, 6), true, &[("gtid_strict_mode", "OFF")]);
+        assert_eq!((mariadb.gtid(false).level, mariadb.gtid(true).level), (Level::Ok, Level::Warning));
+    }
+
+    /// 8.0 has both variables and obeys the seconds unless they are 0; before there are days alone, in MariaDB with decimals.
+    #[test]
+    fn retention_is_read_from_where_the_version_has_it() {
+        let found = |version, mariadb, values: &[_]| {
+            let finding = settings(version, mariadb, values).retention();
+            (finding.level, finding.found)
+        };
+        let (level, found_80) =
+            found((8, 0, 40), false, &[("binlog_expire_logs_seconds", "2592000"), ("expire_logs_days", "0")]);
+        assert!(level == Level::Ok && found_80.contains("30 days"), "{found_80}");
+        let (level, found_days) =
+            found((8, 0, 40), false, &[("binlog_expire_logs_seconds", "0"), ("expire_logs_days", "5")]);
+        assert!(level == Level::Ok && found_days.contains("5 days"), "{found_days}");
+        let short = [("binlog_expire_logs_seconds", "7200")];
+        assert_eq!(found((9, 7, 4), false, &short).0, Level::Warning);
+        let kept = [short[0], ("binlog_expire_logs_auto_purge", "OFF")];
+        assert_eq!(found((9, 7, 4), false, &kept).0, Level::Ok);
+        assert!(found((5, 6, 51), false, &[("expire_logs_days", "0")]).1.contains("until somebody purges"));
+        assert_eq!(
+            found(
+                (10, 11, 6),
+                true,
+                &[("binlog_expire_logs_seconds", "3600"), ("expire_logs_days", "0.041667")]
+            )
+            .0,
+            Level::Warning
+        );
+    }
+}
