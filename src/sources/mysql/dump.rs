@@ -249,8 +249,8 @@ mod tests {
         let interval = |first: u64, end: u64| [1_u64, first, end].map(u64::to_le_bytes).concat();
         let tail = [uuid.as_slice(), &[0], &interval(1, 6), &uuid, &[8], b"shop", &interval(7, 8)].concat();
         assert!(request.ends_with(&tail));
-        // The number of origins stands in the middle six bytes of eight; the first and the last say the format.
+        // The number of origins stands in the middle six bytes of eight, the format in the last.
         let head = request.get(..request.len() - tail.len()).unwrap_or_default();
-        assert!(head.ends_with(&[1, 2, 0, 0, 0, 0, 0, 1]), "{head:?}");
+        assert!(head.ends_with(&[0, 2, 0, 0, 0, 0, 0, 1]), "{head:?}");
     }
 }
