@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mysql_async::{Conn, Opts, OptsBuilder, ServerError, SslOpts, prelude::Queryable};
+use mysql_async::{Conn, DriverError, Opts, OptsBuilder, ServerError, SslOpts, prelude::Queryable};
 use secrecy::ExposeSecret;
 
 use crate::{
@@ -107,7 +107,7 @@ async fn log_in(config: &MysqlDestination) -> Result<Conn> {
 fn is_without_tls(error: &mysql_async::Error) -> bool {
     matches!(
         error,
-        mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer)
+        mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)
             | mysql_async::Error::Io(mysql_async::IoError::Tls(_))
     )
 }
@@ -176,6 +176,14 @@ pub(super) fn code(error: &mysql_async::Error) -> Option<u16> {
 pub(super) fn refused(error: mysql_async::Error) -> Error {
     let Some(code) = code(&error) else {
         return match error {
+            // MySQL asks accounts that do not exist for one of its methods as well.
+            mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { .. }) => {
+                Error::definite("the destination asks the account for an authentication method that cannot be used")
+                    .caused_by(error)
+                    .remedy(
+                        "check that the account exists, and give it caching_sha2_password, mysql_native_password or ed25519",
+                    )
+            }
             mysql_async::Error::Io(_) | mysql_async::Error::Driver(_) => {
                 Error::transient("the connection to the destination is lost").caused_by(error)
             }
