@@ -52,6 +52,12 @@ impl Error {
         Error::new(Kind::Definite, what.into())
     }
 
+    /// A failure of that kind.
+    #[must_use]
+    pub(crate) fn of_kind(kind: Kind, what: impl Into<String>) -> Self {
+        Error::new(kind, what.into())
+    }
+
     fn new(kind: Kind, what: String) -> Self {
         Error { kind, what, object: None, position: None, remedy: None, cause: None }
     }

@@ -12,6 +12,7 @@ use changes::{
 use slackwater::{
     config::destination::MysqlDestination,
     destinations::{Destination, mysql::Mysql},
+    error::Kind,
 };
 use slackwater_decoders::{event::SchemaChange, schema::*, value::*};
 use slackwater_testkit::{Flavor, Server};
@@ -321,19 +322,20 @@ async fn definitions_are_carried_once() {
         let mut after = Table::clone(&wide);
         after.columns.remove(1);
         after.columns.push(Column { nullable: false, ..Column::new("n", INT) });
-        let altered = || {
+        let altered = |offset| {
             let columns_from = vec![Some(0), Some(2), None];
             let change = SchemaChange::AlterTable {
                 before: Arc::clone(&wide),
                 after: Arc::new(after.clone()),
                 columns_from,
             };
-            statement("ALTER TABLE t DROP a, ADD n INT NOT NULL DEFAULT 7, ADD KEY (n)", 200, vec![change])
+            statement("ALTER TABLE t DROP a, ADD n INT NOT NULL DEFAULT 7, ADD KEY (n)", offset, vec![change])
         };
-        destination.apply(&altered(), None).await.unwrap();
+        destination.apply(&altered(200), None).await.unwrap();
         // The task dies after the statement and before its checkpoint.
         assert_eq!(destination.open().await.unwrap(), Some(checkpoint(2)));
-        destination.apply(&altered(), Some(&checkpoint(3))).await.unwrap();
+        // It comes again from another server, in whose log it stands elsewhere.
+        destination.apply(&altered(7_200), Some(&checkpoint(3))).await.unwrap();
         assert_eq!(lines(&server, "SELECT * FROM shop.t"), ["1|x|7"], "{flavor:?}");
         assert_eq!(lines(&server, "SELECT pending IS NULL FROM slackwater.slackwater_checkpoint"), ["1"]);
 
@@ -425,38 +427,38 @@ async fn partial_documents_and_images_are_applied() {
 }
 
 #[tokio::test]
-async fn rows_around_a_statement_are_applied_once() {
-    for flavor in FLAVORS {
-        let server = Server::builder(flavor).start().unwrap();
-        let mut destination = opened(&server).await;
-        let before = table("t", vec![Column::new("id", INT), Column::new("gone", INT)], &[], &[]);
-        let mut after = Table::clone(&before);
-        after.columns[1] = Column::new("n", INT);
-        let after = Arc::new(after);
-        let change = SchemaChange::AlterTable {
-            before: Arc::clone(&before),
-            after: Arc::clone(&after),
-            columns_from: vec![Some(0), None],
-        };
-        let log = || {
-            [
-                // At 120, 200 and, behind the statement, 300 in the log.
-                changes(&before, &[Insert(vec![int(1), int(1)])]),
-                statement("ALTER TABLE t DROP gone, ADD n INT", 200, vec![change.clone()]),
-                changes_at(&after, 300, &[Insert(vec![int(2), int(2)])]),
-            ]
-        };
-        destination.store_checkpoint(&checkpoint(1)).await.unwrap();
-        for batch in log() {
-            destination.apply(&batch, None).await.unwrap();
-        }
-        // The task dies before the checkpoint: the rows before the statement are in, those behind it are not.
-        assert_eq!(destination.open().await.unwrap(), Some(checkpoint(1)));
-        assert_eq!(lines(&server, "SELECT * FROM shop.t"), ["1|NULL"], "{flavor:?}");
-        let [rows, ddl, last] = log();
-        for (batch, checkpoint) in [(rows, None), (ddl, None), (last, Some(checkpoint(2)))] {
-            destination.apply(&batch, checkpoint.as_ref()).await.unwrap();
-        }
-        assert_eq!(lines(&server, "SELECT * FROM shop.t ORDER BY id"), ["1|NULL", "2|2"], "{flavor:?}");
+async fn a_statement_does_not_commit_rows_without_their_checkpoint() {
+    let server = Server::builder(Flavor::Mysql97).start().unwrap();
+    let mut destination = opened(&server).await;
+    let rows = table("t", vec![Column::new("id", INT)], &[], &[]);
+    destination.apply(&changes(&rows, &[Insert(vec![int(1)])]), None).await.unwrap();
+    let drop = SchemaChange::DropTable { table: TableName::new("shop", "other") };
+    let error = destination.apply(&statement("DROP TABLE other", 200, vec![drop]), None).await.unwrap_err();
+    assert!(!error.is_transient(), "{error}");
+    assert!(lines(&server, "SELECT * FROM shop.t").is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_account_is_refused_for_good_and_a_server_that_is_down_may_come_back() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let server = Server::builder(Flavor::Mysql97).start().unwrap();
+    server.exec("CREATE USER plain IDENTIFIED WITH sha256_password BY 'secret'").unwrap();
+    let failure = async |account: &str| {
+        let text = format!("host = '127.0.0.1:{}'\n{account}", server.port());
+        let mut destination = Mysql::new("orders", toml::from_str::<MysqlDestination>(&text).unwrap());
+        destination.open().await.unwrap_err()
+    };
+    let no_file = "user = 'root'\ntls = { mode = 'verify-ca', ca = '/nowhere.pem' }";
+    let other_authority = format!(
+        "user = 'root'\ntls = {{ mode = 'verify-ca', ca = '{}' }}",
+        server.data_dir().join("server-cert.pem").display()
+    );
+    for account in ["user = 'nobody'", "user = 'plain'\npassword = 'secret'", no_file, &other_authority] {
+        let error = failure(account).await;
+        assert_eq!(error.kind(), Kind::Definite, "{account}: {error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
+    server.stop().unwrap();
+    let error = failure("user = 'root'").await;
+    assert_eq!(error.kind(), Kind::Disconnected, "{error}");
 }

@@ -504,9 +504,12 @@ fn tls_is_as_configured_or_said() -> Result<()> {
     server.exec(&format!("CREATE USER tail@'%' IDENTIFIED BY '{PASSWORD}'"))?;
     let mut plan = Plan::from_server(&server);
     ensure!(plan.check()?["mysql.tls"].level == "warning");
+    plan = plan.into_server(&server);
     plan.source += "tls = { mode = \"required\" }\n";
+    plan.destination += "tls = { mode = \"required\" }\n";
     let report = plan.check()?;
     ensure!(report["mysql.tls"].level == "error" && report["mysql.reachable"].level == "ok", "{report:#?}");
+    ensure!(report["destination.tls"].level == "error", "{report:#?}");
     plan.source = plan.source.replace("required", "disabled");
     let report = plan.check()?;
     ensure!(report["mysql.tls"].level == "ok" && report["mysql.account"].level == "ok", "{report:#?}");

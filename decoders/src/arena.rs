@@ -34,30 +34,35 @@ pub struct Arena<'a>(Member<'a>);
 impl<'a> Arena<'a> {
     /// A copy of a text.
     #[must_use]
+    #[inline]
     pub fn text(&self, text: &str) -> &'a str {
         self.0.alloc_str(text)
     }
 
     /// A copy of a slice of plain values.
     #[must_use]
+    #[inline]
     pub fn slice<T: Copy>(&self, items: &[T]) -> &'a [T] {
         self.0.alloc_slice_copy(items)
     }
 
     /// A slice of `length` copies of `item`, to be filled.
     #[must_use]
+    #[inline]
     pub fn filled<T: Copy>(&self, length: usize, item: T) -> &'a mut [T] {
         self.0.alloc_slice_fill_copy(length, item)
     }
 
     /// A plain value.
     #[must_use]
+    #[inline]
     pub fn value<T: Copy>(&self, value: T) -> &'a T {
         self.0.alloc(value)
     }
 
     /// Bytes taken from the system so far by this arena.
     #[must_use]
+    #[inline]
     pub fn allocated_bytes(&self) -> usize {
         self.0.as_bump().allocated_bytes()
     }

@@ -22,6 +22,8 @@
 //! | a value that was not logged because it did not change | `"__debezium_unavailable_value"` |
 //! | a column that the row image does not have | no member |
 
+use std::collections::HashMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{
     Serialize, Serializer,
@@ -45,13 +47,20 @@ pub struct EnvelopeWriter {
     connector: String,
     name: String,
     transaction: Option<String>,
+    /// Number of changes of each table so far in the transaction.
+    table_orders: HashMap<TableName, u64>,
 }
 
 impl EnvelopeWriter {
     /// A writer for changes of the source `name` that a `connector` (`mysql`, `mariadb`…) read.
     #[must_use]
     pub fn new(connector: impl Into<String>, name: impl Into<String>) -> Self {
-        EnvelopeWriter { connector: connector.into(), name: name.into(), transaction: None }
+        EnvelopeWriter {
+            connector: connector.into(),
+            name: name.into(),
+            transaction: None,
+            table_orders: HashMap::new(),
+        }
     }
 
     /// Appends one JSON object and a line end for each change, truncation and schema change. `now_millis` is the time of
@@ -63,6 +72,7 @@ impl EnvelopeWriter {
         match event {
             Event::Begin(begin) => {
                 self.transaction = begin.transaction.as_ref().map(ToString::to_string);
+                self.table_orders.clear();
                 Ok(())
             }
             Event::Commit(_) => {
@@ -70,39 +80,36 @@ impl EnvelopeWriter {
                 Ok(())
             }
             Event::Heartbeat(_) => Ok(()),
-            Event::Rows(rows) => rows
-                .changes
-                .iter()
-                .zip(0..)
-                .try_for_each(|(change, row)| self.change(rows, change, row, now_millis, out)),
+            Event::Rows(rows) => self.rows(rows, now_millis, out),
             Event::Truncate(truncate) => self.truncate(truncate, now_millis, out),
             Event::Ddl(ddl) => self.ddl(ddl, now_millis, out),
         }
     }
 
-    fn change(
-        &self,
-        rows: &Rows<'_>,
-        change: &RowChange<'_>,
-        row: u64,
-        now_millis: i64,
-        out: &mut Vec<u8>,
-    ) -> serde_json::Result<()> {
-        let image = |cells| Image { table: &rows.table, cells };
-        let order = rows.sequence + row + 1;
-        let envelope = Envelope {
-            before: change.before().map(image),
-            after: change.after().map(image),
-            source: self.source(&rows.table.name, &rows.position, rows.time_micros, Some(row)),
-            op: match change {
-                RowChange::Insert { .. } => "c",
-                RowChange::Update { .. } => "u",
-                RowChange::Delete { .. } => "d",
-            },
-            ts_ms: now_millis,
-            transaction: self.transaction.as_deref().map(|id| Transaction { id, total_order: order }),
-        };
-        line(&envelope, out)
+    fn rows(&mut self, rows: &Rows<'_>, now_millis: i64, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let before = self.table_orders.entry(rows.table.name.clone()).or_default();
+        let first_of_table = *before + 1;
+        *before += rows.changes.len() as u64;
+        rows.changes.iter().zip(0..).try_for_each(|(change, row)| {
+            let image = |cells| Image { table: &rows.table, cells };
+            let envelope = Envelope {
+                before: change.before().map(image),
+                after: change.after().map(image),
+                source: self.source(&rows.table.name, &rows.position, rows.time_micros, Some(row)),
+                op: match change {
+                    RowChange::Insert { .. } => "c",
+                    RowChange::Update { .. } => "u",
+                    RowChange::Delete { .. } => "d",
+                },
+                ts_ms: now_millis,
+                transaction: self.transaction.as_deref().map(|id| Transaction {
+                    id,
+                    total_order: rows.sequence + row + 1,
+                    data_collection_order: first_of_table + row,
+                }),
+            };
+            line(&envelope, out)
+        })
     }
 
     fn truncate(&self, truncate: &Truncate, now_millis: i64, out: &mut Vec<u8>) -> serde_json::Result<()> {
@@ -190,6 +197,7 @@ struct Source<'a> {
 struct Transaction<'a> {
     id: &'a str,
     total_order: u64,
+    data_collection_order: u64,
 }
 
 #[derive(Serialize)]

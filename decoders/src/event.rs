@@ -58,6 +58,9 @@ pub struct Rows<'a> {
     pub time_micros: i64,
     /// Number of row changes of this transaction before these ones.
     pub sequence: u64,
+    /// Whether foreign keys may have changed rows of other tables together with these ones (`ON DELETE CASCADE`, `ON
+    /// UPDATE SET NULL`…) without anything in the log: the destination has to let its own foreign keys do the same.
+    pub unlogged_cascades: bool,
     /// The changes.
     pub changes: &'a [RowChange<'a>],
 }
@@ -174,11 +177,6 @@ pub enum SchemaChange {
         /// Its name.
         database: String,
     },
-    /// All rows of a table go.
-    TruncateTable {
-        /// Its name.
-        table: TableName,
-    },
     /// Rows of a table come or go without being in the log, as when a partition is dropped or exchanged.
     RowsUnlogged {
         /// Its name.
@@ -211,7 +209,6 @@ impl SchemaChange {
             SchemaChange::AlterTable { before, after, .. } => vec![&before.name, &after.name],
             SchemaChange::RenameTable { from, to } => vec![from, to],
             SchemaChange::DropTable { table }
-            | SchemaChange::TruncateTable { table }
             | SchemaChange::RowsUnlogged { table, .. }
             | SchemaChange::Unknown { table, .. } => vec![table],
             SchemaChange::Other { table, .. } => table.iter().collect(),

@@ -1,5 +1,5 @@
 //! Logs of real servers, decoded from their first to their last byte.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::PathBuf};
 
@@ -177,4 +177,35 @@ fn a_flipped_bit_and_a_cut_event_stop_with_their_position() {
         assert!(decode(cut, &mut decoder(true)).is_err());
         offset += header.length as usize;
     }
+}
+
+/// What decodes to more memory than there shall be comes in portions, cut between rows: together they are the same.
+#[test]
+fn portions_have_the_rows_of_the_whole() {
+    let rows = |payload_bytes| {
+        let options = DecoderOptions {
+            file: "mysql-bin.000001".into(),
+            offset: 4,
+            executed: None,
+            catalog: Catalog::new(Settings::default()),
+            selected: Box::new(|_| true),
+            positional_names: false,
+            payload_bytes,
+        };
+        let batches = decode(fixture("mysql-bin.sakila.gz"), &mut Decoder::new(options)).unwrap();
+        let mut rows = Vec::new();
+        let mut events = 0;
+        for event in batches.iter().flat_map(Batch::events) {
+            let Event::Rows(part) = event else { continue };
+            events += 1;
+            let numbered = part.changes.iter().zip(part.sequence..);
+            rows.extend(numbered.map(|(change, number)| format!("{} {number} {change:?}", part.table.name)));
+        }
+        (batches.len(), events, rows)
+    };
+    let (whole_batches, whole_events, whole) = rows(usize::MAX);
+    let (batches, events, portions) = rows(0);
+    assert_eq!(whole_batches, 1);
+    assert!(batches > 1 && events > whole_events, "{batches} batches, {events} and {whole_events} events");
+    assert!(portions == whole);
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     config::Task,
+    mapping::Selection,
     positions::Sidecar,
     sources::{Finding, Level, Plan},
 };
@@ -45,13 +46,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if !arguments.file_only {
         let mut ends = connect::ends(&task)?;
         let stored = Sidecar::new(&task.state_dir).read().ok().flatten();
+        let selection = Selection::new(&task.objects);
         let plan = Plan {
             start: &task.start,
             stored: stored.as_ref().map(|stored| &stored.checkpoint.position),
-            selection: &task.selection,
+            selection: &selection,
         };
         (report.source, report.destination) =
-            tokio::join!(ends.source.check(&plan), ends.destination.check(&task.selection));
+            tokio::join!(ends.source.check(&plan), ends.destination.check(&selection));
     }
     let findings = || report.source.iter().chain(&report.destination);
     let worst = findings().map(|finding| finding.level).max();

@@ -8,6 +8,7 @@ use crate::{
     config::{DestinationConfig, SourceConfig, Task},
     destinations::{self, Destination, sqlite::Sqlite},
     error::Result,
+    mapping::Selection,
     service::Ends,
     sources::{Source, mysql::Mysql, mysql_files::MysqlFiles},
 };
@@ -25,11 +26,17 @@ pub(super) fn ends(task: &Task) -> Result<Ends> {
 /// # Errors
 /// Definite when it cannot work as configured.
 pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
-    let selection = task.selection.clone();
+    let selection = Selection::new(&task.objects);
     let selected = Arc::new(move |table: &TableName| selection.includes(table));
     Ok(match &task.source {
-        SourceConfig::Mysql(config) => Arc::new(Mysql::new(&task.name, config.clone(), selected)?),
-        SourceConfig::MysqlFiles(config) => Arc::new(MysqlFiles::new(config.clone(), selected)?),
+        SourceConfig::Mysql(config) => {
+            let source = Mysql::new(&task.name, config.clone(), selected)?;
+            Arc::new(source.with_batch_size(task.apply.batch_size))
+        }
+        SourceConfig::MysqlFiles(config) => {
+            let source = MysqlFiles::new(config.clone(), selected)?;
+            Arc::new(source.with_batch_size(task.apply.batch_size))
+        }
     })
 }
 

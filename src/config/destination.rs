@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::source::{Password, Tls};
@@ -33,9 +34,15 @@ pub struct MysqlDestination {
     pub host: String,
     /// The account.
     pub user: String,
-    /// Where its password comes from.
-    #[serde(flatten)]
-    pub password: Password,
+    /// The account's password; it, `password_file` and `password_env` exclude each other.
+    #[serde(default)]
+    pub password: Option<SecretString>,
+    /// A file that holds nothing but the password; line ends behind it do not count.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// The environment variable that holds the password.
+    #[serde(default)]
+    pub password_env: Option<String>,
     /// How the connection is encrypted.
     #[serde(default)]
     pub tls: Tls,
@@ -59,7 +66,7 @@ fn default_checkpoint_database() -> String {
 }
 
 fn default_cache() -> u32 {
-    64
+    32
 }
 
 fn default_statement_rows() -> u32 {
@@ -119,8 +126,18 @@ impl MysqlDestination {
             ));
         }
         within("statement_rows", self.statement_rows, 1, 10_000)?;
-        self.password.validate()?;
+        self.password().validate("destination")?;
         self.tls.validate()
+    }
+
+    /// Where the account's password comes from.
+    #[must_use]
+    pub fn password(&self) -> Password {
+        Password {
+            password: self.password.clone(),
+            file: self.password_file.clone(),
+            variable: self.password_env.clone(),
+        }
     }
 }
 

@@ -56,15 +56,12 @@ impl ConfigError {
             return told;
         }
         let mistake = Mistake::read(error.message());
-        // The reader knows of some keys only the section: look those up.
-        let key = mistake.as_ref().filter(|mistake| mistake.kind == "field");
-        let span = key.and_then(|key| key_of_section(text, section, key.given)).or_else(|| error.span());
         let message = match &mistake {
             Some(mistake) => mistake.message(section),
             None if section.is_empty() => error.message().to_owned(),
             None => format!("{} in [{section}]", error.message()),
         };
-        let mut told = match span.or_else(|| span_of(text, section)) {
+        let mut told = match error.span().or_else(|| span_of(text, section)) {
             Some(span) => ConfigError::at(file, text, span, message),
             None => ConfigError::of_file(file, message),
         };
@@ -168,13 +165,6 @@ fn is_similar(given: &str, name: &str) -> bool {
 
 fn distance(given: &str, name: &str) -> usize {
     strsim::damerau_levenshtein(&given.to_lowercase(), name)
-}
-
-/// The place of a key that stands in a section itself.
-fn key_of_section(text: &str, section: &str, given: &str) -> Option<Range<usize>> {
-    let document = DeTable::parse(text).ok()?;
-    let DeValue::Table(table) = document.get_ref().get(section)?.get_ref() else { return None };
-    table.keys().find(|key| key.get_ref() == given).map(|key| key.span())
 }
 
 /// The place of a key given as `section.key`, of its value for a section.

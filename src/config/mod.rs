@@ -5,6 +5,7 @@
 
 pub mod destination;
 mod error;
+mod pattern;
 mod sections;
 mod size;
 pub mod source;
@@ -28,10 +29,10 @@ use self::{
 };
 pub use self::{
     error::ConfigError,
+    pattern::{Pattern, PatternError},
     sections::{After, Apply, Cutover, Log, LogFormat, Objects, Start},
     size::ByteSize,
 };
-use crate::mapping::Selection;
 
 const STATE_ROOT: &str = "/var/lib/slackwater";
 
@@ -49,9 +50,7 @@ pub struct Task {
     pub source: SourceConfig,
     /// `[destination]`.
     pub destination: DestinationConfig,
-    /// `[objects]`, compiled.
-    pub selection: Selection,
-    /// `[objects]` as written.
+    /// `[objects]`.
     pub objects: Objects,
     /// `[apply]`.
     pub apply: Apply,
@@ -136,7 +135,6 @@ impl Task {
             name: reader.name(common.name)?,
             source: reader.source(source)?,
             destination: reader.destination(destination)?,
-            selection: reader.selection(&common.objects)?,
             state_dir: PathBuf::new(),
             start: common.start,
             objects: common.objects,
@@ -205,7 +203,7 @@ impl Reader<'_> {
         let (kind, section) = self.tagged("source", &SOURCES, section)?;
         let (config, valid) = if kind == "mysql" {
             let mut config: MysqlSource = self.section("source", section)?;
-            self.find_secret(&mut config.password);
+            self.find_secret(&mut config.password_file);
             let valid = config.validate();
             (SourceConfig::Mysql(config), valid)
         } else {
@@ -221,7 +219,7 @@ impl Reader<'_> {
         let (kind, section) = self.tagged("destination", &DESTINATIONS, section)?;
         let (config, valid) = if kind == "mysql" {
             let mut config: MysqlDestination = self.section("destination", section)?;
-            self.find_secret(&mut config.password);
+            self.find_secret(&mut config.password_file);
             let valid = config.validate();
             (DestinationConfig::Mysql(config), valid)
         } else {
@@ -286,14 +284,6 @@ impl Reader<'_> {
         }
     }
 
-    fn selection(&self, objects: &Objects) -> Result<Selection, ConfigError> {
-        Selection::compile(objects).map_err(|error| {
-            let key =
-                if objects.include.contains(&error.pattern) { "objects.include" } else { "objects.exclude" };
-            ConfigError::at_key(self.file, self.text, key, error.to_string())
-        })
-    }
-
     fn check_ranges(&self, task: &Task) -> Result<(), ConfigError> {
         const MILLISECOND: Duration = Duration::from_millis(1);
         const HOUR: Duration = Duration::from_secs(3600);
@@ -340,8 +330,8 @@ impl Reader<'_> {
     }
 
     /// Finds a relative password file among systemd's credentials, else beside the task file.
-    fn find_secret(&self, password: &mut source::Password) {
-        if let Some(file) = password.password_file.as_mut().filter(|file| file.is_relative()) {
+    fn find_secret(&self, password_file: &mut Option<PathBuf>) {
+        if let Some(file) = password_file.as_mut().filter(|file| file.is_relative()) {
             let credential =
                 env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(&*file));
             *file = match credential.filter(|credential| credential.exists()) {

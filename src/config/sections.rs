@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::size::ByteSize;
+use super::{pattern::Pattern, size::ByteSize};
 
 /// `[objects]`: which tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objects {
     /// Patterns `database.table` of what is carried; none for everything but the server's own databases.
-    pub include: Vec<String>,
+    pub include: Vec<Pattern>,
     /// Patterns of what is not, although `include` matches it.
-    pub exclude: Vec<String>,
+    pub exclude: Vec<Pattern>,
 }
 
 /// `[apply]`: how changes get to the destination.
@@ -42,7 +42,7 @@ impl Default for Apply {
     fn default() -> Self {
         Apply {
             batch_size: ByteSize::mib(1),
-            memory: ByteSize::mib(64),
+            memory: ByteSize::mib(32),
             checkpoint_interval: Duration::from_secs(5),
             connection_lost_limit: Duration::from_secs(720 * 60),
             error_limit: Duration::from_secs(10 * 60),

@@ -16,9 +16,15 @@ pub struct MysqlSource {
     pub hosts: Vec<String>,
     /// The account.
     pub user: String,
-    /// Where its password comes from.
-    #[serde(flatten)]
-    pub password: Password,
+    /// The account's password; it, `password_file` and `password_env` exclude each other.
+    #[serde(default)]
+    pub password: Option<SecretString>,
+    /// A file that holds nothing but the password; line ends behind it do not count.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// The environment variable that holds the password.
+    #[serde(default)]
+    pub password_env: Option<String>,
     /// How the connections are encrypted.
     #[serde(default)]
     pub tls: Tls,
@@ -51,17 +57,14 @@ pub struct MysqlFilesSource {
 }
 
 /// A password, or the place to read it from each time it is needed. At most one of the fields is set.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Password {
     /// The password itself.
-    #[serde(default)]
     pub password: Option<SecretString>,
     /// A file that holds nothing but the password; line ends behind it do not count.
-    #[serde(default)]
-    pub password_file: Option<PathBuf>,
+    pub file: Option<PathBuf>,
     /// The environment variable that holds the password.
-    #[serde(default)]
-    pub password_env: Option<String>,
+    pub variable: Option<String>,
 }
 
 /// Encryption of connections to a database.
@@ -141,8 +144,18 @@ impl MysqlSource {
         }
         within("heartbeat", self.heartbeat, Duration::from_millis(100), Duration::from_secs(60))?;
         within("connect_timeout", self.connect_timeout, Duration::from_secs(1), Duration::from_secs(300))?;
-        self.password.validate()?;
+        self.password().validate("source")?;
         self.tls.validate()
+    }
+
+    /// Where the account's password comes from.
+    #[must_use]
+    pub fn password(&self) -> Password {
+        Password {
+            password: self.password.clone(),
+            file: self.password_file.clone(),
+            variable: self.password_env.clone(),
+        }
     }
 }
 
@@ -157,18 +170,15 @@ impl MysqlFilesSource {
 }
 
 impl Password {
-    /// Checks that there is at most one place to take the password from.
+    /// Checks that there is at most one place to take the password of a section from.
     ///
     /// # Errors
     /// A definite one that names the fields.
-    pub fn validate(&self) -> Result<()> {
-        let places = [self.password.is_some(), self.password_file.is_some(), self.password_env.is_some()];
+    pub fn validate(&self, section: &str) -> Result<()> {
+        let places = [self.password.is_some(), self.file.is_some(), self.variable.is_some()];
         if places.into_iter().filter(|set| *set).count() > 1 {
-            return Err(invalid(
-                "password",
-                "is given more than once",
-                "keep one of password, password_file and password_env",
-            ));
+            return Err(Error::definite(format!("{section}.password is given more than once"))
+                .remedy("keep one of password, password_file and password_env"));
         }
         Ok(())
     }
@@ -182,7 +192,7 @@ impl Password {
         if let Some(password) = &self.password {
             return Ok(password.clone());
         }
-        if let Some(file) = &self.password_file {
+        if let Some(file) = &self.file {
             let text = fs::read_to_string(file).map_err(|error| {
                 Error::definite("cannot read the password file")
                     .on(file.display())
@@ -191,7 +201,7 @@ impl Password {
             })?;
             return Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])));
         }
-        match &self.password_env {
+        match &self.variable {
             Some(name) => env::var(name).map(SecretString::from).map_err(|_| {
                 Error::definite("the environment variable with the password is not set")
                     .on(name)
@@ -254,7 +264,7 @@ mod tests {
         let source = parse("hosts = ['db:3306']\nuser = 'repl'\npassword = 'hunter2'").unwrap();
         source.validate().unwrap();
         assert!(!format!("{source:?}").contains("hunter2"));
-        assert_eq!(source.password.read().unwrap().expose_secret(), "hunter2");
+        assert_eq!(source.password().read().unwrap().expose_secret(), "hunter2");
     }
 
     #[test]
@@ -275,7 +285,7 @@ mod tests {
     fn a_password_file_may_end_in_a_line_end() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "s3 cret\r\n").unwrap();
-        let password = Password { password_file: Some(file.path().into()), ..Password::default() };
+        let password = Password { file: Some(file.path().into()), ..Password::default() };
         assert_eq!(password.read().unwrap().expose_secret(), "s3 cret");
     }
 }

@@ -92,6 +92,7 @@ fn a_misspelt_key_of_a_server_is_shown_with_its_line() {
         text.starts_with("/etc/slackwater/orders.toml:8:1: unknown key `pasword_file` in [source]"),
         "{text}"
     );
+    assert!(text.ends_with("did you mean `password_file`?"), "{text}");
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn a_sections_own_check_is_shown_at_the_key() {
     let text = error("[\"db1:3306\"]", "[]");
     assert!(text.starts_with("/etc/slackwater/orders.toml:6:1: source.hosts names no server"), "{text}");
     let text = error("\"shop.*\"", "\"shop\"");
-    assert!(text.starts_with("/etc/slackwater/orders.toml:15:1: \"shop\" is no object pattern"), "{text}");
+    assert!(text.starts_with("/etc/slackwater/orders.toml:15:11: \"shop\" is no object pattern"), "{text}");
 }
 
 #[test]

@@ -209,7 +209,14 @@ mod tests {
             named: true,
         };
         let position = LogPosition::Binlog { file: "binlog.000001".into(), offset: 4 };
-        Rows { table: Arc::new(table), position, time_micros: 0, sequence: 0, changes: &[] }
+        Rows {
+            table: Arc::new(table),
+            position,
+            time_micros: 0,
+            sequence: 0,
+            unlogged_cascades: false,
+            changes: &[],
+        }
     }
 
     fn int(value: i64) -> Cell<'static> {

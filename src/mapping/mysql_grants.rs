@@ -6,7 +6,7 @@
 
 use slackwater_decoders::schema::TableName;
 
-use super::Pattern;
+use crate::config::Pattern;
 
 /// What a privilege is needed on.
 #[derive(Clone, Debug, PartialEq, Eq)]

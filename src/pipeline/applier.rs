@@ -199,7 +199,7 @@ impl Checkpoint {
 }
 
 fn not_connected() -> Error {
-    Error::transient("the destination is not connected")
+    Error::disconnected("the destination is not connected")
 }
 
 fn changes_anything(batch: &Batch) -> bool {
@@ -225,7 +225,6 @@ fn describe(change: &SchemaChange) -> String {
         SchemaChange::DropTable { table } => format!("drop table {table}"),
         SchemaChange::CreateDatabase { database } => format!("create database {database}"),
         SchemaChange::DropDatabase { database } => format!("drop database {database}"),
-        SchemaChange::TruncateTable { table } => format!("truncate table {table}"),
         SchemaChange::RowsUnlogged { table, .. } => format!("rows of {table} without a log"),
         SchemaChange::Unknown { table, .. } => format!("unknown change of {table}"),
         SchemaChange::Other { description, .. } => description.clone(),

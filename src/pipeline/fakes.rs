@@ -172,6 +172,7 @@ fn batch(value: Option<u64>, half: usize, resume: Option<Position>) -> Batch {
                 position,
                 time_micros: 1,
                 sequence: half as u64,
+                unlogged_cascades: false,
                 changes,
             }));
         }

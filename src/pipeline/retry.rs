@@ -7,7 +7,8 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use crate::error::{Error, Kind};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What comes back is noticed within twice this time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long errors of each kind may last.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +57,7 @@ impl Retries {
     }
 }
 
-/// 100 ms, doubled up to 30 s, each with up to as much again by chance, so that many tasks do not come back at once.
+/// 100 ms, doubled up to 5 s, each with up to as much again by chance, so that many tasks do not come back at once.
 fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(FIRST_PAUSE)

@@ -103,7 +103,6 @@ impl SchemaHistory {
                     recorded.push(Change::DropDatabase(database.clone()))
                 }
                 SchemaChange::CreateDatabase { .. }
-                | SchemaChange::TruncateTable { .. }
                 | SchemaChange::RowsUnlogged { .. }
                 | SchemaChange::Other { .. } => {}
             }

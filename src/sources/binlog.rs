@@ -6,7 +6,9 @@
 //!
 //! **Where a piece is cut.** Behind a transaction, as soon as it has [`TARGET`] bytes; or earlier, when no more of the log is
 //! there and the decoder has nothing to do: an idle task shows a change at once, a busy one works with large pieces. Inside
-//! a transaction only when it has [`LARGEST`] bytes, so that no transaction has to fit into memory.
+//! a transaction only when it has as many bytes as a batch may have, so that no transaction has to fit into memory. And around a statement
+//! with its transaction, which mostly is a change of definitions: a destination that cannot take it back has nothing else to
+//! keep account of then.
 
 use std::{future::Future, mem, sync::Arc, thread};
 
@@ -30,23 +32,21 @@ use crate::{
     positions::SchemaHistory,
 };
 
-/// A piece of whole transactions is cut at this size.
+/// Bytes of log that a batch has at most, unless set.
+pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
+/// A piece of whole transactions is cut at this size, if the task's batches may be larger.
 const TARGET: usize = 256 * 1024;
-/// A piece of one transaction is cut at this size.
-const LARGEST: usize = 1024 * 1024;
 /// Bytes that may wait for the decoder. One larger event passes alone.
 const READ_AHEAD: u64 = 8 * 1024 * 1024;
 /// The smallest piece of memory to start a piece of log with.
 const SMALLEST: usize = 4 * 1024;
 
-/// Decompressed bytes of a transaction that become one batch.
-const PAYLOAD_BYTES: usize = 1024 * 1024;
-
-/// A decoder for the log from a position on.
+/// A decoder for the log from a position on. `batch_bytes` of a compressed transaction, once decompressed, become one batch.
 pub(crate) fn decoder(
     from: &Position,
     catalog: Catalog,
     positional_names: bool,
+    batch_bytes: usize,
     selected: impl Fn(&TableName) -> bool + Send + 'static,
 ) -> Decoder {
     let LogPosition::Binlog { file, offset } = &from.log;
@@ -57,7 +57,7 @@ pub(crate) fn decoder(
         catalog,
         selected: Box::new(selected),
         positional_names,
-        payload_bytes: PAYLOAD_BYTES,
+        payload_bytes: batch_bytes,
     })
 }
 
@@ -87,7 +87,8 @@ pub(crate) trait EventReader: Send {
     fn wait(&mut self) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Reads, decodes and sends until the log ends, the receiver is gone, or something fails.
+/// Reads, decodes and sends until the log ends, the receiver is gone, or something fails. A batch has at most `batch_bytes`
+/// bytes of log, or one event.
 ///
 /// # Errors
 /// The reader's, the decoder's (definite) or the schema history's. When a part of a transaction had been sent, the receiver
@@ -95,6 +96,7 @@ pub(crate) trait EventReader: Send {
 pub(crate) async fn follow(
     reader: impl EventReader,
     decoder: Decoder,
+    batch_bytes: usize,
     history: &SchemaHistory,
     out: &BatchSender,
 ) -> Result<()> {
@@ -106,7 +108,7 @@ pub(crate) async fn follow(
         .map_err(|error| Error::transient("cannot start the decoder's thread").caused_by(error))?;
     let mut sender = Sender { history, out, schema_changes: Vec::new(), inside_transaction: false };
     let (read, sent) = {
-        let mut reading = std::pin::pin!(read(reader, pieces));
+        let mut reading = std::pin::pin!(read(reader, batch_bytes, pieces));
         let mut sending = std::pin::pin!(sender.send_all(batches));
         let mut finished = None;
         let sent = loop {
@@ -138,17 +140,29 @@ struct Collected {
     complete: usize,
     /// Length up to the last place outside of a transaction.
     outside: usize,
+    /// Length of the transactions before a statement that is to stand alone; 0 for none.
+    before_statement: usize,
+    /// Whether the last transaction, which may still be open, has such a statement.
+    has_statement: bool,
     tracker: TransactionTracker,
     /// Size of the piece before: a guess at what this one will need.
     former: usize,
+    /// A piece of whole transactions is cut at this size…
+    target: usize,
+    /// …and one of a single transaction at this.
+    largest: usize,
 }
 
 impl Collected {
-    fn new() -> Self {
+    fn new(batch_bytes: usize) -> Self {
         Collected {
+            target: TARGET.min(batch_bytes),
+            largest: batch_bytes,
             log: Vec::new(),
             complete: 0,
             outside: 0,
+            before_statement: 0,
+            has_statement: false,
             tracker: TransactionTracker::default(),
             former: 0,
         }
@@ -164,7 +178,10 @@ impl Collected {
             .ok()
             .filter(|header| header.length as usize == event.len())
             .ok_or_else(|| Error::definite("what came as an event is none: its length is wrong"))?;
-        self.tracker.observe(&header, event);
+        if self.tracker.observe(&header, event) && !self.has_statement {
+            self.before_statement = self.outside;
+            self.has_statement = true;
+        }
         self.complete = self.log.len();
         if self.tracker.is_outside() {
             self.outside = self.complete;
@@ -174,9 +191,11 @@ impl Collected {
 
     /// Where to cut now whatever happens next; `None`: collect more.
     fn due(&self) -> Option<usize> {
-        if self.outside >= TARGET {
+        if self.before_statement > 0 {
+            Some(self.before_statement)
+        } else if self.outside > 0 && (self.has_statement || self.outside >= self.target) {
             Some(self.outside)
-        } else if self.complete >= LARGEST {
+        } else if self.complete >= self.largest {
             Some(if self.outside > 0 { self.outside } else { self.complete })
         } else {
             None
@@ -189,6 +208,11 @@ impl Collected {
         let mut next = Vec::with_capacity(self.former.clamp(SMALLEST, TARGET + TARGET / 8).max(rest.len()));
         next.extend_from_slice(rest);
         self.former = length;
+        if self.before_statement > 0 {
+            self.before_statement = self.before_statement.saturating_sub(length);
+        } else if length >= self.outside && self.outside > 0 {
+            self.has_statement = false;
+        }
         self.complete -= length;
         self.outside = self.outside.saturating_sub(length);
         let mut piece = mem::replace(&mut self.log, next);
@@ -197,9 +221,9 @@ impl Collected {
     }
 }
 
-async fn read(mut reader: impl EventReader, pieces: mpsc::Sender<Piece>) -> Result<()> {
+async fn read(mut reader: impl EventReader, batch_bytes: usize, pieces: mpsc::Sender<Piece>) -> Result<()> {
     let quota = MemoryQuota::new(READ_AHEAD);
-    let mut collected = Collected::new();
+    let mut collected = Collected::new(batch_bytes);
     let end = collect(&mut reader, &mut collected, &pieces, &quota).await;
     // What is whole is worth having, however the reading ended.
     if collected.outside > 0 {
@@ -218,10 +242,10 @@ async fn collect(
         match reader.next(&mut collected.log)? {
             Next::Event => {
                 collected.event_complete()?;
-                if let Some(length) = collected.due()
-                    && !send_piece(collected.cut(length), pieces, quota).await
-                {
-                    return Ok(());
+                while let Some(length) = collected.due() {
+                    if !send_piece(collected.cut(length), pieces, quota).await {
+                        return Ok(());
+                    }
                 }
             }
             Next::Wait if collected.outside == 0 => tokio::select! {
@@ -323,7 +347,8 @@ impl Sender<'_> {
     }
 }
 
-/// A decoder's error, which names position, cause and remedy by itself.
+/// A decoder's error, which names object and position by itself.
 pub(crate) fn decode_error(error: DecodeError) -> Error {
-    Error::definite("the log cannot be decoded").caused_by(error)
+    let remedy = error.reason.remedy();
+    Error::definite("the log cannot be decoded").caused_by(error).remedy(remedy)
 }

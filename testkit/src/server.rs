@@ -129,6 +129,30 @@ impl Server {
         Ok(())
     }
 
+    /// Stops the process from running (SIGSTOP): connections stay open and nobody answers, as behind a cut network.
+    ///
+    /// # Errors
+    ///
+    /// When it is down.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen process run on (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// When it is down.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let process = self.process();
+        let child = process.as_ref().with_context(|| format!("{self} is down"))?;
+        kill_process(Pid::from_child(child), signal).with_context(|| format!("cannot signal {self}"))
+    }
+
     /// Asks the server to shut down (SIGTERM) and waits until it has. No effect when it is down.
     ///
     /// # Errors

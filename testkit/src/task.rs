@@ -138,6 +138,21 @@ impl Task {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
+    /// Waits until the task has said `words` for the `times`-th time since the first start.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn wait_for_words(&self, words: &str, times: usize, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        while self.log().matches(words).count() < times {
+            if Instant::now() > deadline {
+                bail!("the task did not say {words:?} within {timeout:?}:\n{}", self.log());
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
     fn log_file(&self) -> PathBuf {
         self.directory.join("task.log")
     }

@@ -1,4 +1,5 @@
 //! Every server starts, survives a crash and a restart, and replicates.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::path::Path;
 use std::process::Command;

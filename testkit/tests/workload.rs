@@ -1,4 +1,5 @@
 //! The load is the same for the same seed, covers what it says, and never fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -85,6 +85,7 @@ pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) ->
             position: at(offset),
             time_micros: 0,
             sequence: 0,
+            unlogged_cascades: false,
             changes,
         }));
         Ok::<_, Error>(Decoded::default())

@@ -152,7 +152,7 @@ pub(crate) fn change(follower: &mut Follower, seed: u64, count: usize) {
 fn is_quirk(follower: &Follower, statement: &str) -> bool {
     let version = follower.catalog.settings().version;
     statement.contains("CONVERT")
-        && ((version >= 80_000 && version < 100_000 && statement.contains("TEXT")) || version < 50_700)
+        && (((80_000..100_000).contains(&version) && statement.contains("TEXT")) || version < 50_700)
 }
 
 /// Gives every column a value that none had before.

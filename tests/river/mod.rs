@@ -1,6 +1,8 @@
 //! What the tests of whole rivers share: the sections of a task file, and destinations that can be compared.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod load;
+
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
@@ -11,12 +13,12 @@ use slackwater_testkit::{
 use tempfile::TempDir;
 
 /// The daemon's program.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_slackwater");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_slackwater");
 /// How long a task may take to get to the end of a log.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The source of a task: servers of one topology, the database `shop`.
-pub fn source_section(servers: &[&Server], start: &str) -> String {
+pub(crate) fn source_section(servers: &[&Server], start: &str) -> String {
     let hosts: Vec<String> =
         servers.iter().map(|server| format!("\"127.0.0.1:{}\"", server.port())).collect();
     format!(
@@ -27,26 +29,26 @@ pub fn source_section(servers: &[&Server], start: &str) -> String {
 }
 
 /// Where a river ends.
-pub enum Destination {
+pub(crate) enum Destination {
     /// A file in a directory of its own.
     Sqlite(TempDir),
     /// A server of its own.
-    Server(Server),
+    Server(Box<Server>),
 }
 
 impl Destination {
     /// A new file.
-    pub fn sqlite() -> Result<Self> {
+    pub(crate) fn sqlite() -> Result<Self> {
         Ok(Destination::Sqlite(tempfile::tempdir()?))
     }
 
     /// A new server.
-    pub fn server(flavor: Flavor) -> Result<Self> {
-        Ok(Destination::Server(Server::builder(flavor).server_id(77).start()?))
+    pub(crate) fn server(flavor: Flavor) -> Result<Self> {
+        Ok(Destination::Server(Box::new(Server::builder(flavor).server_id(77).start()?)))
     }
 
     /// The file, where it is one.
-    pub fn file(&self) -> Option<PathBuf> {
+    pub(crate) fn file(&self) -> Option<PathBuf> {
         match self {
             Destination::Sqlite(directory) => Some(directory.path().join("copy.db")),
             Destination::Server(_) => None,
@@ -54,7 +56,7 @@ impl Destination {
     }
 
     /// Its section of the task file.
-    pub fn section(&self) -> String {
+    pub(crate) fn section(&self) -> String {
         match self {
             Destination::Sqlite(directory) => {
                 format!("[destination]\ntype = \"sqlite\"\npath = {:?}\n", directory.path().join("copy.db"))
@@ -67,7 +69,7 @@ impl Destination {
     }
 
     /// Compares tables (`database.table`) with the source's, value by value.
-    pub fn expect_tables(&self, source: &Server, tables: &[String]) -> Result<()> {
+    pub(crate) fn expect_tables(&self, source: &Server, tables: &[String]) -> Result<()> {
         assert!(!tables.is_empty());
         for table in tables {
             let expected = source_rows(source, table)?;

@@ -183,7 +183,7 @@ impl Catalog {
     }
 
     /// A statement's name as the server stores it.
-    fn stored(&self, name: &ObjectName, default_database: &str) -> TableName {
+    pub(super) fn stored(&self, name: &ObjectName, default_database: &str) -> TableName {
         let database = name.database.as_deref().unwrap_or(default_database);
         match self.settings.name_case {
             NameCase::Lowered => TableName::new(database.to_lowercase(), name.name.to_lowercase()),

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use flate2::read::{DeflateDecoder, ZlibDecoder};
 
 use super::{
-    decimal,
+    charset, decimal,
     definition::{ColumnPlan, Content},
     json,
     reader::{Malformed, Reader},
@@ -14,38 +14,65 @@ use super::{
 };
 use crate::{
     arena::Arena,
-    value::{Bits, Enum, Geometry, Set, Value},
+    value::{Bits, Cell, Enum, Geometry, Set, Value},
 };
 
 impl ColumnPlan {
     /// Reads a value that is not NULL.
-    #[inline]
     pub(super) fn read<'a>(
         &self,
         reader: &mut Reader<'a>,
         arena: &Arena<'a>,
     ) -> Result<Value<'a>, Malformed> {
+        let mut cell = Cell::Absent;
+        self.read_into(&mut cell, reader, arena)?;
+        Ok(cell.value().unwrap_or(Value::Null))
+    }
+
+    /// Reads a value that is not NULL.
+    // Inlined into the loop over a row's columns, and with each kind of value written to its place at once: a value
+    // that is returned is copied several times, which takes longer than reading most of them.
+    #[inline(always)]
+    pub(super) fn read_into<'a>(
+        &self,
+        cell: &mut Cell<'a>,
+        reader: &mut Reader<'a>,
+        arena: &Arena<'a>,
+    ) -> Result<(), Malformed> {
         match self.wire {
-            Wire::Integer { bytes } => integer(reader, bytes, self.unsigned),
+            Wire::Integer { bytes: 4 } if !self.unsigned => put(cell, Value::Int(reader.i32()?.into())),
+            Wire::Integer { bytes: 8 } if !self.unsigned => put(cell, Value::Int(reader.i64()?)),
+            Wire::Integer { bytes } => put(cell, integer(reader, bytes, self.unsigned)?),
             Wire::VarChar { length_bytes, .. } | Wire::Blob { length_bytes } => {
                 let bytes = prefixed(reader, length_bytes)?;
-                self.string(bytes, arena)
+                match self.content {
+                    Content::Utf8 => put(cell, Value::Text(charset::utf8(bytes)?)),
+                    Content::Binary => put(cell, Value::Binary(bytes)),
+                    _ => put(cell, self.string(bytes, arena)?),
+                }
             }
             Wire::Char { length_bytes, max } => {
                 let bytes = prefixed(reader, length_bytes)?;
-                self.fixed_string(bytes, max, arena)
+                match self.content {
+                    Content::Utf8 => put(cell, Value::Text(charset::utf8(bytes)?)),
+                    _ => put(cell, self.fixed_string(bytes, max, arena)?),
+                }
             }
-            _ => self.read_rarer(reader, arena),
+            Wire::Double => put(cell, Value::Double(reader.f64()?)),
+            Wire::Decimal { precision, scale } => {
+                put(cell, Value::Decimal(decimal::read(reader, precision, scale, arena)?));
+            }
+            Wire::Enum { bytes: 1 } => put(cell, self.enumeration(reader.u8()?.into(), arena)?),
+            Wire::Date => put(cell, temporal::date(reader)?),
+            Wire::DateTime { precision } => put(cell, temporal::datetime(reader, precision)?),
+            Wire::Timestamp { precision } => put(cell, temporal::timestamp(reader, precision)?),
+            _ => put(cell, self.read_rarer(reader, arena)?),
         }
+        Ok(())
     }
 
     fn read_rarer<'a>(&self, reader: &mut Reader<'a>, arena: &Arena<'a>) -> Result<Value<'a>, Malformed> {
         match self.wire {
-            Wire::Float => reader.f32().map(Value::Float),
-            Wire::Double => reader.f64().map(Value::Double),
-            Wire::Decimal { precision, scale } => {
-                decimal::read(reader, precision, scale, arena).map(Value::Decimal)
-            }
             Wire::CompressedVarChar { length_bytes, .. } | Wire::CompressedBlob { length_bytes } => {
                 let bytes = uncompressed(prefixed(reader, length_bytes)?, arena)?;
                 self.string(bytes, arena)
@@ -59,19 +86,18 @@ impl ColumnPlan {
                 let bytes = reader.take(usize::from(bits).div_ceil(8))?;
                 Ok(Value::Bits(Bits { length: bits, bytes }))
             }
+            Wire::Float => reader.f32().map(Value::Float),
             Wire::Enum { bytes } => self.enumeration(reader.uint(usize::from(bytes))? as u16, arena),
             Wire::Set { bytes } => self.set(reader.uint(usize::from(bytes))?, arena),
-            Wire::Date => temporal::date(reader),
             Wire::OldTime => temporal::old_time(reader),
             Wire::OldDateTime => temporal::old_datetime(reader),
             Wire::OldTimestamp => temporal::old_timestamp(reader),
             Wire::Time { precision } => temporal::time(reader, precision),
-            Wire::DateTime { precision } => temporal::datetime(reader, precision),
-            Wire::Timestamp { precision } => temporal::timestamp(reader, precision),
             Wire::Year => Ok(Value::Year(match reader.u8()? {
                 0 => 0,
                 offset => 1900 + u16::from(offset),
             })),
+            // The others are read by the caller, and NULL has no bytes.
             _ => Ok(Value::Null),
         }
     }
@@ -80,6 +106,7 @@ impl ColumnPlan {
     #[inline]
     fn string<'a>(&self, bytes: &'a [u8], arena: &Arena<'a>) -> Result<Value<'a>, Malformed> {
         match self.content {
+            Content::Utf8 => charset::utf8(bytes).map(Value::Text),
             Content::Text(charset) => charset.decode(bytes, arena).map(Value::Text),
             Content::Undeclared => Ok(std::str::from_utf8(bytes).map_or(Value::Binary(bytes), Value::Text)),
             Content::Binary | Content::PaddedBinary | Content::Uuid => Ok(Value::Binary(bytes)),
@@ -106,6 +133,7 @@ impl ColumnPlan {
         }
     }
 
+    #[inline]
     fn enumeration<'a>(&self, index: u16, arena: &Arena<'a>) -> Result<Value<'a>, Malformed> {
         let label = match usize::from(index).checked_sub(1) {
             _ if self.members.is_empty() => None,
@@ -167,6 +195,11 @@ impl ColumnPlan {
             _ => Err(Malformed("has a JSON document in another column")),
         }
     }
+}
+
+#[inline(always)]
+fn put<'a>(cell: &mut Cell<'a>, value: Value<'a>) {
+    *cell = Cell::Value(value);
 }
 
 #[inline]

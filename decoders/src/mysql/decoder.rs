@@ -9,10 +9,11 @@ use super::{
     format::{self, Format},
     framing::{EventHeader, HEADER_LENGTH, split_event},
     gtid_event::{self, Alter},
+    output::Output,
     payload::{self, Fragments, Payload},
     query::Query,
     reader::{Malformed, Reader},
-    rows::RowsEvent,
+    row_changes::OpenRows,
     table_map::TableMap,
     tables::Tables,
     transaction::{History, Place, State, Transaction},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     arena::Arena,
     batch::Decoded,
-    event::{Begin, Commit, Event, RowChange, Rows},
+    event::{Begin, Commit, Event},
     position::{Executed, Position, TransactionId},
     schema::TableName,
 };
@@ -40,8 +41,8 @@ pub struct DecoderOptions {
     /// Whether columns of tables that nothing is known of are named `@1`, `@2`… instead of an error. For looking into a
     /// log only: without a definition neither signs nor character sets are known.
     pub positional_names: bool,
-    /// Bytes of decompressed events after which [`Decoder::decode`] stops inside of a compressed transaction, to be
-    /// called again.
+    /// Bytes of memory, decompressed events included, after which [`Decoder::decode`] stops inside of a piece, to be called
+    /// again.
     pub payload_bytes: usize,
 }
 
@@ -54,10 +55,12 @@ pub struct Decoder {
     pub(super) transaction: Transaction,
     pub(super) tables: Tables,
     payload: Option<Payload>,
-    /// What of the last piece comes behind a payload that is not yet read to its end.
-    rest: Vec<u8>,
-    fragments: Fragments,
-    changes: u64,
+    /// A rows event that is not yet read to its end; within the payload, if that is open.
+    pub(super) open_rows: Option<OpenRows>,
+    /// What of the last piece comes behind what is open.
+    rest: Option<Vec<u8>>,
+    pub(super) fragments: Fragments,
+    pub(super) changes: u64,
     last_micros: i64,
 }
 
@@ -75,7 +78,8 @@ impl Decoder {
             transaction: Transaction::default(),
             tables: Tables::default(),
             payload: None,
-            rest: Vec::new(),
+            open_rows: None,
+            rest: None,
             fragments: Fragments::default(),
             changes: 0,
             last_micros: 0,
@@ -84,8 +88,8 @@ impl Decoder {
 
     /// Decodes a piece of the log: whole events one after the other, each with its header, without a file's magic.
     ///
-    /// When a compressed transaction is larger than [`DecoderOptions::payload_bytes`], the piece is not decoded to its
-    /// end: then [`take_rest`](Self::take_rest) returns what to call this again with.
+    /// When what is decoded takes more memory than [`DecoderOptions::payload_bytes`] and four times the piece, the piece is
+    /// not decoded to its end: then [`take_rest`](Self::take_rest) returns what to call this again with.
     ///
     /// # Errors
     /// When an event cannot be decoded. The decoder cannot be used further then.
@@ -96,26 +100,25 @@ impl Decoder {
         out: &mut Vec<Event<'a>>,
     ) -> Result<Decoded, DecodeError> {
         self.changes = 0;
+        let input = log.len() + self.open_rows.as_ref().map_or(0, OpenRows::len);
+        let mut out = Output::new(arena, out, self.options.payload_bytes.max(input.saturating_mul(4)));
         let mut log = log;
-        let mut finished = self.payload.is_none() || self.continue_payload(arena, out)?;
+        let mut finished = self.continue_open(&mut out)?;
         while finished && !log.is_empty() {
             let (header, event, rest) =
                 split_event(log).map_err(|what| self.error(malformed("next", what)))?;
-            self.event(&header, event, arena, out)?;
+            self.event(&header, event, &mut out)?;
             log = rest;
-            finished = self.payload.is_none() || self.continue_payload(arena, out)?;
+            finished = self.continue_payload(&mut out)? && (log.is_empty() || !out.is_full());
         }
-        if !finished {
-            self.rest = log.to_vec();
-        }
+        self.rest = (!finished).then(|| log.to_vec());
         let resume = (finished && self.transaction.state == State::Outside).then(|| self.position());
         Ok(Decoded { resume, row_changes: self.changes, time_micros: self.last_micros })
     }
 
-    /// What of the last piece is still to be decoded (perhaps nothing but the inside of a compressed transaction); `None`
-    /// when all is.
+    /// What of the last piece is still to be decoded (perhaps nothing but the inside of an event); `None` when all is.
     pub fn take_rest(&mut self) -> Option<Vec<u8>> {
-        self.payload.is_some().then(|| mem::take(&mut self.rest))
+        self.rest.take()
     }
 
     /// Where the log continues behind the last decoded event.
@@ -141,8 +144,7 @@ impl Decoder {
         &mut self,
         header: &EventHeader,
         event: &'a [u8],
-        arena: &Arena<'a>,
-        out: &mut Vec<Event<'a>>,
+        out: &mut Output<'a, '_>,
     ) -> Result<(), DecodeError> {
         if header.event_type == types::FORMAT_DESCRIPTION {
             self.format =
@@ -151,7 +153,7 @@ impl Decoder {
         self.place.advance(header);
         let end = self.checked_length(header, event)?;
         let body = event.get(HEADER_LENGTH..end).unwrap_or_default();
-        self.body(header, body, arena, out)
+        self.body(header, body, out)
     }
 
     /// Checks the event's checksum, where it has one, and returns the length without it.
@@ -171,24 +173,29 @@ impl Decoder {
         }
     }
 
-    /// Decodes the rest of the open payload. `false`: there is more, after the caller has taken what is there.
-    fn continue_payload<'a>(
-        &mut self,
-        arena: &Arena<'a>,
-        out: &mut Vec<Event<'a>>,
-    ) -> Result<bool, DecodeError> {
+    /// Decodes what the last call left open. `false`: there is more, after the caller has taken what is there.
+    fn continue_open<'a>(&mut self, out: &mut Output<'a, '_>) -> Result<bool, DecodeError> {
+        if let Some(rows) = self.open_rows.take() {
+            self.continue_rows(&rows, out)?;
+        }
+        self.continue_payload(out)
+    }
+
+    /// Decodes the rest of the open payload, if there is one and no rows event is open before it. `false`: there is more.
+    fn continue_payload<'a>(&mut self, out: &mut Output<'a, '_>) -> Result<bool, DecodeError> {
+        if self.open_rows.is_some() {
+            return Ok(false);
+        }
         let Some(mut payload) = self.payload.take() else { return Ok(true) };
-        let mut bytes = 0;
         while let Some((header, event)) =
-            payload.next(arena).map_err(|what| self.error(malformed("TRANSACTION_PAYLOAD", what)))?
+            payload.next(out.arena).map_err(|what| self.error(malformed("TRANSACTION_PAYLOAD", what)))?
         {
             if header.event_type == types::TRANSACTION_PAYLOAD {
                 let what = Malformed("holds another compressed transaction");
                 return Err(self.error(malformed("TRANSACTION_PAYLOAD", what)));
             }
-            self.body(&header, event.get(HEADER_LENGTH..).unwrap_or_default(), arena, out)?;
-            bytes += event.len();
-            if bytes >= self.options.payload_bytes {
+            self.body(&header, event.get(HEADER_LENGTH..).unwrap_or_default(), out)?;
+            if self.open_rows.is_some() || out.is_full() {
                 self.payload = Some(payload);
                 return Ok(false);
             }
@@ -201,8 +208,7 @@ impl Decoder {
         &mut self,
         header: &EventHeader,
         body: &'a [u8],
-        arena: &Arena<'a>,
-        out: &mut Vec<Event<'a>>,
+        out: &mut Output<'a, '_>,
     ) -> Result<(), DecodeError> {
         let micros = i64::from(header.timestamp) * 1_000_000;
         if micros > 0 {
@@ -212,22 +218,22 @@ impl Decoder {
             types::TABLE_MAP => self.table_map(body),
             types::WRITE_ROWS_V1..=types::DELETE_ROWS_V1
             | types::WRITE_ROWS..=types::DELETE_ROWS
-            | types::PARTIAL_UPDATE_ROWS => return self.rows(header.event_type, body, micros, arena, out),
+            | types::PARTIAL_UPDATE_ROWS => return self.rows(header.event_type, body, micros, out),
             types::MARIADB_WRITE_ROWS_COMPRESSED_V1..=types::MARIADB_DELETE_ROWS_COMPRESSED => {
-                return self.compressed_rows(header.event_type, body, micros, arena, out);
+                return self.compressed_rows(header.event_type, body, micros, out);
             }
-            types::MARIADB_PARTIAL_ROW_DATA => return self.fragment(body, micros, arena, out),
+            types::MARIADB_PARTIAL_ROW_DATA => return self.fragment(body, micros, out),
             types::XID => {
                 self.commit(micros, out);
                 Ok(())
             }
-            types::QUERY => Query::parse(body, arena, Ok)
+            types::QUERY => Query::parse(body, out.arena, Ok)
                 .map_err(|what| malformed("QUERY", what))
-                .and_then(|query| self.statement(&query, micros, arena, out)),
+                .and_then(|query| self.statement(&query, micros, out)),
             types::MARIADB_QUERY_COMPRESSED => {
-                Query::parse(body, arena, |data| payload::uncompress_statement(data, arena))
+                Query::parse(body, out.arena, |data| payload::uncompress_statement(data, out.arena))
                     .map_err(|what| malformed("QUERY_COMPRESSED", what))
-                    .and_then(|query| self.statement(&query, micros, arena, out))
+                    .and_then(|query| self.statement(&query, micros, out))
             }
             types::TRANSACTION_PAYLOAD => Payload::open(body)
                 .map(|payload| self.payload = Some(payload))
@@ -242,7 +248,7 @@ impl Decoder {
         &mut self,
         header: &EventHeader,
         body: &'a [u8],
-        out: &mut Vec<Event<'a>>,
+        out: &mut Output<'a, '_>,
     ) -> Result<(), Reason> {
         let named = |what| malformed(types::name(header.event_type), what);
         match header.event_type {
@@ -250,6 +256,7 @@ impl Decoder {
             types::GTID_TAGGED => self.announce(gtid_event::tagged_announcement(body).map_err(named)?),
             types::ANONYMOUS_GTID => {
                 let announcement = gtid_event::announcement(body).map_err(named)?;
+                self.history.add_anonymous();
                 self.begin_announced(None, announcement.commit_micros);
             }
             types::MARIADB_GTID => {
@@ -271,10 +278,10 @@ impl Decoder {
                 self.history.learn(Executed::Mariadb(gtid_event::gtid_list(body).map_err(named)?));
             }
             types::ROTATE => self.rotate(body).map_err(named)?,
-            types::HEARTBEAT => out.push(Event::Heartbeat(self.place.next())),
+            types::HEARTBEAT => out.events.push(Event::Heartbeat(self.place.next())),
             types::HEARTBEAT_V2 => {
                 self.heartbeat(body).map_err(named)?;
-                out.push(Event::Heartbeat(self.place.next()));
+                out.events.push(Event::Heartbeat(self.place.next()));
             }
             types::XA_PREPARE => match body.first() {
                 Some(0) => return Err(Reason::Unsupported(XA)),
@@ -357,100 +364,19 @@ impl Decoder {
         self.tables.map(&map, &self.options)
     }
 
-    fn compressed_rows<'a>(
-        &mut self,
-        event_type: u8,
-        body: &'a [u8],
-        micros: i64,
-        arena: &Arena<'a>,
-        out: &mut Vec<Event<'a>>,
-    ) -> Result<(), DecodeError> {
-        let whole = payload::uncompressed_rows_type(event_type)
-            .ok_or(Malformed("is of an unknown type"))
-            .and_then(|(rows_type, is_v2)| {
-                payload::uncompress_rows(rows_type, is_v2, body, arena).map(|body| (rows_type, body))
-            })
-            .map_err(|what| self.error(malformed(types::name(event_type), what)))?;
-        self.rows(whole.0, whole.1, micros, arena, out)
-    }
-
-    fn fragment<'a>(
-        &mut self,
-        body: &[u8],
-        micros: i64,
-        arena: &Arena<'a>,
-        out: &mut Vec<Event<'a>>,
-    ) -> Result<(), DecodeError> {
-        let whole = self.fragments.add(body, arena).and_then(|whole| {
-            whole.map(|event| EventHeader::parse(event).map(|header| (header.event_type, event))).transpose()
-        });
-        match whole.map_err(|what| self.error(malformed("PARTIAL_ROW_DATA", what)))? {
-            None => Ok(()),
-            Some((event_type, event)) => {
-                let body = event.get(HEADER_LENGTH..).unwrap_or_default();
-                if payload::uncompressed_rows_type(event_type).is_some() {
-                    self.compressed_rows(event_type, body, micros, arena, out)
-                } else {
-                    self.rows(event_type, body, micros, arena, out)
-                }
-            }
-        }
-    }
-
-    fn rows<'a>(
-        &mut self,
-        event_type: u8,
-        body: &'a [u8],
-        micros: i64,
-        arena: &Arena<'a>,
-        out: &mut Vec<Event<'a>>,
-    ) -> Result<(), DecodeError> {
-        let name = types::name(event_type);
-        let id_bytes = self.format.table_id_bytes(event_type);
-        let event =
-            RowsEvent::parse(event_type, body, id_bytes).map_err(|what| self.error(malformed(name, what)))?;
-        if matches!(self.transaction.state, State::Outside | State::Announced) {
-            self.begin(out);
-            self.transaction.state = State::Bare;
-        }
-        let entry = self.tables.get(event.table_id).map_err(|reason| self.error(reason))?;
-        if let Some(entry) = entry {
-            let plan = entry.plan().map_err(|reason| self.error(reason).in_table(entry.name()))?;
-            let mut changes: Vec<RowChange<'a>> = Vec::new();
-            event.decode(plan, arena, &mut changes).map_err(|error| {
-                let (reason, column) = error.into_reason(name, plan);
-                DecodeError { column, ..self.error(reason).in_table(entry.name()) }
-            })?;
-            let count = changes.len() as u64;
-            out.push(Event::Rows(Rows {
-                table: Arc::clone(&plan.table),
-                position: self.place.start(),
-                time_micros: micros,
-                sequence: self.transaction.sequence,
-                changes: arena.slice(&changes),
-            }));
-            self.transaction.sequence += count;
-            self.changes += count;
-        }
-        if self.transaction.state == State::Bare && event.flags & types::ROWS_STATEMENT_END != 0 {
-            self.commit(micros, out);
-        }
-        Ok(())
-    }
-
     /// Starts a transaction where the log now stands.
-    pub(super) fn begin<'a>(&mut self, out: &mut Vec<Event<'a>>) {
+    pub(super) fn begin<'a>(&mut self, out: &mut Output<'a, '_>) {
         self.transaction.state = State::Open;
-        out.push(Event::Begin(Begin {
+        out.events.push(Event::Begin(Begin {
             transaction: self.transaction.id.clone(),
             position: self.place.start(),
         }));
     }
 
     /// Ends the transaction behind the current event.
-    pub(super) fn commit<'a>(&mut self, micros: i64, out: &mut Vec<Event<'a>>) {
+    pub(super) fn commit<'a>(&mut self, micros: i64, out: &mut Output<'a, '_>) {
         let time_micros = self.transaction.commit_micros.unwrap_or(micros);
-        out.push(Event::Commit(Commit { position: self.place.next(), time_micros }));
+        out.events.push(Event::Commit(Commit { position: self.place.next(), time_micros }));
         self.finish();
     }
 

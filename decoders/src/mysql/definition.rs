@@ -30,6 +30,8 @@ pub(super) struct ColumnPlan {
 /// What the bytes of a string column are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Content {
+    /// Text that needs no conversion.
+    Utf8,
     Text(Charset),
     Binary,
     /// Bytes of a fixed length; the log leaves trailing zero bytes out.
@@ -37,6 +39,12 @@ pub(super) enum Content {
     Uuid,
     /// The log does not say: text if the bytes are UTF-8.
     Undeclared,
+}
+
+impl Content {
+    fn of(charset: Charset) -> Self {
+        if charset.is_utf8() { Content::Utf8 } else { Content::Text(charset) }
+    }
 }
 
 /// Collation 63: bytes.
@@ -92,9 +100,9 @@ fn content(i: usize, wire: Wire, column: &Column, metadata: &Metadata, named: bo
     match (logged, column.charset.as_deref()) {
         (Some(BINARY), _) if fixed => Content::PaddedBinary,
         (Some(BINARY), _) => Content::Binary,
-        (Some(id), _) => Charset::by_collation(id).map_or(Content::Undeclared, Content::Text),
+        (Some(id), _) => Charset::by_collation(id).map_or(Content::Undeclared, Content::of),
         (None, Some(charset)) if charset != "binary" => {
-            Charset::by_name(charset).map_or(Content::Undeclared, Content::Text)
+            Charset::by_name(charset).map_or(Content::Undeclared, Content::of)
         }
         (None, _) => match column.column_type {
             ColumnType::Binary(_) | ColumnType::Inet4 | ColumnType::Inet6 if fixed => Content::PaddedBinary,

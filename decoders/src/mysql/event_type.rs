@@ -66,6 +66,12 @@ pub const FLAG_IN_USE: u16 = 0x01;
 /// The rows event's flag that says: the statement ends here (`STMT_END_F`).
 pub const ROWS_STATEMENT_END: u16 = 0x01;
 
+/// The rows event's flag that says: foreign keys were not looked at (`NO_FOREIGN_KEY_CHECKS_F`).
+pub const ROWS_NO_FOREIGN_KEYS: u16 = 0x02;
+/// The rows event's flag of servers whose log has what foreign keys do to other tables (seen from MySQL 9.7 on every rows
+/// event; 5.6, 5.7 and MariaDB up to 11.8 do not set it and do not log it).
+pub const ROWS_LOGGED_CASCADES: u16 = 0x10;
+
 /// A name for messages.
 #[must_use]
 pub fn name(code: u8) -> &'static str {

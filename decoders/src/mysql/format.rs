@@ -11,6 +11,8 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Format {
     pub(super) server_version: String,
+    /// `10.11.6-MariaDB` is 101106.
+    pub(super) version_number: u32,
     pub(super) is_mariadb: bool,
     /// Whether events end with a CRC32.
     pub(super) has_checksum: bool,
@@ -30,6 +32,7 @@ impl Format {
     pub(super) fn unknown() -> Self {
         Format {
             server_version: String::new(),
+            version_number: 0,
             is_mariadb: false,
             has_checksum: false,
             post_headers: Vec::new(),
@@ -64,7 +67,9 @@ impl Format {
             rest = post_headers;
         }
         let is_mariadb = server_version.contains("MariaDB");
-        Ok(Format { is_mariadb, server_version, has_checksum, post_headers: rest.to_vec() })
+        let (major, minor, patch) = version_numbers(&server_version);
+        let version_number = major.min(999) * 10_000 + minor.min(99) * 100 + patch.min(99);
+        Ok(Format { is_mariadb, server_version, version_number, has_checksum, post_headers: rest.to_vec() })
     }
 
     /// Width of the table id in table maps and rows events: 4 bytes in logs before 5.1.4, else 6.
@@ -76,11 +81,15 @@ impl Format {
 
 /// Servers write the checksum algorithm since MySQL 5.6.1 and MariaDB 5.3.0 (`checksum_version_product`).
 fn knows_checksums(version: &str) -> bool {
+    version_numbers(version) >= if version.contains("MariaDB") { (5, 3, 0) } else { (5, 6, 1) }
+}
+
+/// The three numbers that a server's version starts with.
+fn version_numbers(version: &str) -> (u32, u32, u32) {
     let mut numbers =
         version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
     let mut next = || numbers.next().unwrap_or(0);
-    let version_numbers = (next(), next(), next());
-    version_numbers >= if version.contains("MariaDB") { (5, 3, 0) } else { (5, 6, 1) }
+    (next(), next(), next())
 }
 
 /// Whether the event's last four bytes are the CRC32 of the others. In a FORMAT_DESCRIPTION the flag that the file is in use

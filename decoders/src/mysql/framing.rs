@@ -91,9 +91,12 @@ impl TransactionTracker {
         self.state == State::Outside
     }
 
-    /// Takes note of the next event, given whole or at least with its first bytes of content (256 are enough).
-    pub fn observe(&mut self, header: &EventHeader, event: &[u8]) {
+    /// Takes note of the next event, given whole or at least with its first bytes of content (256 are enough). Says whether
+    /// it is a statement, and not one that begins or ends a transaction or a part of it. (Of a compressed statement it
+    /// says so in any case.)
+    pub fn observe(&mut self, header: &EventHeader, event: &[u8]) -> bool {
         let body = event.get(HEADER_LENGTH..).unwrap_or_default();
+        let start = if header.event_type == types::QUERY { statement_start(body) } else { None };
         self.state = match (header.event_type, self.state) {
             (types::GTID | types::GTID_TAGGED | types::ANONYMOUS_GTID, _) => State::Announced,
             // Byte 12: flags, bit 0: a statement that stands alone (MariaDB `Gtid_log_event::FL_STANDALONE`).
@@ -102,7 +105,7 @@ impl TransactionTracker {
                 _ => State::Announced,
             },
             (types::XID | types::XA_PREPARE | types::TRANSACTION_PAYLOAD, _) => State::Outside,
-            (types::QUERY, state) => match (statement_start(body), state) {
+            (types::QUERY, state) => match (&start, state) {
                 (Some(StatementStart::Begin), _) => State::Inside,
                 (Some(StatementStart::End), _) => State::Outside,
                 (_, State::Inside) => State::Inside,
@@ -116,6 +119,7 @@ impl TransactionTracker {
             }
             (_, state) => state,
         };
+        matches!((header.event_type, start), (types::QUERY, None) | (types::MARIADB_QUERY_COMPRESSED, _))
     }
 }
 
@@ -137,6 +141,7 @@ fn is_rows(code: u8) -> bool {
 enum StatementStart {
     Begin,
     End,
+    Savepoint,
 }
 
 /// What the statement in a QUERY event's body does to the transaction, by its first word.
@@ -148,7 +153,9 @@ fn statement_start(body: &[u8]) -> Option<StatementStart> {
         |word: &[u8]| statement.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
     if starts(b"BEGIN") || starts(b"XA START") {
         Some(StatementStart::Begin)
-    } else if starts(b"COMMIT") || (starts(b"ROLLBACK") && !starts(b"ROLLBACK TO")) {
+    } else if starts(b"SAVEPOINT") || starts(b"ROLLBACK TO") || starts(b"RELEASE SAVEPOINT") {
+        Some(StatementStart::Savepoint)
+    } else if starts(b"COMMIT") || starts(b"ROLLBACK") {
         Some(StatementStart::End)
     } else {
         None

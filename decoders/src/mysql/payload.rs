@@ -16,6 +16,8 @@ const BROKEN: Malformed = Malformed("does not decompress");
 /// The events of a TRANSACTION_PAYLOAD, decompressed one after the other: the whole transaction is never in memory.
 pub(super) struct Payload {
     events: Box<dyn Read + Send>,
+    /// Decompressed bytes that are still to come, where the log says how many there are in all.
+    left: Option<u64>,
     event: Vec<u8>,
 }
 
@@ -24,7 +26,7 @@ impl Payload {
     /// when uncompressed, 0 for their end; then the compressed events.
     pub(super) fn open(body: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
-        let (mut size, mut compression) = (None, 0);
+        let (mut size, mut left, mut compression) = (None, None, 0);
         loop {
             let field = reader.lenenc()?;
             if field == 0 {
@@ -34,6 +36,7 @@ impl Payload {
             match field {
                 1 => size = Some(value.lenenc()?),
                 2 => compression = value.lenenc()?,
+                3 => left = Some(value.lenenc()?),
                 _ => {}
             }
         }
@@ -44,7 +47,8 @@ impl Payload {
             255 => Box::new(compressed),
             _ => return Err(Malformed("is compressed by an unknown method")),
         };
-        Ok(Payload { events: Box::new(BufReader::with_capacity(64 * 1024, events)), event: Vec::new() })
+        let events = Box::new(BufReader::with_capacity(64 * 1024, events));
+        Ok(Payload { events, left, event: Vec::new() })
     }
 
     /// The next event, copied into the arena; `None` at the end. Events inside a payload have no checksum of their own.
@@ -59,6 +63,12 @@ impl Payload {
             Err(_) => return Err(BROKEN),
         }
         let header = EventHeader::parse(&header_bytes)?;
+        // Damaged data may decompress to a million times its size: what the log has not announced is not read.
+        if let Some(left) = &mut self.left {
+            *left = left
+                .checked_sub(u64::from(header.length))
+                .ok_or(Malformed("has an event that is longer than what is left of the payload"))?;
+        }
         self.event.clear();
         self.event.extend_from_slice(&header_bytes);
         let rest = u64::from(header.length) - HEADER_LENGTH as u64;
@@ -165,5 +175,29 @@ impl Fragments {
         let whole = arena.slice(&self.bytes);
         *self = Fragments::default();
         Ok(Some(whole))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::arena::ArenaPool;
+
+    /// An event of 30 zero bytes, stored uncompressed (method 255) in a payload that says how many bytes there are.
+    fn payload(announced: u8) -> Payload {
+        let event = [&[0; 9], &30_u32.to_le_bytes()[..], &[0; 17]].concat();
+        let fields = [2, 3, 0xFC, 255, 0, 3, 1, announced, 1, 1, 30, 0];
+        Payload::open(&[&fields[..], &event].concat()).unwrap()
+    }
+
+    #[test]
+    fn no_more_is_decompressed_than_is_announced() {
+        let pool = ArenaPool::new();
+        let arena = pool.arena();
+        let mut right = payload(30);
+        assert_eq!(right.next(&arena).unwrap().unwrap().1.len(), 30);
+        assert!(right.next(&arena).unwrap().is_none());
+        assert!(payload(29).next(&arena).is_err());
     }
 }

@@ -5,6 +5,7 @@ use super::{
     definition::Plan,
     error::Reason,
     event_type as types,
+    output::Output,
     reader::{Malformed, Reader},
     table_map::bit,
 };
@@ -30,7 +31,9 @@ pub(super) struct RowsEvent<'a> {
     pub(super) table_id: u64,
     pub(super) flags: u16,
     kind: Kind,
-    body: Reader<'a>,
+    body: &'a [u8],
+    /// What comes behind the post-header.
+    content: Reader<'a>,
 }
 
 /// Bit 0 of the value options: some JSON columns of this row hold only changes (`PARTIAL_JSON_UPDATES`).
@@ -57,17 +60,19 @@ impl<'a> RowsEvent<'a> {
                 usize::from(reader.u16()?).checked_sub(2).ok_or(Malformed("has a wrong extra length"))?;
             reader.skip(extra)?;
         }
-        Ok(RowsEvent { table_id, flags, kind, body: reader })
+        Ok(RowsEvent { table_id, flags, kind, body, content: reader })
     }
 
-    /// Decodes all rows.
-    pub(super) fn decode(
-        &self,
-        plan: &Plan,
-        arena: &Arena<'a>,
-        changes: &mut Vec<RowChange<'a>>,
-    ) -> Result<(), RowError> {
-        let mut reader = self.body;
+    /// Whether foreign keys may have changed other rows without a trace in the log.
+    pub(super) fn has_unlogged_cascades(&self) -> bool {
+        let silent = self.flags & (types::ROWS_NO_FOREIGN_KEYS | types::ROWS_LOGGED_CASCADES) == 0;
+        silent && self.kind != Kind::Write
+    }
+
+    /// Decodes rows into `out.changes`, until their end or until `out` is full: then the body of an event with the other
+    /// rows is returned.
+    pub(super) fn decode(&self, plan: &Plan, out: &mut Output<'a, '_>) -> Result<Option<Vec<u8>>, RowError> {
+        let mut reader = self.content;
         let width = reader.lenenc()?;
         if width != plan.columns.len() as u64 {
             return Err(Malformed("has another number of columns than its table map").into());
@@ -80,25 +85,42 @@ impl<'a> RowsEvent<'a> {
             }
             Kind::Write | Kind::Delete => None,
         };
+        let head = self.body.len() - reader.len();
+        out.changes.clear();
         while !reader.is_empty() {
             let before = reader.len();
-            changes.push(match (self.kind, second) {
-                (Kind::Write, _) => RowChange::Insert { after: first.read(plan, &mut reader, arena)? },
-                (Kind::Update, Some(second)) => RowChange::Update {
-                    before: first.read(plan, &mut reader, arena)?,
-                    after: second.read(plan, &mut reader, arena)?,
-                },
-                (Kind::PartialUpdate, Some(second)) => {
-                    partial_update(plan, &first, &second, &mut reader, arena)?
-                }
-                _ => RowChange::Delete { before: first.read(plan, &mut reader, arena)? },
-            });
+            let change = self.row(plan, &first, second.as_ref(), &mut reader, out.arena)?;
+            out.changes.push(change);
             if reader.len() == before {
                 // Rows of no bytes would never end.
                 return Err(Malformed("has rows without columns").into());
             }
+            if out.is_full() && !reader.is_empty() {
+                let head = self.body.get(..head).unwrap_or_default();
+                return Ok(Some([head, reader.rest()].concat()));
+            }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    #[inline]
+    fn row(
+        &self,
+        plan: &Plan,
+        first: &Image<'a>,
+        second: Option<&Image<'a>>,
+        reader: &mut Reader<'a>,
+        arena: &Arena<'a>,
+    ) -> Result<RowChange<'a>, RowError> {
+        Ok(match (self.kind, second) {
+            (Kind::Write, _) => RowChange::Insert { after: first.read(plan, reader, arena)? },
+            (Kind::Update, Some(second)) => RowChange::Update {
+                before: first.read(plan, reader, arena)?,
+                after: second.read(plan, reader, arena)?,
+            },
+            (Kind::PartialUpdate, Some(second)) => partial_update(plan, first, second, reader, arena)?,
+            _ => RowChange::Delete { before: first.read(plan, reader, arena)? },
+        })
     }
 }
 
@@ -107,6 +129,11 @@ pub(super) struct RowError {
     pub(super) what: Malformed,
     /// The column it was in.
     pub(super) column: Option<usize>,
+}
+
+#[cold]
+fn in_column(what: Malformed, ordinal: usize) -> RowError {
+    RowError { what, column: Some(ordinal) }
 }
 
 impl From<Malformed> for RowError {
@@ -142,6 +169,7 @@ impl<'a> Image<'a> {
     }
 
     /// Reads a row.
+    #[inline]
     fn read(
         &self,
         plan: &Plan,
@@ -150,20 +178,60 @@ impl<'a> Image<'a> {
     ) -> Result<&'a [Cell<'a>], RowError> {
         let nulls = self.null_bits(reader)?;
         let cells = arena.filled(plan.columns.len(), Cell::Absent);
-        let is_full = self.count == plan.columns.len();
+        if self.count == plan.columns.len() {
+            Self::read_all(plan, nulls, reader, arena, cells)?;
+        } else {
+            self.read_some(plan, nulls, reader, arena, cells)?;
+        }
+        Ok(cells)
+    }
+
+    /// Reads a row that has all columns, by groups of eight columns that share a byte of NULL bits.
+    fn read_all(
+        plan: &Plan,
+        nulls: &[u8],
+        reader: &mut Reader<'a>,
+        arena: &Arena<'a>,
+        cells: &mut [Cell<'a>],
+    ) -> Result<(), RowError> {
+        // A copy that stays in registers.
+        let mut local = *reader;
+        let groups = plan.columns.chunks(8).zip(cells.chunks_mut(8)).zip(nulls);
+        for (group, ((columns, cells), nulls)) in groups.enumerate() {
+            for (place, (column, cell)) in columns.iter().zip(cells).enumerate() {
+                if nulls >> place & 1 == 1 {
+                    *cell = Cell::Value(Value::Null);
+                } else if let Err(what) = column.read_into(cell, &mut local, arena) {
+                    return Err(in_column(what, group * 8 + place));
+                }
+            }
+        }
+        *reader = local;
+        Ok(())
+    }
+
+    /// Reads a row that has some columns.
+    fn read_some(
+        &self,
+        plan: &Plan,
+        nulls: &[u8],
+        reader: &mut Reader<'a>,
+        arena: &Arena<'a>,
+        cells: &mut [Cell<'a>],
+    ) -> Result<(), RowError> {
         let mut number = 0;
-        for (ordinal, (column, cell)) in plan.columns.iter().zip(cells.iter_mut()).enumerate() {
-            if !is_full && !bit(self.present, ordinal) {
+        for (ordinal, (column, cell)) in plan.columns.iter().zip(cells).enumerate() {
+            if !bit(self.present, ordinal) {
                 continue;
             }
             *cell = Cell::Value(if bit(nulls, number) {
                 Value::Null
             } else {
-                column.read(reader, arena).map_err(|what| RowError { what, column: Some(ordinal) })?
+                column.read(reader, arena).map_err(|what| in_column(what, ordinal))?
             });
             number += 1;
         }
-        Ok(cells)
+        Ok(())
     }
 
     /// Finds the stored JSON documents of a row without moving the reader: by ordinal, for columns that have one.
@@ -176,11 +244,11 @@ impl<'a> Image<'a> {
                 continue;
             }
             if !bit(nulls, number) {
-                let in_column = |what| RowError { what, column: Some(ordinal) };
+                let named = |what| in_column(what, ordinal);
                 if column.is_json() {
-                    *document = Some(column.json_bytes(&mut reader).map_err(in_column)?);
+                    *document = Some(column.json_bytes(&mut reader).map_err(named)?);
                 } else {
-                    column.wire.skip(&mut reader).map_err(in_column)?;
+                    column.wire.skip(&mut reader).map_err(named)?;
                 }
             }
             number += 1;
@@ -229,7 +297,7 @@ fn partial_update<'a>(
         } else {
             column.read(reader, arena)
         };
-        *cell = Cell::Value(value.map_err(|what| RowError { what, column: Some(ordinal) })?);
+        *cell = Cell::Value(value.map_err(|what| in_column(what, ordinal))?);
     }
     Ok(RowChange::Update { before, after })
 }

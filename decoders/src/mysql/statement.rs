@@ -5,11 +5,11 @@ use super::{
     ddl::{self, Context, Statement, statement::ObjectName},
     decoder::{Decoder, XA},
     error::Reason,
+    output::Output,
     query::Query,
     transaction::State,
 };
 use crate::{
-    arena::Arena,
     event::{Ddl, Event, SchemaChange, Truncate},
     schema::TableName,
 };
@@ -20,8 +20,7 @@ impl Decoder {
         &mut self,
         query: &Query<'a>,
         micros: i64,
-        arena: &Arena<'a>,
-        out: &mut Vec<Event<'a>>,
+        out: &mut Output<'a, '_>,
     ) -> Result<(), Reason> {
         if self.transaction.skips_statement {
             self.end_statement();
@@ -60,13 +59,24 @@ impl Decoder {
                 }
                 self.end_statement();
             }
-            statement => self.schema_change(&statement, query, text, micros, arena, out)?,
+            Statement::Truncate(table) => {
+                let table = self.options.catalog.stored(&table, query.database);
+                if (self.options.selected)(&table) {
+                    out.events.push(Event::Truncate(Truncate {
+                        table,
+                        position: self.place.start(),
+                        time_micros: micros,
+                    }));
+                }
+                self.end_statement();
+            }
+            statement => self.schema_change(&statement, query, text, micros, out)?,
         }
         Ok(())
     }
 
     fn context(&self, query: &Query<'_>) -> Context {
-        let version = version_number(&self.format.server_version);
+        let version = self.format.version_number;
         let mariadb = self.format.is_mariadb;
         Context {
             sql_mode: query.settings.sql_mode,
@@ -85,8 +95,7 @@ impl Decoder {
         query: &Query<'a>,
         text: &'a str,
         micros: i64,
-        arena: &Arena<'a>,
-        out: &mut Vec<Event<'a>>,
+        out: &mut Output<'a, '_>,
     ) -> Result<(), Reason> {
         let session = query.settings.server.and_then(Charset::by_collation).map(Charset::name);
         let changes = self
@@ -101,19 +110,15 @@ impl Decoder {
             tables.is_empty() || tables.iter().any(|table| (self.options.selected)(table))
         };
         let changes: Vec<SchemaChange> = changes.into_iter().filter(wanted).collect();
-        match changes.as_slice() {
-            [] => {}
-            [SchemaChange::TruncateTable { table }] => {
-                out.push(Event::Truncate(Truncate { table: table.clone(), position, time_micros: micros }));
-            }
-            _ => out.push(Event::Ddl(Ddl {
-                statement: arena.text(text),
+        if !changes.is_empty() {
+            out.events.push(Event::Ddl(Ddl {
+                statement: out.arena.text(text),
                 database: query.database,
                 position,
                 time_micros: micros,
                 sql_mode: query.settings.sql_mode,
                 changes,
-            })),
+            }));
         }
         self.end_statement();
         Ok(())
@@ -154,12 +159,4 @@ fn verb(word: &str) -> &'static str {
         "CALL" => "CALL",
         _ => "a statement that changes rows",
     }
-}
-
-/// `10.11.6-MariaDB` as 101106.
-fn version_number(version: &str) -> u32 {
-    let mut numbers =
-        version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0).min(999);
-    next() * 10_000 + next() * 100 + next()
 }

@@ -8,6 +8,7 @@ use super::reader::{Malformed, Reader};
 use crate::value::{Date, DateTime, Time, Timestamp, Value};
 
 /// Reads the fraction of `precision` digits as microseconds.
+#[inline]
 fn fraction(reader: &mut Reader<'_>, precision: u8) -> Result<u32, Malformed> {
     let micros = match precision {
         0 => 0,
@@ -23,6 +24,7 @@ fn fraction(reader: &mut Reader<'_>, precision: u8) -> Result<u32, Malformed> {
 }
 
 /// DATE: day, month and year in 5, 4 and 15 bits of a 3-byte integer.
+#[inline]
 pub(super) fn date<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malformed> {
     let packed = reader.u24()?;
     Ok(Value::Date(Date {
@@ -86,6 +88,7 @@ pub(super) fn old_datetime<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Mal
 }
 
 /// DATETIME: a sign bit that is always 1, 17 bits of year * 13 + month, 5 of day, 5 of hour, 6 of minute, 6 of second.
+#[inline]
 pub(super) fn datetime<'a>(reader: &mut Reader<'_>, precision: u8) -> Result<Value<'a>, Malformed> {
     const SIGN: u64 = 0x80_0000_0000;
     let packed = reader.u40_be()?.checked_sub(SIGN).ok_or(Malformed("has a negative date"))?;
@@ -108,6 +111,7 @@ pub(super) fn old_timestamp<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Ma
 }
 
 /// TIMESTAMP: seconds, big endian, and the fraction.
+#[inline]
 pub(super) fn timestamp<'a>(reader: &mut Reader<'_>, precision: u8) -> Result<Value<'a>, Malformed> {
     let seconds = reader.u32_be()?;
     Ok(instant(seconds, fraction(reader, precision)?, precision))
@@ -115,6 +119,7 @@ pub(super) fn timestamp<'a>(reader: &mut Reader<'_>, precision: u8) -> Result<Va
 
 /// Second 0 is not 1970-01-01 but the zero TIMESTAMP, which is no instant. (MariaDB 11.5 and later use the seconds
 /// past 2^31 as positive ones.)
+#[inline]
 fn instant<'a>(seconds: u32, micros: u32, precision: u8) -> Value<'a> {
     if seconds == 0 && micros == 0 {
         Value::DateTime(DateTime { precision, ..DateTime::default() })

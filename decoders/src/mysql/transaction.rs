@@ -33,7 +33,8 @@ impl Place {
         const WRAP: u64 = 1 << 32;
         let mut end = self.next & !(WRAP - 1) | u64::from(header.log_pos);
         if end < self.next {
-            end += WRAP;
+            // A damaged ROTATE may have put the place at the end of all numbers.
+            end = end.saturating_add(WRAP);
         }
         self.start = end.saturating_sub(u64::from(header.length));
         self.next = end;
@@ -91,20 +92,33 @@ pub(super) enum State {
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     executed: Option<Executed>,
+    /// What the file's first events say of the files before it. A server that gives its transactions no GTIDs writes them as
+    /// well, so that they count from the first transaction that has one.
+    before_file: Option<Executed>,
 }
 
 impl History {
     pub(super) fn new(executed: Option<Executed>) -> Self {
-        History { executed }
+        History { executed, before_file: None }
     }
 
     /// What a file's first events say of the files before it; does not replace what is known already.
     pub(super) fn learn(&mut self, executed: Executed) {
-        self.executed.get_or_insert(executed);
+        if self.executed.is_none() {
+            self.before_file = Some(executed);
+        }
+    }
+
+    /// A transaction without a GTID: a set would not tell that it was passed.
+    pub(super) fn add_anonymous(&mut self) {
+        *self = History::default();
     }
 
     /// Adds a transaction. When it is not known which ones came before, one alone would say something wrong.
     pub(super) fn add(&mut self, transaction: &TransactionId) {
+        if self.executed.is_none() {
+            self.executed = self.before_file.take();
+        }
         if let Some(executed) = &mut self.executed {
             executed.add(transaction);
         }
@@ -112,5 +126,32 @@ impl History {
 
     pub(super) fn position(&self, log: LogPosition) -> Position {
         Position { log, executed: self.executed.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_at_the_end_of_all_numbers_does_not_overflow() {
+        let mut place = Place::new("binlog.000001".into(), 4);
+        place.jump("binlog.000002", u64::MAX - 1);
+        let header =
+            EventHeader { timestamp: 0, event_type: 2, server_id: 1, length: 100, log_pos: 200, flags: 0 };
+        place.advance(&header);
+        assert_eq!(place.next(), LogPosition::Binlog { file: "binlog.000002".into(), offset: u64::MAX });
+    }
+
+    #[test]
+    fn offsets_go_on_past_4_gib() {
+        let mut place = Place::new("binlog.000001".into(), u64::from(u32::MAX) - 50);
+        let header =
+            EventHeader { timestamp: 0, event_type: 2, server_id: 1, length: 100, log_pos: 49, flags: 0 };
+        place.advance(&header);
+        assert_eq!(
+            place.next(),
+            LogPosition::Binlog { file: "binlog.000001".into(), offset: (1 << 32) + 49 }
+        );
     }
 }

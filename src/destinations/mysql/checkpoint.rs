@@ -1,15 +1,15 @@
 //! The checkpoint: a row of a table in a database of its own, written by the transaction that writes the data.
 //!
 //! MySQL commits around a DDL statement, so that a checkpoint cannot commit with it. Before such a statement runs its
-//! intent is stored beside the checkpoint: where the statement stands in the log, and how the tables it touches look. It
-//! commits with the changes of rows that lie between the checkpoint and the statement; when these come again, because no
-//! checkpoint followed, they are recognized by their place before the intent's and left out. A task that comes to a
-//! statement with an intent compares: the tables look the same, so it has not run; they look different, so it has. On
-//! MySQL 8 and MariaDB 10.6 and later a statement happens whole or not at all; on MySQL 5.7 a crash of the server in the
-//! middle of a statement over several tables may leave a part of it, and the next change of such a table says so.
+//! intent is stored beside the checkpoint: its text, and how the tables it touches look. A statement comes alone in its batch,
+//! so that there is one at most between two checkpoints, and nothing before it: a task that begins again at the
+//! checkpoint comes to it first, wherever it stands in the log of the server that is read then. It compares: the tables
+//! look the same, so it has not run; they look different, so it has. On MySQL 8 and MariaDB 10.6 and later a statement happens
+//! whole or not at all; on MySQL 5.7 a crash of the server in the middle of a statement over several tables may leave a
+//! part of it, and the next change of such a table says so.
 
 use serde::{Deserialize, Serialize};
-use slackwater_decoders::position::{LogPosition, Position};
+use slackwater_decoders::position::Position;
 
 use super::{
     literal::quoted,
@@ -27,20 +27,18 @@ const TABLE: &str = "slackwater_checkpoint";
 /// A DDL statement that is about to run, or has run since the last checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Intent {
-    /// Where the statement stands in the log.
-    pub(super) position: LogPosition,
+    /// The statement as the source logged it.
+    pub(super) statement: String,
     /// `SHOW CREATE TABLE` of the tables it touches, as they were before; `None` for one that did not exist.
     pub(super) tables: Vec<Option<String>>,
-    /// Whether it is known to have run.
-    pub(super) done: bool,
 }
 
 /// What is stored of a task.
 pub(super) struct Stored {
     /// The checkpoint, unless only an intent is stored.
     pub(super) checkpoint: Option<Checkpoint>,
-    /// The DDL statements since.
-    pub(super) intents: Vec<Intent>,
+    /// The DDL statement since.
+    pub(super) intent: Option<Intent>,
 }
 
 /// The checkpoint row of one task.
@@ -91,7 +89,7 @@ impl CheckpointRow {
         let row: Option<(u64, u64, Option<String>, Option<String>)> =
             session.first(sql).await.map_err(|error| error.on(&self.table))?;
         let Some((generation, sequence, position, pending)) = row else {
-            return Ok(Stored { checkpoint: None, intents: Vec::new() });
+            return Ok(Stored { checkpoint: None, intent: None });
         };
         let unreadable = |error: serde_json::Error| {
             Error::definite("the stored position cannot be read")
@@ -101,18 +99,15 @@ impl CheckpointRow {
         };
         let position: Option<Position> =
             position.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?;
-        let intents = pending
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(unreadable)?
-            .unwrap_or_default();
+        let intent: Option<Intent> =
+            pending.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?;
         Ok(Stored {
             checkpoint: position.map(|position| Checkpoint { generation, sequence, position }),
-            intents,
+            intent,
         })
     }
 
-    /// Writes the checkpoint and forgets the intents, unless a newer generation of the task has written.
+    /// Writes the checkpoint and forgets the intent, unless a newer generation of the task has written.
     pub(super) async fn store(&self, session: &mut Session, checkpoint: &Checkpoint) -> Result<()> {
         let position = json(&checkpoint.position)?;
         let mut values = format!(
@@ -125,15 +120,15 @@ impl CheckpointRow {
         self.write(session, &values, checkpoint.generation, checkpoint.sequence).await
     }
 
-    /// Writes the intents beside the checkpoint that is there.
-    pub(super) async fn store_intents(
+    /// Writes the intent beside the checkpoint that is there.
+    pub(super) async fn store_intent(
         &self,
         session: &mut Session,
-        intents: &[Intent],
+        intent: &Intent,
         generation: u64,
     ) -> Result<()> {
         let mut values = b"pending = ".to_vec();
-        quoted(&mut values, &json(intents)?);
+        quoted(&mut values, &json(intent)?);
         self.write(session, &values, generation, 0).await
     }
 

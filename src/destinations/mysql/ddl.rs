@@ -82,12 +82,6 @@ async fn apply_change(session: &mut Session, ddl: &Ddl<'_>, change: &SchemaChang
             run(session, &format!("DROP DATABASE IF EXISTS {}", quote_name(database))).await
         }
         SchemaChange::RenameTable { .. } => Ok(()),
-        SchemaChange::TruncateTable { table } => {
-            if columns(session, table).await?.is_empty() {
-                return Ok(());
-            }
-            run(session, &format!("TRUNCATE TABLE {}", qualified(table))).await
-        }
         SchemaChange::RowsUnlogged { table, description } | SchemaChange::Unknown { table, description } => {
             unlogged(session, ddl, table, description).await
         }

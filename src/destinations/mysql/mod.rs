@@ -1,8 +1,9 @@
 //! A MySQL or MariaDB server.
 //!
 //! One session applies. Data and checkpoint commit in one transaction. A DDL statement, which the server commits by
-//! itself, has its intent stored before it runs, in the transaction of the data before it ([`checkpoint`]).
+//! itself, has its intent stored before it runs (`checkpoint`).
 
+mod cascade;
 mod checkpoint;
 mod ddl;
 mod definition;
@@ -12,13 +13,10 @@ mod session;
 mod statement;
 mod tables;
 
-use std::cmp::Ordering;
-
 use async_trait::async_trait;
 use slackwater_decoders::{
     batch::Batch,
     event::{Ddl, Event, Truncate},
-    position::LogPosition,
 };
 
 use self::{
@@ -49,7 +47,8 @@ struct Applier {
     session: Session,
     tables: Tables,
     gathered: Gathered,
-    intents: Vec<Intent>,
+    /// The first DDL statement behind the checkpoint, where one was begun.
+    intent: Option<Intent>,
     /// The generation of the checkpoint that was read or written last.
     generation: u64,
     /// Whether a transaction is open.
@@ -65,7 +64,7 @@ impl Mysql {
     }
 
     fn applier(open: &mut Option<Applier>) -> Result<&mut Applier> {
-        open.as_mut().ok_or_else(|| Error::transient("the destination is not connected"))
+        open.as_mut().ok_or_else(|| Error::disconnected("the destination is not connected"))
     }
 
     /// Reads the definitions of the batch's tables before its rows are written, through a connection of its own where one
@@ -79,9 +78,6 @@ impl Mysql {
                 break;
             }
             let Event::Rows(rows) = event else { continue };
-            if applier.is_committed(&rows.position) {
-                continue;
-            }
             if applier.tables.get(&rows.table).is_none() {
                 let session = match &mut other {
                     Some(session) => session,
@@ -97,8 +93,7 @@ impl Mysql {
         for event in batch.events() {
             let applier = Self::applier(&mut self.open)?;
             match event {
-                Event::Rows(rows) if rows.changes.is_empty() || applier.is_committed(&rows.position) => {}
-                Event::Truncate(truncate) if applier.is_committed(&truncate.position) => {}
+                Event::Rows(rows) if rows.changes.is_empty() => {}
                 Event::Rows(rows) => {
                     let table = match applier.tables.get(&rows.table) {
                         Some(table) => table,
@@ -141,7 +136,7 @@ impl Applier {
         self.session.run("COMMIT").await?;
         self.in_transaction = false;
         self.generation = checkpoint.generation;
-        self.intents.clear();
+        self.intent = None;
         Ok(())
     }
 
@@ -159,35 +154,25 @@ impl Applier {
         self.session.run(format!("DELETE FROM {name}")).await.map(drop).map_err(failed)
     }
 
-    /// Whether changes at that place were committed with the intent of a DDL statement behind them, and come again
-    /// because no checkpoint followed.
-    fn is_committed(&self, position: &LogPosition) -> bool {
-        self.intents.iter().any(|intent| position.compare(&intent.position) == Some(Ordering::Less))
-    }
-
     /// Runs a statement once: what an interrupted run left is told by the intent.
     async fn ddl(&mut self, row: &CheckpointRow, ddl: &Ddl<'_>) -> Result<()> {
         let failed = |error: Error| error.at(&ddl.position);
+        if self.in_transaction {
+            // It would commit what was applied so far, without the checkpoint.
+            return Err(failed(Error::definite("a DDL statement came behind changes of rows in one batch")));
+        }
         let looks = ddl::looks(&mut self.session, &ddl::touched(ddl)).await.map_err(failed)?;
-        match self.intents.iter_mut().find(|intent| intent.position == ddl.position) {
-            Some(intent) if intent.done || intent.tables != looks => {
+        match self.intent.as_ref().filter(|intent| intent.statement == ddl.statement) {
+            Some(intent) if intent.tables != looks => {
                 tracing::info!(position = %ddl.position, "the DDL statement has run already");
-                intent.done = true;
             }
             Some(_) => ddl::apply(&mut self.session, ddl).await?,
             None => {
-                self.intents.push(Intent { position: ddl.position.clone(), tables: looks, done: false });
-                // What lies before the statement commits here, together with the knowledge that it has.
-                self.begin().await?;
-                self.gathered.send_all(&mut self.session).await?;
-                row.store_intents(&mut self.session, &self.intents, self.generation).await.map_err(failed)?;
-                self.session.run("COMMIT").await?;
-                self.in_transaction = false;
+                let intent = Intent { statement: ddl.statement.to_owned(), tables: looks };
+                row.store_intent(&mut self.session, &intent, self.generation).await.map_err(failed)?;
+                self.intent = Some(intent);
                 ddl::apply(&mut self.session, ddl).await?;
             }
-        }
-        if let Some(intent) = self.intents.iter_mut().find(|intent| intent.position == ddl.position) {
-            intent.done = true;
         }
         self.tables.forget();
         Ok(())
@@ -218,7 +203,7 @@ impl Destination for Mysql {
             session,
             tables: Tables::default(),
             gathered: Gathered::new(self.config.statement_rows),
-            intents: stored.intents,
+            intent: stored.intent,
             generation: stored.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.generation),
             in_transaction: false,
         });

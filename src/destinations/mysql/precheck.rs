@@ -2,7 +2,7 @@
 
 use slackwater_decoders::schema::TableName;
 
-use super::session::Session;
+use super::session::{Session, is_encryption_refused};
 use crate::{
     config::{destination::MysqlDestination, source::TlsMode},
     error::Result,
@@ -30,6 +30,9 @@ pub(super) async fn findings(config: &MysqlDestination, selection: &Selection) -
             let repair = "start the server, open the way to it (bind_address, skip_networking, firewalls), or correct \
                           destination.host and destination.tls";
             return vec![Finding::error("destination.reachable", error.parts().0, repair)];
+        }
+        Err(error) if is_encryption_refused(&error) => {
+            return vec![Finding::unanswered("destination.tls", &error)];
         }
         Err(error) => {
             let repair = new_account(config, selection);

@@ -1,8 +1,8 @@
 //! The connection that applies.
 
-use std::time::Duration;
+use std::{fs::File, time::Duration};
 
-use mysql_async::{Conn, DriverError, Opts, OptsBuilder, ServerError, SslOpts, prelude::Queryable};
+use mysql_async::{Conn, DriverError, IoError, Opts, OptsBuilder, ServerError, SslOpts, prelude::Queryable};
 use secrecy::ExposeSecret;
 
 use crate::{
@@ -33,7 +33,7 @@ impl Session {
         let address = config.host.clone();
         let conn = tokio::time::timeout(Duration::from_secs(30), log_in(config))
             .await
-            .map_err(|_| Error::transient("the destination does not answer").on(&address))?
+            .map_err(|_| Error::disconnected("the destination does not answer").on(&address))?
             .map_err(|error| error.on(&address))?;
         let mut session =
             Session { conn, server: Server { mariadb: false, version: (0, 0, 0) }, max_packet: 0 };
@@ -45,7 +45,7 @@ impl Session {
         let (version, packet): (String, u64) = self
             .first("SELECT VERSION(), @@max_allowed_packet")
             .await?
-            .ok_or_else(|| Error::transient("the destination did not tell its version"))?;
+            .ok_or_else(|| Error::disconnected("the destination did not tell its version"))?;
         self.server = Server::parse(&version);
         self.max_packet = usize::try_from(packet).unwrap_or(usize::MAX);
         self.run("SET NAMES utf8mb4").await?;
@@ -105,17 +105,24 @@ async fn log_in(config: &MysqlDestination) -> Result<Conn> {
 
 /// Whether the server has no encryption, or none that this side speaks.
 fn is_without_tls(error: &mysql_async::Error) -> bool {
-    matches!(
-        error,
-        mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)
-            | mysql_async::Error::Io(mysql_async::IoError::Tls(_))
-    )
+    matches!(error, mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) || is_of_tls(error)
+}
+
+/// Whether encryption failed, and not the connection below it: the driver hands some errors of rustls on as I/O errors.
+fn is_of_tls(error: &mysql_async::Error) -> bool {
+    match error {
+        mysql_async::Error::Io(IoError::Tls(_)) => true,
+        mysql_async::Error::Io(IoError::Io(error)) => {
+            error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+        }
+        _ => false,
+    }
 }
 
 fn options(config: &MysqlDestination, tls: Option<SslOpts>) -> Result<Opts> {
     let mut builder = OptsBuilder::default()
         .user(Some(&config.user))
-        .pass(Some(config.password.read()?.expose_secret()))
+        .pass(Some(config.password().read()?.expose_secret()))
         .client_found_rows(true)
         .prefer_socket(false)
         .tcp_keepalive(Some(Duration::from_secs(30)))
@@ -147,6 +154,12 @@ fn tls(tls: &Tls) -> Result<Option<SslOpts>> {
     if tls.mode == TlsMode::Disabled {
         return Ok(None);
     }
+    // The driver's own error of a missing file looks like one of the connection.
+    for file in [&tls.ca, &tls.cert, &tls.key].into_iter().flatten() {
+        File::open(file).map_err(|error| {
+            Error::definite("cannot read a file of destination.tls").on(file.display()).caused_by(error)
+        })?;
+    }
     let mut options = SslOpts::default();
     if let Some(ca) = &tls.ca {
         options = options.with_root_certs(vec![ca.clone().into()]);
@@ -174,50 +187,62 @@ pub(super) fn code(error: &mysql_async::Error) -> Option<u16> {
 
 /// Tells what may pass by itself from what does not. Codes: MySQL's *Server Error Message Reference*.
 pub(super) fn refused(error: mysql_async::Error) -> Error {
-    let Some(code) = code(&error) else {
-        return match error {
-            // MySQL asks accounts that do not exist for one of its methods as well.
-            mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { .. }) => {
-                Error::definite("the destination asks the account for an authentication method that cannot be used")
-                    .caused_by(error)
-                    .remedy(
-                        "check that the account exists, and give it caching_sha2_password, mysql_native_password or ed25519",
-                    )
-            }
-            mysql_async::Error::Io(_) | mysql_async::Error::Driver(_) => {
-                Error::transient("the connection to the destination is lost").caused_by(error)
-            }
-            _ => Error::definite("the destination cannot be used").caused_by(error),
-        };
-    };
+    let Some(code) = code(&error) else { return failed_without_answer(error) };
     match code {
-        // Deadlock, lock wait timeout, too many connections, shutdown, killed, timeouts and network errors, XA deadlock,
-        // read-only while a switchover lasts, out of transaction slots, table definition changed under us, aborted.
-        1040
-        | 1053
-        | 1077
-        | 1152
-        | 1158..=1161
-        | 1184
-        | 1203
-        | 1205
-        | 1213
-        | 1290
-        | 1317
-        | 1412
-        | 1614
-        | 1637
-        | 1836
-        | 1927
-        | 3024
-        | 3101
-        | 3572
-        | 4031 => Error::transient("the destination cannot take a statement for the moment"),
+        // Too many connections, shutdown, network errors, aborted, killed, offline, idle for too long.
+        1040 | 1053 | 1077 | 1152 | 1158..=1161 | 1184 | 1203 | 1927 | 3032 | 3169 | 4031 => {
+            Error::disconnected("the connection to the destination is refused or ended")
+        }
+        // Lock wait timeout, deadlock, read-only while a switchover lasts, broken off, table definition changed under us,
+        // XA deadlock, out of transaction slots, timeouts.
+        1205 | 1213 | 1290 | 1317 | 1412 | 1614 | 1637 | 1836 | 3024 | 3101 | 3572 => {
+            Error::transient("the destination cannot take a statement for the moment")
+        }
         1044 | 1045 | 1142 | 1143 | 1227 | 1698 => Error::definite("the destination refuses the account")
             .remedy("`slackwater check` prints the GRANT statements that the account needs"),
         _ => Error::definite(format!("the destination refused a statement with error {code}")),
     }
     .caused_by(without_values(&error))
+}
+
+/// Whether a failure to connect is one of encryption.
+pub(super) fn is_encryption_refused(error: &Error) -> bool {
+    error.cause_as::<mysql_async::Error>().is_some_and(is_without_tls)
+}
+
+/// A failure of the connection or of the driver, without a word of the server.
+fn failed_without_answer(error: mysql_async::Error) -> Error {
+    if is_of_tls(&error) {
+        return Error::definite("the TLS handshake with the destination failed")
+            .caused_by(error)
+            .remedy("check destination.tls against the server's certificate");
+    }
+    match &error {
+        mysql_async::Error::Io(_)
+        | mysql_async::Error::Driver(
+            DriverError::ConnectionClosed
+            | DriverError::PoolDisconnected
+            | DriverError::PacketOutOfOrder
+            | DriverError::BadCompressedPacketHeader,
+        ) => Error::disconnected("the connection to the destination is lost").caused_by(error),
+        mysql_async::Error::Driver(
+            DriverError::UnknownAuthPlugin { .. }
+            | DriverError::MysqlOldPasswordDisabled
+            | DriverError::CleartextPluginDisabled
+            | DriverError::InvalidParsecSalt,
+        ) => Error::definite("the account's authentication method cannot be used")
+            .caused_by(error)
+            // MySQL asks accounts that do not exist for one of its methods as well.
+            .remedy(
+                "check that the account exists, and give it caching_sha2_password, mysql_native_password or ed25519",
+            ),
+        mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => {
+            Error::definite("the destination does not offer TLS").caused_by(error).remedy(
+                "set up TLS on the server (ssl_cert, ssl_key), or choose another destination.tls.mode",
+            )
+        }
+        _ => Error::definite("the destination cannot be used").caused_by(error),
+    }
 }
 
 /// A DDL statement that failed: it holds no row values, so that the server's whole message can be said.

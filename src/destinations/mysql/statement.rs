@@ -11,7 +11,7 @@ use std::{
 };
 
 use slackwater_decoders::{
-    event::Rows,
+    event::{RowChange, Rows},
     schema::TableName,
     value::{Cell, Value},
 };
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     destinations::changes::{self, Image, Step, diverged, row_missing},
     error::{Error, Result},
+    types::mysql::Server,
 };
 
 /// A statement is sent when it is that long, in bytes.
@@ -67,11 +68,25 @@ impl Gathered {
         table: &Arc<ReadyTable>,
         rows: &Rows<'_>,
     ) -> Result<()> {
+        if rows.unlogged_cascades && table.cascades && table.key.is_some() {
+            return self.cascading_rows(session, table, rows).await;
+        }
         for change in rows.changes {
-            let (first, second) = changes::steps(rows, table.key.as_deref(), change)?;
-            for step in [Some(first), second].into_iter().flatten() {
-                self.step(session, table, rows, step).await?;
-            }
+            self.change(session, table, rows, change).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn change(
+        &mut self,
+        session: &mut Session,
+        table: &Arc<ReadyTable>,
+        rows: &Rows<'_>,
+        change: &RowChange<'_>,
+    ) -> Result<()> {
+        let (first, second) = changes::steps(rows, table.key.as_deref(), change)?;
+        for step in [Some(first), second].into_iter().flatten() {
+            self.step(session, table, rows, step).await?;
         }
         Ok(())
     }
@@ -83,7 +98,7 @@ impl Gathered {
         rows: &Rows<'_>,
         step: Step<'_>,
     ) -> Result<()> {
-        let statement = RowStatement { table, rows, session_server: session.server };
+        let statement = RowStatement::new(table, rows, session);
         match step {
             Step::Insert(row) | Step::Upsert(row)
                 if row.iter().filter_map(|cell| cell.value()).any(literal::needs_lenient_mode) =>
@@ -243,13 +258,17 @@ fn too_long(bytes: usize) -> Error {
 }
 
 /// Statements for the row of one change.
-struct RowStatement<'a, 'b> {
+pub(super) struct RowStatement<'a, 'b> {
     table: &'a ReadyTable,
     rows: &'a Rows<'b>,
-    session_server: crate::types::mysql::Server,
+    session_server: Server,
 }
 
-impl RowStatement<'_, '_> {
+impl<'a, 'b> RowStatement<'a, 'b> {
+    pub(super) fn new(table: &'a ReadyTable, rows: &'a Rows<'b>, session: &Session) -> Self {
+        RowStatement { table, rows, session_server: session.server }
+    }
+
     /// The row in parentheses. A column that the image lacks takes its default.
     fn values(&self, row: Image<'_>) -> Result<Vec<u8>> {
         let mut out = Vec::with_capacity(16 * row.len());
@@ -356,22 +375,38 @@ impl RowStatement<'_, '_> {
     }
 
     async fn update_by_key(&self, session: &mut Session, before: Image<'_>, after: Image<'_>) -> Result<()> {
-        let Some(head) = self.assignments(after)? else { return Ok(()) };
+        if self.try_update_by_key(session, before, after).await? {
+            return Ok(());
+        }
+        Err(row_missing(self.rows))
+    }
+
+    /// Deletes the row with that key; `false` when there is none.
+    pub(super) async fn delete_by_key(&self, session: &mut Session, before: Image<'_>) -> Result<bool> {
+        let mut sql = format!("DELETE FROM {} WHERE ", self.table.name).into_bytes();
+        sql.extend_from_slice(&self.by_key(before)?);
+        Ok(self.run(session, sql, &[]).await? > 0)
+    }
+
+    /// Writes what `after` tells into the row with the key of `before`; `false` when there is none.
+    pub(super) async fn try_update_by_key(
+        &self,
+        session: &mut Session,
+        before: Image<'_>,
+        after: Image<'_>,
+    ) -> Result<bool> {
+        let Some(head) = self.assignments(after)? else { return Ok(true) };
         let run = |condition: Vec<u8>| [head.as_slice(), condition.as_slice()].concat();
         if self.run(session, run(self.by_key(before)?), after).await? > 0 {
-            return Ok(());
+            return Ok(true);
         }
         // A replay may find the row under its new key already.
         let key = self.table.key.as_deref().unwrap_or_default();
         let whole =
             key.iter().all(|ordinal| matches!(after.get(usize::from(*ordinal)), Some(Cell::Value(_))));
-        if changes::key_moves(key, before, after)
+        Ok(changes::key_moves(key, before, after)
             && whole
-            && self.run(session, run(self.by_key(after)?), after).await? > 0
-        {
-            return Ok(());
-        }
-        Err(row_missing(self.rows))
+            && self.run(session, run(self.by_key(after)?), after).await? > 0)
     }
 
     async fn update_exact(&self, session: &mut Session, before: Image<'_>, after: Image<'_>) -> Result<()> {

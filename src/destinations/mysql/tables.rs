@@ -7,7 +7,7 @@ use slackwater_decoders::{
     schema::{Table, TableName},
 };
 
-use super::{ddl, literal::quoted, session::Session};
+use super::{cascade, ddl, literal::quoted, session::Session};
 use crate::{
     error::{Error, Result},
     types::mysql::quote_name,
@@ -25,6 +25,8 @@ pub(super) struct ReadyTable {
     pub(super) writable: Vec<bool>,
     /// [`Table::key`].
     pub(super) key: Option<Vec<u16>>,
+    /// Whether foreign keys change rows of other tables together with rows of this one.
+    pub(super) cascades: bool,
     /// What stands before the rows of a statement that writes whole rows.
     pub(super) write_head: String,
     /// What stands behind them.
@@ -81,7 +83,8 @@ async fn read(session: &mut Session, table: &Arc<Table>, create: bool) -> Result
         actual = columns(session, &table.name).await?;
     }
     let unique = unique_keys(session, &table.name).await?;
-    ready(table, &actual, &unique)
+    let cascades = cascade::has_cascades(session, &table.name).await?;
+    Ok(ReadyTable { cascades, ..ready(table, &actual, &unique)? })
 }
 
 fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) -> Result<ReadyTable> {
@@ -120,7 +123,8 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) ->
         }
     };
     let write_head = format!("{verb} INTO {name} ({}) VALUES ", written.join(","));
-    Ok(ReadyTable { table: Arc::clone(table), name, columns, writable, key, write_head, write_tail })
+    let table = Arc::clone(table);
+    Ok(ReadyTable { table, name, columns, writable, key, cascades: false, write_head, write_tail })
 }
 
 /// Whether there are unique keys beside the one that identifies a row, which has to be there.

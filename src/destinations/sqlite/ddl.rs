@@ -64,13 +64,6 @@ fn apply_change(
             }
             Ok(())
         }
-        SchemaChange::TruncateTable { table } => {
-            let name = tables.name_of(table);
-            if columns(connection, &name)?.is_empty() {
-                return Ok(());
-            }
-            run(connection, &format!("DELETE FROM {}", quote(&name))).map_err(|error| error.on(table))
-        }
         SchemaChange::RowsUnlogged { table, description } | SchemaChange::Unknown { table, description } => {
             Err(Error::definite(format!("{description}: what became of the rows is not in the log")).on(table).remedy(
                 "exclude the table under [objects], or copy it anew and continue behind this statement with \

@@ -54,7 +54,7 @@ impl Sqlite {
             failed(error)
                 .remedy("the directory has to exist and be writable for the account that the task runs as")
         })?;
-        // 64 MiB of pages by default, whatever the size of a transaction; the statements of some hundred tables.
+        // 32 MiB of pages by default, whatever the size of a transaction; the statements of some hundred tables.
         connection.set_prepared_statement_cache_capacity(512);
         connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
         connection

@@ -78,7 +78,7 @@ fn clear_text(credentials: &Credentials<'_>) -> Vec<u8> {
 /// Goes on after the first response until the server says yes or no.
 ///
 /// # Errors
-/// Definite when the server refuses the account, transient when the connection is lost or the server is not ready.
+/// Definite when the server refuses the account, disconnected when the connection is lost or the server is not ready.
 pub(super) async fn finish(
     stream: &mut PacketStream,
     mut plugin: AuthPlugin<'static>,

@@ -141,18 +141,18 @@ impl Connection {
     /// Connects and logs in.
     ///
     /// # Errors
-    /// Definite when the login, certificate or configuration is refused; transient when the server is not there.
+    /// Definite when the login, certificate or configuration is refused; disconnected when the server is not there.
     pub(crate) async fn open(address: &Address, login: &Login) -> Result<Self> {
         let connecting = timeout(login.timeout, Connection::connect(address, login)).await;
         let connected = connecting.unwrap_or_else(|_| {
-            Err(Error::transient(format!("the server does not answer within {:?}", login.timeout)))
+            Err(Error::disconnected(format!("the server does not answer within {:?}", login.timeout)))
         });
         connected.map_err(|error| error.on(address))
     }
 
     async fn connect(address: &Address, login: &Login) -> Result<Self> {
         let unreachable =
-            |error: io::Error| Error::transient("cannot connect to the server").caused_by(error);
+            |error: io::Error| Error::disconnected("cannot connect to the server").caused_by(error);
         match address {
             Address::Unix(path) => {
                 let mut socket = UnixStream::connect(path).await.map_err(unreachable)?;

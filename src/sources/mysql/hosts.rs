@@ -2,7 +2,7 @@
 
 use std::sync::{
     OnceLock,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use slackwater_decoders::position::Position;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::source::MysqlSource,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
 };
 
 /// The servers in the order in which they are tried.
@@ -23,6 +23,8 @@ pub(crate) struct Hosts {
     config: MysqlSource,
     /// The server that is read, or was last.
     current: AtomicUsize,
+    /// Whether the current server is known to have the log from the task's position on.
+    is_chosen: AtomicBool,
     version: OnceLock<Version>,
     /// A connection for questions, and which server it leads to.
     control: Mutex<Option<(usize, Connection)>>,
@@ -39,6 +41,7 @@ impl Hosts {
             addresses: config.hosts.iter().map(|host| Address::parse(host)).collect::<Result<_>>()?,
             config,
             current: AtomicUsize::new(0),
+            is_chosen: AtomicBool::new(false),
             version: OnceLock::new(),
             control: Mutex::new(None),
         })
@@ -55,6 +58,12 @@ impl Hosts {
         &self.config
     }
 
+    /// Whether it is settled which server's log is the source's: the only one's, or the one that was found to have the
+    /// task's position. What another one says of its end may be less than what is applied already.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.addresses.len() == 1 || self.is_chosen.load(Ordering::Relaxed)
+    }
+
     /// The servers, in the order in which they are tried.
     pub(crate) fn addresses(&self) -> &[Address] {
         &self.addresses
@@ -68,15 +77,10 @@ impl Hosts {
         self.open(address, None).await
     }
 
-    /// The number of servers.
-    pub(crate) fn count(&self) -> usize {
-        self.addresses.len()
-    }
-
     /// A new connection to the first server, from the current one on, that has the log from a position on.
     ///
     /// # Errors
-    /// Transient when a server may come back; definite when every server refuses.
+    /// Disconnected or transient when a server may come back; definite when every server refuses.
     pub(crate) async fn connect_for(&self, from: &Position) -> Result<(Connection, Address)> {
         if self.addresses.len() > 1 && from.executed.is_none() {
             return Err(Error::definite(
@@ -85,15 +89,9 @@ impl Hosts {
             .at(&from.log)
             .remedy("set gtid_mode = ON on the servers, or name one server in source.hosts"));
         }
-        self.first(Some(from)).await
-    }
-
-    /// A new connection to the first server, from the current one on, that answers.
-    ///
-    /// # Errors
-    /// As [`connect_for`](Self::connect_for).
-    pub(crate) async fn connect(&self) -> Result<(Connection, Address)> {
-        self.first(None).await
+        let found = self.first(Some(from)).await?;
+        self.is_chosen.store(true, Ordering::Relaxed);
+        Ok(found)
     }
 
     async fn first(&self, log_from: Option<&Position>) -> Result<(Connection, Address)> {
@@ -125,13 +123,14 @@ impl Hosts {
     fn login(&self) -> Result<Login> {
         Ok(Login {
             user: self.config.user.clone(),
-            password: self.config.password.read()?,
+            password: self.config.password().read()?,
             tls: self.config.tls.clone(),
             timeout: self.config.connect_timeout,
         })
     }
 
-    /// A connection to the current server for questions: the one of the last questions where it still works.
+    /// A connection for questions to the server that is read, or, as long as none was chosen, to the first that answers. The
+    /// connection of the last questions where it still works.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -143,8 +142,14 @@ impl Hosts {
         {
             return Ok(Control { slot, place, connection });
         }
-        let (connection, _) = self.connect().await?;
-        Ok(Control { slot, place: self.current.load(Ordering::Relaxed), connection })
+        let place = self.current.load(Ordering::Relaxed);
+        match self.addresses.get(place).filter(|_| self.is_settled()) {
+            Some(address) => Ok(Control { slot, place, connection: self.open(address, None).await? }),
+            None => {
+                let (connection, _) = self.first(None).await?;
+                Ok(Control { slot, place: self.current.load(Ordering::Relaxed), connection })
+            }
+        }
     }
 }
 
@@ -174,12 +179,11 @@ fn together(mut failures: Vec<Error>) -> Error {
     if failures.len() < 2 {
         return failures.pop().unwrap_or_else(|| Error::definite("no server is configured"));
     }
-    let transient = failures.iter().any(Error::is_transient);
+    let may_come_back = failures.iter().map(Error::kind).find(|kind| *kind != Kind::Definite);
     let all: Vec<String> = failures.iter().map(Error::to_string).collect();
-    let all = all.join("; ");
-    if transient {
-        Error::transient(format!("no server can be read now: {all}"))
-    } else {
-        Error::definite(format!("every server refuses: {all}"))
+    let all = all.join("\n  ");
+    match may_come_back {
+        Some(kind) => Error::of_kind(kind, format!("no server can be read now:\n  {all}")),
+        None => Error::definite(format!("every server refuses:\n  {all}")),
     }
 }

@@ -3,7 +3,7 @@
 //! * `packets`, `tls`, `auth`, `response`, `connection`: a client of our own. A replication connection needs one, and the
 //!   questions to the server go through the same, so that both are encrypted and authenticated alike.
 //! * `hosts`, `questions`: which server is read, and what it says about its log.
-//! * `dump`: the log itself; [`binlog`](super::binlog) makes batches of it.
+//! * `dump`: the log itself; `binlog` makes batches of it.
 //! * `catalog`: table definitions for a task that starts. `check`: the precheck.
 //!
 //! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
@@ -32,12 +32,13 @@ use slackwater_decoders::{
 };
 
 use self::{
+    connection::{Address, Connection},
     dump::{BinlogStream, ReplicaIdentity},
     hosts::Hosts,
 };
 use super::{Finding, Plan, Source, binlog};
 use crate::{
-    config::{Start, source::MysqlSource},
+    config::{ByteSize, Start, source::MysqlSource},
     error::{Error, Result},
     pipeline::queue::{BatchSender, MemoryQuota, Message, queue},
     positions::SchemaHistory,
@@ -54,6 +55,8 @@ pub struct Mysql {
     hosts: Hosts,
     identity: ReplicaIdentity,
     selected: TableFilter,
+    /// Bytes of log that one batch has at most.
+    batch_bytes: usize,
 }
 
 impl Mysql {
@@ -63,7 +66,14 @@ impl Mysql {
     /// Definite when the configuration cannot work.
     pub fn new(task: &str, config: MysqlSource, selected: TableFilter) -> Result<Self> {
         let identity = ReplicaIdentity::of_task(task, config.server_id.map(Into::into));
-        Ok(Mysql { hosts: Hosts::new(config)?, identity, selected })
+        Ok(Mysql { hosts: Hosts::new(config)?, identity, selected, batch_bytes: binlog::BATCH_BYTES })
+    }
+
+    /// Sets how many bytes of log one batch has at most (1 MiB unless set); an event that is longer is one alone.
+    #[must_use]
+    pub fn with_batch_size(mut self, size: ByteSize) -> Self {
+        self.batch_bytes = usize::try_from(size.0).unwrap_or(usize::MAX);
+        self
     }
 }
 
@@ -90,6 +100,9 @@ impl Source for Mysql {
     }
 
     async fn end_of_log(&self) -> Result<Position> {
+        if !self.hosts.is_settled() {
+            return Err(Error::disconnected("no server was found yet that has the task's position"));
+        }
         let mut control = self.hosts.control().await?;
         let end = questions::end_of_log(&mut control.connection).await;
         control.keep(end)
@@ -106,9 +119,13 @@ impl Source for Mysql {
     }
 
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()> {
+        // First of all: it settles which server is asked from here on.
+        let mut log = self.hosts.connect_for(&from).await?;
         if history.is_empty() {
             let tables = self.definitions_at(&from).await?;
             history.replace_all(&from, &tables)?;
+            // Looking through the log may have taken longer than a server waits.
+            log = self.hosts.connect_for(&from).await?;
         } else {
             // The log brings again what lies behind the position.
             history.rewind_to(&from)?;
@@ -117,7 +134,7 @@ impl Source for Mysql {
         for table in history.catalog_at(&from) {
             catalog.insert(table);
         }
-        self.follow(from, catalog, false, history, out).await
+        self.follow(log, from, catalog, false, history, out).await
     }
 }
 
@@ -130,19 +147,20 @@ impl Mysql {
 
     async fn follow(
         &self,
+        (connection, address): (Connection, Address),
         from: Position,
         catalog: Catalog,
         positional_names: bool,
         history: &SchemaHistory,
         out: &BatchSender,
     ) -> Result<()> {
-        let (connection, address) = self.hosts.connect_for(&from).await?;
         let selected = Arc::clone(&self.selected);
-        let decoder = binlog::decoder(&from, catalog, positional_names, move |table| selected(table));
+        let decoder =
+            binlog::decoder(&from, catalog, positional_names, self.batch_bytes, move |table| selected(table));
         let heartbeat = self.hosts.config().heartbeat;
         let stream =
             BinlogStream::start(connection, address.to_string(), from, &self.identity, heartbeat).await?;
-        binlog::follow(stream, decoder, history, out).await
+        binlog::follow(stream, decoder, self.batch_bytes, history, out).await
     }
 
     /// The definitions of tables as they were at `from`, as far as they can be known.
@@ -178,7 +196,8 @@ impl Mysql {
         let (out, mut batches) = queue(MemoryQuota::new(SCAN_BYTES));
         let history = SchemaHistory::in_memory();
         let catalog = self.empty_catalog().await?;
-        let reading = self.follow(from.clone(), catalog, true, &history, &out);
+        let log = self.hosts.connect_for(from).await?;
+        let reading = self.follow(log, from.clone(), catalog, true, &history, &out);
         let collecting = async {
             let mut changes = Vec::new();
             while let Some(message) = batches.recv().await {
@@ -197,7 +216,7 @@ impl Mysql {
         tokio::select! {
             changes = collecting => Ok(changes),
             ended = reading => match ended {
-                Ok(()) => Err(Error::transient("the log ended before its end was read")),
+                Ok(()) => Err(Error::disconnected("the log ended before its end was read")),
                 Err(error) => Err(error),
             },
         }

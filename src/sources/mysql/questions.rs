@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use slackwater_decoders::{
-    mysql::gtid::{GtidSet, MariadbGtidPosition},
+    mysql::gtid::{GtidSet, MariadbGtid, MariadbGtidPosition},
     position::{Executed, LogPosition, Position},
 };
 
@@ -193,10 +193,13 @@ async fn can_serve_mariadb(
     if !connection.version().mariadb {
         return Err(Error::definite("the position is of a MariaDB server, and this is MySQL").at(log));
     }
-    let end = connection.query_text("SELECT @@GLOBAL.gtid_binlog_pos").await?.unwrap_or_default();
-    let end = parse_mariadb(&end)?;
-    if !end.contains_all(gtids) {
-        return Err(ahead(&difference(gtids, &end), log));
+    let rows = connection.query("SELECT @@GLOBAL.gtid_binlog_state, @@GLOBAL.gtid_slave_pos").await?;
+    let row = rows.first().ok_or_else(|| wrong_answer("gtid_binlog_state"))?;
+    let last_logged = last_of_each_server(row.at(0).unwrap_or_default())?;
+    let replicated = parse_mariadb(row.at(1).unwrap_or_default())?;
+    let unknown = not_among(gtids, &last_logged, &replicated);
+    if unknown.iter().next().is_some() {
+        return Err(ahead(&unknown.to_string(), log));
     }
     let files = log_files(connection).await?;
     let Some(first) = files.first() else { return Err(gone("all", log, &files)) };
@@ -207,6 +210,35 @@ async fn can_serve_mariadb(
     } else {
         Err(gone(&format!("behind {gtids} up to {}", difference(&start, gtids)), log, &files))
     }
+}
+
+/// Reads `gtid_binlog_state`: for each domain and each server that ever wrote to it the last transaction.
+fn last_of_each_server(state: &str) -> Result<Vec<MariadbGtid>> {
+    let mut last = Vec::new();
+    for gtid in state.split(',') {
+        last.extend(parse_mariadb(gtid)?.iter());
+    }
+    Ok(last)
+}
+
+/// The transactions of a position that a server does not have. Its last number of the domain does not tell: after a failover
+/// another server gives the same numbers to other transactions. What the server has replicated without logging it
+/// counts where it is exactly the position's (MariaDB, `check_slave_start_position`).
+fn not_among(
+    position: &MariadbGtidPosition,
+    last_logged: &[MariadbGtid],
+    replicated: &MariadbGtidPosition,
+) -> MariadbGtidPosition {
+    let mut unknown = MariadbGtidPosition::default();
+    for gtid in position.iter() {
+        let is_logged = last_logged.iter().any(|last| {
+            (last.domain, last.server) == (gtid.domain, gtid.server) && last.number >= gtid.number
+        });
+        if !is_logged && replicated.iter().all(|last| last != gtid) {
+            unknown.add(gtid);
+        }
+    }
+    unknown
 }
 
 /// The transactions of `a` that `b` has not reached.
@@ -393,5 +425,13 @@ mod tests {
     fn missing_transactions_of_mariadb_are_told_by_domain() {
         let position = |text: &str| text.parse::<MariadbGtidPosition>().unwrap();
         assert_eq!(difference(&position("0-1-9,1-1-3,2-1-1"), &position("0-2-8,1-1-3")), "0-1-9,2-1-1");
+        let state = last_of_each_server("0-1-8,0-2-12,1-1-3").unwrap();
+        // Server 2 has passed the number 9, with transactions of its own.
+        let missing = |ours: &str, replicated: &str| {
+            not_among(&position(ours), &state, &position(replicated)).to_string()
+        };
+        assert_eq!(missing("0-1-9,1-1-3", ""), "0-1-9");
+        assert_eq!(missing("0-1-8,1-1-2", ""), "");
+        assert_eq!(missing("0-1-9", "0-1-9"), "");
     }
 }

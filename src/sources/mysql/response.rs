@@ -6,7 +6,7 @@ use mysql_common::{constants::CapabilityFlags, io::ParseBuf, packets::ErrPacket}
 use slackwater_decoders::mysql::reader::{Malformed, Reader};
 
 use super::packets::PacketStream;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The longest payload of an answer: rows of information_schema hold whole expressions and comments.
 const LIMIT: usize = 64 << 20;
@@ -40,22 +40,34 @@ impl ServerError {
         }
     }
 
-    /// Whether the same request may succeed later: the server is full, starts, stops, or broke off the connection.
+    /// Whether the same request may succeed later.
     ///
     /// The numbers: MySQL's messages_to_clients.txt and MariaDB's errmsg-utf8.txt.
-    pub(super) fn is_transient(&self) -> bool {
-        matches!(
-            self.code,
-            1040 | 1041 | 1042 | 1043 | 1053 | 1077..=1081 | 1152 | 1158..=1161 | 1184 | 1203 | 1205 | 1213 | 1226 | 1317
-                | 1927 | 3032 | 3169 | 4031
-        )
+    pub(super) fn kind(&self) -> Kind {
+        match self.code {
+            // The server is full, starts, stops, or broke off the connection.
+            1040..=1043
+            | 1053
+            | 1077..=1081
+            | 1152
+            | 1158..=1161
+            | 1184
+            | 1203
+            | 1226
+            | 1927
+            | 3032
+            | 3169
+            | 4031 => Kind::Disconnected,
+            // Lock timeout, deadlock, broken off statement.
+            1205 | 1213 | 1317 => Kind::Transient,
+            _ => Kind::Definite,
+        }
     }
 }
 
 impl From<ServerError> for Error {
     fn from(error: ServerError) -> Self {
-        let what = "the server refused";
-        if error.is_transient() { Error::transient(what) } else { Error::definite(what) }.caused_by(error)
+        Error::of_kind(error.kind(), "the server refused").caused_by(error)
     }
 }
 
@@ -66,7 +78,12 @@ pub(super) fn server_error(payload: &[u8]) -> Error {
 
 /// The connection does not work any more.
 pub(super) fn lost(error: io::Error) -> Error {
-    Error::transient("lost the connection to the server").caused_by(error)
+    match error.kind() {
+        io::ErrorKind::InvalidData => {
+            Error::definite("the server's answer is not understood").caused_by(error)
+        }
+        _ => Error::disconnected("lost the connection to the server").caused_by(error),
+    }
 }
 
 /// The server sent something that the protocol does not have.

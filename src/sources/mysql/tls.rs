@@ -22,7 +22,7 @@ use crate::{
 /// Encrypts a connection to `host`.
 ///
 /// # Errors
-/// Definite when a file cannot be read or the server's certificate or protocol is refused; transient when the connection is
+/// Definite when a file cannot be read or the server's certificate or protocol is refused; disconnected when the connection is
 /// lost meanwhile.
 pub(super) async fn encrypt(stream: TcpStream, host: &str, tls: &Tls) -> Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).map_err(|error| {
@@ -34,7 +34,7 @@ pub(super) async fn encrypt(stream: TcpStream, host: &str, tls: &Tls) -> Result<
 
 fn handshake_error(error: io::Error, host: &str, mode: TlsMode) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
-        None => Error::transient("lost the connection during the TLS handshake").on(host).caused_by(error),
+        None => Error::disconnected("lost the connection during the TLS handshake").on(host).caused_by(error),
         Some(TlsError::InvalidCertificate(_)) => Error::definite("the server's certificate is refused")
             .on(host)
             .caused_by(error)

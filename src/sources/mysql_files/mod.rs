@@ -26,7 +26,7 @@ use self::{
 };
 use super::{Finding, Plan, Source, binlog, mysql::TableFilter};
 use crate::{
-    config::{Start, source::MysqlFilesSource},
+    config::{ByteSize, Start, source::MysqlFilesSource},
     error::{Error, Result},
     pipeline::queue::BatchSender,
     positions::SchemaHistory,
@@ -37,6 +37,8 @@ pub struct MysqlFiles {
     directory: Directory,
     config: MysqlFilesSource,
     selected: TableFilter,
+    /// Bytes of log that one batch has at most.
+    batch_bytes: usize,
     /// How far the whole events of files go, by name: what was looked through is not looked through again.
     ends: Mutex<HashMap<String, u64>>,
 }
@@ -49,7 +51,15 @@ impl MysqlFiles {
     pub fn new(config: MysqlFilesSource, selected: TableFilter) -> Result<Self> {
         config.validate()?;
         let directory = Directory { path: config.directory.clone(), base: config.base.clone() };
-        Ok(MysqlFiles { directory, config, selected, ends: Mutex::new(HashMap::new()) })
+        let ends = Mutex::new(HashMap::new());
+        Ok(MysqlFiles { directory, config, selected, batch_bytes: binlog::BATCH_BYTES, ends })
+    }
+
+    /// Sets how many bytes of log one batch has at most (1 MiB unless set); an event that is longer is one alone.
+    #[must_use]
+    pub fn with_batch_size(mut self, size: ByteSize) -> Self {
+        self.batch_bytes = usize::try_from(size.0).unwrap_or(usize::MAX);
+        self
     }
 
     fn no_files(&self) -> Error {
@@ -173,7 +183,7 @@ impl Source for MysqlFiles {
         let poll = self.config.follow.then_some(self.config.poll);
         let events = FileEvents::start(self.directory.clone(), &from, poll)?;
         let selected = Arc::clone(&self.selected);
-        let decoder = binlog::decoder(&from, catalog, false, move |table| selected(table));
-        binlog::follow(events, decoder, history, out).await
+        let decoder = binlog::decoder(&from, catalog, false, self.batch_bytes, move |table| selected(table));
+        binlog::follow(events, decoder, self.batch_bytes, history, out).await
     }
 }

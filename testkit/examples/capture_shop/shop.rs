@@ -55,7 +55,7 @@ impl Shop {
     }
 
     fn pick<'a>(&mut self, from: &'a [&'a str]) -> &'a str {
-        from[self.rng.random_range(0..from.len())]
+        from.get(self.rng.random_range(0..from.len())).copied().unwrap_or_default()
     }
 
     /// Tables, products and customers, 500 rows to a statement.

@@ -52,9 +52,6 @@ impl Catalog {
             Statement::DropTable { temporary: true, .. } => Ok(Vec::new()),
             Statement::DropTable { tables, .. } => Ok(self.drop_tables(tables, session)),
             Statement::RenameTable { pairs } => Ok(self.rename_tables(pairs, session)),
-            Statement::Truncate(table) => {
-                Ok(vec![SchemaChange::TruncateTable { table: self.stored(table, session.database) }])
-            }
             Statement::CreateIndex { table, key, if_not_exists, or_replace } => {
                 self.create_index(table, key, *if_not_exists, *or_replace, session)
             }

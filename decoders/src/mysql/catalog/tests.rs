@@ -56,8 +56,7 @@ fn what_is_not_known_is_said_to_be_unknown() {
     assert!(unknown(run(&mut catalog, "CREATE TABLE t AS SELECT 1")));
     let renamed = run(&mut catalog, "RENAME TABLE t TO u");
     assert!(matches!(renamed.as_slice(), [SchemaChange::RenameTable { .. }]));
-    let truncated = run(&mut catalog, "TRUNCATE u");
-    assert!(matches!(truncated.as_slice(), [SchemaChange::TruncateTable { .. }]));
+    assert!(run(&mut catalog, "TRUNCATE u").is_empty(), "no definition is concerned");
     assert!(catalog.is_empty());
 }
 

@@ -139,6 +139,12 @@ impl Charset {
         self == BINARY
     }
 
+    /// Whether its text is UTF-8.
+    #[must_use]
+    pub fn is_utf8(self) -> bool {
+        matches!(self.0.encoding, Encoding::Utf8) && !self.is_binary()
+    }
+
     /// The text that `bytes` are in this character set: borrowed where UTF-8 has the same bytes, else converted into the
     /// arena. Bytes of `binary` are taken for UTF-8, which is what clients put into statements and names.
     ///
@@ -187,7 +193,9 @@ pub fn collation_charset(name: &str) -> Option<Charset> {
     Charset::by_name(charset).filter(|charset| charset.is_binary() == name.eq_ignore_ascii_case("binary"))
 }
 
-fn utf8(bytes: &[u8]) -> Result<&str, Malformed> {
+/// Bytes that are UTF-8 already, as text.
+#[inline]
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Malformed> {
     simdutf8::basic::from_utf8(bytes).map_err(|_| Malformed("is not valid UTF-8"))
 }
 

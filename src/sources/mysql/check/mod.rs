@@ -75,7 +75,7 @@ impl Mysql {
             }
         };
         let settings = Settings::new(&rows, connection.version().clone());
-        findings.extend(settings.findings(self.hosts.count() > 1));
+        findings.extend(settings.findings(self.hosts.addresses().len() > 1));
         findings.extend(account(&mut connection, plan, &settings).await);
         let several = [
             ("mysql.start_position", start_position(&mut connection, plan).await),

@@ -27,7 +27,7 @@ pub(super) async fn findings(connection: &mut Connection, selection: &Selection)
 
 fn exist(tables: &Catalog, selection: &Selection) -> Finding {
     let code = "mysql.objects";
-    let matched = |pattern: &&crate::mapping::Pattern| {
+    let matched = |pattern: &&crate::config::Pattern| {
         !tables.iter().any(|table| pattern.matches(&table.name.database, &table.name.table))
     };
     let without: Vec<String> = selection

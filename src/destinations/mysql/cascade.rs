@@ -1,0 +1,65 @@
+//! Changes with consequences that are not in the log.
+//!
+//! InnoDB carries out `ON DELETE CASCADE`, `ON UPDATE SET NULL` and the like below the binlog: MySQL before 9.6 and MariaDB
+//! log the change of the parent alone, and their own replicas repeat the rest by their own foreign keys. So does this
+//! destination: such a change runs with foreign keys on, as a DELETE or UPDATE of that row and nothing more (REPLACE would
+//! delete the parent first, and its children with it).
+
+use std::sync::Arc;
+
+use slackwater_decoders::{
+    event::{RowChange, Rows},
+    schema::TableName,
+};
+
+use super::{
+    literal::quoted,
+    session::Session,
+    statement::{Gathered, RowStatement},
+    tables::ReadyTable,
+};
+use crate::error::Result;
+
+/// Whether foreign keys of the destination change rows of other tables together with rows of this one.
+pub(super) async fn has_cascades(session: &mut Session, table: &TableName) -> Result<bool> {
+    let mut sql =
+        b"SELECT COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE UNIQUE_CONSTRAINT_SCHEMA = "
+            .to_vec();
+    quoted(&mut sql, &table.database);
+    sql.extend_from_slice(b" AND REFERENCED_TABLE_NAME = ");
+    quoted(&mut sql, &table.table);
+    sql.extend_from_slice(
+        b" AND (DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN ('CASCADE', 'SET NULL'))",
+    );
+    Ok(session.first::<u64>(sql).await?.is_some_and(|count| count > 0))
+}
+
+impl Gathered {
+    /// Takes the changes of one event whose consequences are not in the log.
+    pub(super) async fn cascading_rows(
+        &mut self,
+        session: &mut Session,
+        table: &Arc<ReadyTable>,
+        rows: &Rows<'_>,
+    ) -> Result<()> {
+        // The children that the change is to reach may still be gathered.
+        self.send_all(session).await?;
+        let statement = RowStatement::new(table, rows, session);
+        for change in rows.changes {
+            session.run("SET SESSION foreign_key_checks = 1").await?;
+            let done = match *change {
+                RowChange::Delete { before } => statement.delete_by_key(session, before).await?,
+                RowChange::Update { before, after } => {
+                    statement.try_update_by_key(session, before, after).await?
+                }
+                RowChange::Insert { .. } => false,
+            };
+            session.run("SET SESSION foreign_key_checks = 0").await?;
+            if !done {
+                // A replay: the row is not there in its state before the change, and its children are not either.
+                self.change(session, table, rows, change).await?;
+            }
+        }
+        Ok(())
+    }
+}
