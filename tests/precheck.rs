@@ -161,11 +161,7 @@ impl Plan {
             self.include = "\"shop.*\"".into();
             return Ok(());
         }
-        let sql = repair.replace("<password>", PASSWORD);
-        let sql = sql.trim_start_matches(
-            "start the server, open the way to it, or correct the account in the task file\n",
-        );
-        server.exec(sql)
+        server.exec(&repair.replace("<password>", PASSWORD))
     }
 }
 
@@ -273,12 +269,13 @@ fn a_destination_is_repaired(flavor: Flavor) -> Result<()> {
          CREATE TRIGGER shop.tr BEFORE INSERT ON shop.t FOR EACH ROW SET NEW.id = NEW.id",
     )?;
     let mut plan = Plan::from_server(&source).into_server(&server);
+    plan.destination += "tls = { mode = \"disabled\" }\n";
     let of_destination = |code: &str| code.starts_with("destination.") && code != "destination.version";
     let seen = plan.repair_all(of_destination, &server)?;
     expect_seen(
         &seen,
         &[
-            ("destination.reachable", "error"),
+            ("destination.account", "error"),
             ("destination.binlog_format", "error"),
             ("destination.max_allowed_packet", "warning"),
             ("destination.read_only", "error"),
@@ -291,7 +288,10 @@ fn a_destination_is_repaired(flavor: Flavor) -> Result<()> {
     }
     server.exec("REVOKE ALL PRIVILEGES, GRANT OPTION FROM apply@'%'; GRANT SELECT ON shop.t TO apply@'%'")?;
     let seen = plan.repair_all(|code| code == "destination.privileges", &server)?;
-    expect_seen(&seen, &[("destination.privileges", "error")])
+    expect_seen(&seen, &[("destination.privileges", "error")])?;
+    server.stop()?;
+    ensure!(plan.check()?["destination.reachable"].level == "error");
+    Ok(())
 }
 
 macro_rules! for_flavors {
@@ -321,8 +321,9 @@ fn a_river_runs_with_what_check_grants(source: Flavor, destination: Flavor) -> R
     let mut plan = Plan::from_server(&from).into_server(&to);
     plan.start = "\"earliest\"".into();
     let report = plan.check()?;
-    for (code, server) in [("mysql.account", &from), ("destination.reachable", &to)] {
-        let repair = report[code].repair.clone().context(code)?;
+    for (code, server) in [("mysql.account", &from), ("destination.account", &to)] {
+        let item = report.get(code).with_context(|| format!("{code}: {report:#?}"))?;
+        let repair = item.repair.clone().context(code)?;
         plan.repair(&repair, server)?;
     }
     let report = plan.check()?;
@@ -473,14 +474,42 @@ fn a_stored_position_that_is_purged_is_seen() -> Result<()> {
 }
 
 #[test]
+fn transactions_in_two_phases_are_told_of() -> Result<()> {
+    for flavor in Flavor::ALL {
+        let server = Server::builder(flavor).start()?;
+        server.exec(&format!(
+            "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); CREATE USER tail@'%' IDENTIFIED BY '{PASSWORD}'"
+        ))?;
+        let mut plan = Plan::from_server(&server);
+        server.exec("XA START 'a'; INSERT INTO shop.t VALUES (1); XA END 'a'; XA COMMIT 'a' ONE PHASE")?;
+        ensure!(plan.check()?["mysql.xa"].level == "ok", "{flavor}");
+        server
+            .exec("XA START 'b'; INSERT INTO shop.t VALUES (2); XA END 'b'; XA PREPARE 'b'; XA COMMIT 'b'")?;
+        let level = if flavor == Flavor::Mysql56 { "ok" } else { "warning" };
+        ensure!(plan.check()?["mysql.xa"].level == level, "{flavor}");
+        // 5.6 knows no prepared transaction in its log.
+        let events = query_rows(&mut server.conn()?, "SHOW BINLOG EVENTS")?;
+        let is_prepare = |event: &Vec<Option<Vec<u8>>>| {
+            event[2].as_deref() == Some(b"XA_prepare")
+                || event[5].as_deref().is_some_and(|info| info.starts_with(b"XA PREPARE"))
+        };
+        ensure!(events.iter().any(is_prepare) == (flavor != Flavor::Mysql56), "{flavor}: {events:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn tls_is_as_configured_or_said() -> Result<()> {
     let server = Server::builder(Flavor::Mysql57).arg("--skip-ssl").start()?;
     server.exec(&format!("CREATE USER tail@'%' IDENTIFIED BY '{PASSWORD}'"))?;
     let mut plan = Plan::from_server(&server);
     ensure!(plan.check()?["mysql.tls"].level == "warning");
+    plan = plan.into_server(&server);
     plan.source += "tls = { mode = \"required\" }\n";
+    plan.destination += "tls = { mode = \"required\" }\n";
     let report = plan.check()?;
     ensure!(report["mysql.tls"].level == "error" && report["mysql.reachable"].level == "ok", "{report:#?}");
+    ensure!(report["destination.tls"].level == "error", "{report:#?}");
     plan.source = plan.source.replace("required", "disabled");
     let report = plan.check()?;
     ensure!(report["mysql.tls"].level == "ok" && report["mysql.account"].level == "ok", "{report:#?}");

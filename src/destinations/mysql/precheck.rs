@@ -2,9 +2,9 @@
 
 use slackwater_decoders::schema::TableName;
 
-use super::session::Session;
+use super::session::{Session, is_encryption_refused};
 use crate::{
-    config::destination::MysqlDestination,
+    config::{destination::MysqlDestination, source::TlsMode},
     error::Result,
     mapping::{
         Selection,
@@ -26,19 +26,23 @@ const TRANSACTIONAL: &str = "'InnoDB', 'ROCKSDB', 'ndbcluster', 'TokuDB'";
 pub(super) async fn findings(config: &MysqlDestination, selection: &Selection) -> Vec<Finding> {
     let mut session = match Session::connect(config).await {
         Ok(session) => session,
+        Err(error) if error.is_transient() => {
+            let repair = "start the server, open the way to it (bind_address, skip_networking, firewalls), or correct \
+                          destination.host and destination.tls";
+            return vec![Finding::error("destination.reachable", error.parts().0, repair)];
+        }
+        Err(error) if is_encryption_refused(&error) => {
+            return vec![Finding::unanswered("destination.tls", &error)];
+        }
         Err(error) => {
-            return vec![Finding::error(
-                "destination.reachable",
-                error.parts().0,
-                format!(
-                    "start the server, open the way to it, or correct the account in the task file\n{}",
-                    new_account(config, selection)
-                ),
-            )];
+            let repair = new_account(config, selection);
+            return vec![Finding::error("destination.account", error.parts().0, repair)];
         }
     };
-    let mut findings =
-        vec![Finding::ok("destination.reachable", format!("{} at {}", session.server, config.host))];
+    let mut findings = vec![
+        Finding::ok("destination.reachable", format!("{} at {}", session.server, config.host)),
+        Finding::ok("destination.account", format!("the server accepts the account {}", config.user)),
+    ];
     findings.push(version(&session));
     findings.push(packet(&session));
     let (account, grants) = match grants(&mut session).await {
@@ -50,6 +54,7 @@ pub(super) async fn findings(config: &MysqlDestination, selection: &Selection) -
     };
     findings.push(privileges(&grants, &account, config, selection));
     for (code, result) in [
+        ("destination.tls", encryption(&mut session, config).await),
         ("destination.read_only", writable(&mut session).await),
         ("destination.binlog_format", binlog_format(&mut session).await),
         ("destination.require_primary_key", primary_keys(&mut session).await),
@@ -98,6 +103,28 @@ fn packet(session: &Session) -> Finding {
         return Finding::ok(code, found);
     }
     Finding::warning(code, found, set(session, "max_allowed_packet", "1073741824"))
+}
+
+async fn encryption(session: &mut Session, config: &MysqlDestination) -> Result<Finding> {
+    let code = "destination.tls";
+    let cipher: Vec<(String, String)> = session.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'").await?;
+    let mode = config.tls.mode;
+    if cipher.first().is_some_and(|(_, cipher)| !cipher.is_empty()) {
+        return Ok(Finding::ok(code, format!("the connection is encrypted (tls.mode is {mode})")));
+    }
+    if config.host.starts_with('/') {
+        return Ok(Finding::ok(code, "the connection is a local socket"));
+    }
+    if mode == TlsMode::Disabled {
+        let found = "the connection is not encrypted, as configured (tls.mode is disabled)";
+        return Ok(Finding::ok(code, found));
+    }
+    Ok(Finding::warning(
+        code,
+        format!("the server offers no TLS and tls.mode is {mode}: what is written can be seen on the way"),
+        "below [mysqld] in the server's option file, then restart the server:\n\
+         ssl_cert = /etc/mysql/server-cert.pem\nssl_key = /etc/mysql/server-key.pem",
+    ))
 }
 
 async fn writable(session: &mut Session) -> Result<Finding> {

@@ -205,6 +205,11 @@ pub(super) fn refused(error: mysql_async::Error) -> Error {
     .caused_by(without_values(&error))
 }
 
+/// Whether a failure to connect is one of encryption.
+pub(super) fn is_encryption_refused(error: &Error) -> bool {
+    error.cause_as::<mysql_async::Error>().is_some_and(is_without_tls)
+}
+
 /// A failure of the connection or of the driver, without a word of the server.
 fn failed_without_answer(error: mysql_async::Error) -> Error {
     if is_of_tls(&error) {
@@ -227,7 +232,10 @@ fn failed_without_answer(error: mysql_async::Error) -> Error {
             | DriverError::InvalidParsecSalt,
         ) => Error::definite("the account's authentication method cannot be used")
             .caused_by(error)
-            .remedy("give the account caching_sha2_password, mysql_native_password or ed25519"),
+            // MySQL asks accounts that do not exist for one of its methods as well.
+            .remedy(
+                "check that the account exists, and give it caching_sha2_password, mysql_native_password or ed25519",
+            ),
         mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => {
             Error::definite("the destination does not offer TLS").caused_by(error).remedy(
                 "set up TLS on the server (ssl_cert, ssl_key), or choose another destination.tls.mode",

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     config::{Start, source::TlsMode},
     error::{Error, Result},
-    sources::{Finding, Plan},
+    sources::{Finding, Level, Plan},
 };
 
 /// A clock that is further off makes the lag in seconds wrong.
@@ -54,8 +54,10 @@ impl Mysql {
     }
 
     async fn findings_at(&self, address: &Address, plan: &Plan<'_>) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        findings.push(reachable(address, self.hosts.config().connect_timeout).await);
+        let mut findings = vec![reachable(address, self.hosts.config().connect_timeout).await];
+        if findings.iter().any(|finding| finding.level == Level::Error) {
+            return findings;
+        }
         let mut connection = match self.hosts.connect_to(address).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -80,6 +82,7 @@ impl Mysql {
             ("mysql.binlog_filter", log_filter(&mut connection, plan).await),
             ("mysql.server_id", server_id(&mut connection, &self.identity, &settings).await),
             ("mysql.log_replica_updates", replica_updates(&mut connection, &settings).await),
+            ("mysql.xa", distributed(&mut connection).await),
             ("mysql.clock", clock(&mut connection).await),
         ];
         for (code, finding) in several {
@@ -336,6 +339,29 @@ async fn replica_updates(connection: &mut Connection, settings: &Settings) -> Re
         )),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Transactions in two phases, which the log has before it is decided whether they count.
+async fn distributed(connection: &mut Connection) -> Result<Finding> {
+    let code = "mysql.xa";
+    let version = connection.version();
+    // Earlier versions log such a transaction when it is committed, like any other.
+    let since = if version.mariadb { (10, 5, 2) } else { (5, 7, 7) };
+    if version.numbers < since {
+        return Ok(Finding::ok(code, "XA transactions are logged when they are committed"));
+    }
+    let rows = connection.query("SHOW GLOBAL STATUS LIKE 'Com_xa_prepare'").await?;
+    let prepared: u64 = rows.first().and_then(|row| row.at(1)?.parse().ok()).unwrap_or_default();
+    if prepared == 0 {
+        return Ok(Finding::ok(code, "no XA transaction was prepared since the server started"));
+    }
+    Ok(Finding::warning(
+        code,
+        format!(
+            "{prepared} XA transactions were prepared since the server started: the task stops at the first that it comes to"
+        ),
+        "start behind them, and let the application commit in one phase: XA COMMIT … ONE PHASE",
+    ))
 }
 
 async fn clock(connection: &mut Connection) -> Result<Finding> {
