@@ -7,8 +7,11 @@ use crate::arena::Arena;
 
 /// Bytes that 0 to 9 digits take.
 const DIGIT_BYTES: [u8; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
-/// The longest DECIMAL: 65 digits, sign, point, and a zero before the point.
-const MAX_TEXT: usize = 72;
+/// A column has at most 65 digits. A decimal inside of a JSON document is stored with its precision rounded up to whole groups,
+/// of which the server's buffer has 9 (`DECIMAL_BUFF_LENGTH`).
+const MAX_PRECISION: u8 = 81;
+/// The longest number: all digits, sign, point, and a zero before the point.
+const MAX_TEXT: usize = MAX_PRECISION as usize + 3;
 
 fn bytes_of(digits: u8) -> usize {
     DIGIT_BYTES.get(usize::from(digits)).copied().map_or(0, usize::from)
@@ -38,7 +41,7 @@ pub(super) fn write(precision: u8, scale: u8, bytes: &[u8], out: &mut String) ->
 }
 
 fn text(reader: &mut Reader<'_>, precision: u8, scale: u8) -> Result<Text, Malformed> {
-    if precision == 0 || precision > 65 || scale > precision {
+    if precision == 0 || precision > MAX_PRECISION || scale > precision {
         return Err(Malformed("has a DECIMAL with an impossible precision or scale"));
     }
     let negative = reader.rest().first().is_some_and(|byte| byte & 0x80 == 0);
@@ -167,14 +170,8 @@ mod tests {
         assert!(read(&mut Reader::new(&[0x80]), 4, 2, &pool.arena()).is_err());
         assert!(read(&mut Reader::new(&[0x80; 80]), 200, 2, &pool.arena()).is_err());
     }
-}
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn text(precision: u8, scale: u8, bytes: &[u8]) -> Result<String, Malformed> {
+    fn written(precision: u8, scale: u8, bytes: &[u8]) -> Result<String, Malformed> {
         let mut text = String::new();
         write(precision, scale, bytes, &mut text).map(|()| text)
     }
@@ -183,17 +180,20 @@ mod tests {
     fn numbers_print_as_on_the_server() {
         // From JSON documents in a binlog of MySQL 9.7: CAST(1.50 AS DECIMAL(10,4)), '0.5' AS DECIMAL(10,5),
         // '-12345678901234567890.123456789' AS DECIMAL(40,15), 9.75 AS DECIMAL(5,2).
-        assert_eq!(text(13, 4, b"\x80\0\0\x01\x13\x88").unwrap(), "1.5000");
-        assert_eq!(text(14, 5, b"\x80\0\0\0\0\xC3\x50").unwrap(), "0.50000");
+        assert_eq!(written(13, 4, b"\x80\0\0\x01\x13\x88").unwrap(), "1.5000");
+        assert_eq!(written(14, 5, b"\x80\0\0\0\0\xC3\x50").unwrap(), "0.50000");
         let long = b"\x7F\xFF\xFF\xF3\xEB\x65\x5B\xCA\xF2\x04\xC7\x2D\xF8\xA4\x32\xEA\xFF\xFF\xFF";
-        assert_eq!(text(42, 15, long).unwrap(), "-12345678901234567890.123456789000000");
-        assert_eq!(text(11, 2, b"\x80\0\0\x09\x4B").unwrap(), "9.75");
+        assert_eq!(written(42, 15, long).unwrap(), "-12345678901234567890.123456789000000");
+        assert_eq!(written(11, 2, b"\x80\0\0\x09\x4B").unwrap(), "9.75");
+        // MySQL 5.7: the lowest DECIMAL(65,30); its 35 digits before the point are stored as 36.
+        let lowest = b"\x7A\x0A\x1F\0\xC4\x65\x36\0\xC4\x65\x36\0\xC4\x65\x36\0\xC4\x65\x36\0\xC4\x65\x36\0\xC4\x65\x36\0\xFC\x18";
+        assert_eq!(written(66, 30, lowest).unwrap(), format!("-{}.{}", "9".repeat(35), "9".repeat(30)));
     }
 
     #[test]
     fn damaged_numbers_are_refused() {
-        assert!(text(13, 4, b"\x80\0\0\x01\x13").is_err());
-        assert!(text(2, 3, b"").is_err());
-        assert!(text(4, 0, b"\xFF\xFF").is_err());
+        assert!(written(13, 4, b"\x80\0\0\x01\x13").is_err());
+        assert!(written(2, 3, b"").is_err());
+        assert!(written(4, 0, b"\xFF\xFF").is_err());
     }
 }
