@@ -115,6 +115,8 @@ fn text(literal: Literal) -> Result<String, &'static str> {
 fn bytes(literal: Literal) -> Result<Vec<u8>, &'static str> {
     match literal {
         Literal::Bytes(bytes) => Ok(bytes),
+        // Servers show bytes that are no characters as `?`, MariaDB as they are: neither can be told from a definition.
+        Literal::Text(text) if text.contains(['?', char::REPLACEMENT_CHARACTER]) => Err(UNKNOWN),
         other => text(other).map(String::into_bytes),
     }
 }
