@@ -169,8 +169,9 @@ fn with_collation(mut mapped: Mapped, column: &Column, server: Server) -> Mapped
             mapped.loss.get_or_insert("the collation is the nearest that the server has");
         }
     } else if let Some(charset) = &column.charset {
+        let lacks = charset == "gb18030" && server.mariadb;
         mapped.declaration.push_str(" character set ");
-        mapped.declaration.push_str(charset);
+        mapped.declaration.push_str(if lacks { "utf8mb4" } else { charset });
     }
     mapped
 }
@@ -185,9 +186,11 @@ pub fn known_collation(collation: &str, server: Server) -> (String, bool) {
     {
         return (format!("utf8_{rest}"), true);
     }
-    let from_mysql_8 = collation.contains("_0900_") && !server.mysql_since(8);
+    // MariaDB has no gb18030; utf8mb4 has all of its characters.
+    let from_mysql = (collation.contains("_0900_") && !server.mysql_since(8))
+        || (collation.starts_with("gb18030_") && server.mariadb);
     let from_mariadb = (collation.contains("uca1400") || collation.contains("_nopad_")) && !server.mariadb;
-    if !from_mysql_8 && !from_mariadb {
+    if !from_mysql && !from_mariadb {
         return (collation.to_owned(), true);
     }
     let (accents, case) = (collation.contains("_as"), collation.contains("_cs"));

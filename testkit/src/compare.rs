@@ -24,7 +24,7 @@ enum Form {
     Hexadecimal,
     /// The bits of a number of double precision.
     Number,
-    /// A BIT column, as a number.
+    /// A BIT, YEAR or ZEROFILL column, as a number: YEAR prints 0 as 0000.
     Bits,
 }
 
@@ -91,7 +91,9 @@ fn sqlite_value(value: ValueRef<'_>, column: &Column) -> Result<Option<String>> 
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |nibble: u8| char::from(DIGITS.get(usize::from(nibble)).copied().unwrap_or_default());
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Splits `database.table`.
@@ -101,22 +103,27 @@ fn split(table: &str) -> Result<(&str, &str)> {
 
 fn columns(source: &Server, table: &str) -> Result<Vec<Column>> {
     let (database, name) = split(table)?;
-    let sql = "SELECT column_name, data_type FROM information_schema.columns \
+    let sql = "SELECT column_name, data_type, column_type FROM information_schema.columns \
                WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position";
-    let found: Vec<(String, String)> = source.conn()?.exec(sql, (database, name))?;
+    let found: Vec<(String, String, String)> = source.conn()?.exec(sql, (database, name))?;
     if found.is_empty() {
         bail!("the source has no table {table}");
     }
     let form = |data_type: &str| match data_type {
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" => Form::Text,
         "float" | "double" => Form::Number,
-        "bit" => Form::Bits,
+        "bit" | "year" => Form::Bits,
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" | "point"
         | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
         | "geometrycollection" | "geomcollection" | "vector" => Form::Hexadecimal,
         _ => Form::Printed,
     };
-    Ok(found.into_iter().map(|(name, data_type)| Column { name, form: form(&data_type) }).collect())
+    let column = |(name, data_type, declared): (String, String, String)| {
+        // Zeros in front are how the source shows a number, not what it is.
+        let form = if declared.contains("zerofill") { Form::Bits } else { form(&data_type) };
+        Column { name, form }
+    };
+    Ok(found.into_iter().map(column).collect())
 }
 
 fn mysql_rows(server: &Server, table: &str, columns: &[Column]) -> Result<Rows> {
@@ -160,7 +167,7 @@ fn mysql_value(value: Value) -> Result<Option<String>> {
     }))
 }
 
-/// Fails with the first differing rows when the two are not equal.
+/// Fails with the first differing rows, or values where both have as many rows.
 ///
 /// # Errors
 /// When they differ.
@@ -168,16 +175,42 @@ pub fn expect_equal(what: &str, source: &Rows, destination: &Rows) -> Result<()>
     if source == destination {
         return Ok(());
     }
-    let only = |these: &Rows, those: &Rows| {
-        let missing: Vec<_> =
-            these.iter().filter(|row| those.binary_search(row).is_err()).take(3).cloned().collect();
-        format!("{missing:?}")
+    let only = |these: &Rows, those: &Rows| -> Rows {
+        these.iter().filter(|row| those.binary_search(row).is_err()).cloned().collect()
     };
-    bail!(
-        "{what} differs: the source has {} rows, the destination {}\n  only at the source: {}\n  only at the destination: {}",
+    let (here, there) = (only(source, destination), only(destination, source));
+    let first = |rows: &Rows| shortened(&format!("{:?}", rows.iter().take(3).collect::<Vec<_>>()));
+    let mut text = format!(
+        "{what} differs: the source has {} rows, the destination {}",
         source.len(),
-        destination.len(),
-        only(source, destination),
-        only(destination, source)
-    )
+        destination.len()
+    );
+    if here.len() == there.len() {
+        for (here, there) in here.iter().zip(&there).take(3) {
+            let differing = here.iter().zip(there).enumerate().filter(|(_, (here, there))| here != there);
+            for (place, (here, there)) in differing.take(5) {
+                text += &format!(
+                    "\n  column {place}: {} at the source, {} at the destination",
+                    shortened(&format!("{here:?}")),
+                    shortened(&format!("{there:?}"))
+                );
+            }
+        }
+    } else {
+        text += &format!(
+            "\n  only at the source: {}\n  only at the destination: {}",
+            first(&here),
+            first(&there)
+        );
+    }
+    bail!(text)
+}
+
+/// Enough of a long value to recognize it.
+fn shortened(text: &str) -> String {
+    const CHARACTERS: usize = 300;
+    match text.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text.get(..end).unwrap_or_default(), text.len()),
+        None => text.to_owned(),
+    }
 }

@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Result;
 use slackwater_testkit::{
     Flavor, Server,
-    compare::{destination_rows, expect_equal, source_rows, sqlite_rows},
+    compare::{Rows, destination_rows, expect_equal, source_rows, sqlite_rows},
 };
 use tempfile::TempDir;
 
@@ -72,19 +72,22 @@ impl Destination {
     pub(crate) fn expect_tables(&self, source: &Server, tables: &[String]) -> Result<()> {
         assert!(!tables.is_empty());
         for table in tables {
-            let expected = source_rows(source, table)?;
-            let found = match self {
-                Destination::Sqlite(directory) => {
-                    sqlite_rows(source, &directory.path().join("copy.db"), table)?
-                }
-                Destination::Server(server) => destination_rows(source, server, table)?,
-            };
-            expect_equal(&format!("{} to {}: {table}", source.flavor(), self.name()), &expected, &found)?;
+            let what = format!("{} to {}: {table}", source.flavor(), self.name());
+            expect_equal(&what, &source_rows(source, table)?, &self.rows(source, table)?)?;
         }
         Ok(())
     }
 
-    fn name(&self) -> String {
+    /// The rows of a table (`database.table`), read as the source's columns are.
+    pub(crate) fn rows(&self, source: &Server, table: &str) -> Result<Rows> {
+        match self {
+            Destination::Sqlite(directory) => sqlite_rows(source, &directory.path().join("copy.db"), table),
+            Destination::Server(server) => destination_rows(source, server, table),
+        }
+    }
+
+    /// What it is, for messages.
+    pub(crate) fn name(&self) -> String {
         match self {
             Destination::Sqlite(_) => "SQLite".to_owned(),
             Destination::Server(server) => server.flavor().to_string(),

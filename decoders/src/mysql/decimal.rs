@@ -7,8 +7,9 @@ use crate::arena::Arena;
 
 /// Bytes that 0 to 9 digits take.
 const DIGIT_BYTES: [u8; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
-/// Digits of the longest DECIMAL.
-const MAX_DIGITS: usize = 65;
+/// A column has at most 65 digits. A decimal inside of a JSON document is stored with its precision rounded up to whole groups,
+/// of which the server's buffer has 9 (`DECIMAL_BUFF_LENGTH`).
+const MAX_DIGITS: usize = 81;
 /// The longest text: the digits, sign, point, and a zero before the point.
 const MAX_TEXT: usize = MAX_DIGITS + 3;
 
@@ -54,7 +55,7 @@ pub(super) fn write(precision: u8, scale: u8, bytes: &[u8], out: &mut String) ->
 }
 
 fn text(reader: &mut Reader<'_>, precision: u8, scale: u8) -> Result<Text, Malformed> {
-    if precision == 0 || precision > 65 || scale > precision {
+    if precision == 0 || usize::from(precision) > MAX_DIGITS || scale > precision {
         return Err(Malformed("has a DECIMAL with an impossible precision or scale"));
     }
     let negative = reader.rest().first().is_some_and(|byte| byte & 0x80 == 0);
@@ -239,6 +240,9 @@ mod tests {
         let long = b"\x7F\xFF\xFF\xF3\xEB\x65\x5B\xCA\xF2\x04\xC7\x2D\xF8\xA4\x32\xEA\xFF\xFF\xFF";
         assert_eq!(written(42, 15, long).unwrap(), "-12345678901234567890.123456789000000");
         assert_eq!(written(11, 2, b"\x80\0\0\x09\x4B").unwrap(), "9.75");
+        // MySQL 5.7: the lowest DECIMAL(65,30); its 35 digits before the point are stored as 36.
+        let lowest = b"\x7A\x0A\x1F\0\xC4\x65\x36\0\xC4\x65\x36\0\xC4\x65\x36\0\xC4\x65\x36\0\xC4\x65\x36\0\xC4\x65\x36\0\xFC\x18";
+        assert_eq!(written(66, 30, lowest).unwrap(), format!("-{}.{}", "9".repeat(35), "9".repeat(30)));
     }
 
     #[test]

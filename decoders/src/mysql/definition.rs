@@ -65,7 +65,7 @@ pub(super) fn plan(
     let metadata = &columns.metadata;
     let mismatch = known.map(|table| mismatch(table, columns));
     let table = match (known, mismatch) {
-        (Some(table), Some(None)) => Arc::clone(table),
+        (Some(table), Some(None)) => with_logged_members(table, columns),
         _ if metadata.names.is_some() => Arc::new(from_metadata(name, columns)),
         (Some(_), Some(Some(what))) => return Err(Reason::DefinitionMismatch(what)),
         _ if positional => Arc::new(from_metadata(name, columns)),
@@ -75,6 +75,27 @@ pub(super) fn plan(
     let columns =
         plans.map(|(i, (wire, column))| column_plan(i, *wire, column, metadata, table.named)).collect();
     Ok(Plan { table, columns })
+}
+
+/// The known definition with the members that the log names. A server shows its definitions in characters of up to three bytes of
+/// UTF-8 and turns others into `?`; the log has them as they are.
+fn with_logged_members(table: &Arc<Table>, columns: &Columns) -> Arc<Table> {
+    let mut table = Arc::clone(table);
+    let charset = |column: &Column| column.charset.as_deref().and_then(Charset::by_name);
+    for (i, logged) in columns.metadata.members.iter().enumerate() {
+        let (Some(logged), Some(column)) = (logged, table.columns.get(i)) else { continue };
+        let logged: Vec<_> = logged.iter().map(|member| decode_member(member, charset(column))).collect();
+        match &column.column_type {
+            ColumnType::Enum(members) | ColumnType::Set(members) if *members != logged => {}
+            _ => continue,
+        }
+        if let Some(column) = Arc::make_mut(&mut table).columns.get_mut(i)
+            && let ColumnType::Enum(members) | ColumnType::Set(members) = &mut column.column_type
+        {
+            *members = logged;
+        }
+    }
+    table
 }
 
 fn column_plan(i: usize, wire: Wire, column: &Column, metadata: &Metadata, named: bool) -> ColumnPlan {

@@ -77,6 +77,7 @@ pub(super) enum Wire {
     Vector {
         length_bytes: u8,
     },
+    /// `max` is the declared length in bytes.
     CompressedVarChar {
         length_bytes: u8,
         max: u16,
@@ -132,8 +133,9 @@ impl Wire {
                 Wire::VarChar { length_bytes: length_bytes(max), max }
             }
             code::VARCHAR_COMPRESSED => {
-                let max = metadata.u16()?;
-                Wire::CompressedVarChar { length_bytes: length_bytes(max), max }
+                // The method's byte counts as part of the length (`Field_varstring_compressed`).
+                let stored = metadata.u16()?;
+                Wire::CompressedVarChar { length_bytes: length_bytes(stored), max: stored.saturating_sub(1) }
             }
             code::BLOB | code::TINY_BLOB | code::MEDIUM_BLOB | code::LONG_BLOB => {
                 Wire::Blob { length_bytes: prefix(metadata)? }
@@ -179,9 +181,9 @@ impl Wire {
         }
     }
 
-    /// Whether the metadata's list of signs has this column (MySQL `is_numeric_type`).
+    /// Whether the metadata's list of signs has this column (MySQL `is_numeric_type`): YEAR is among them, BIT is not.
     pub(super) fn is_numeric(self) -> bool {
-        matches!(self, Wire::Integer { .. } | Wire::Float | Wire::Double | Wire::Decimal { .. })
+        matches!(self, Wire::Integer { .. } | Wire::Float | Wire::Double | Wire::Decimal { .. } | Wire::Year)
     }
 
     /// Whether the metadata's list of character sets has this column (MySQL `is_character_type`).

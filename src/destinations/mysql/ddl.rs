@@ -90,7 +90,7 @@ async fn apply_change(session: &mut Session, ddl: &Ddl<'_>, change: &SchemaChang
 }
 
 async fn create(session: &mut Session, ddl: &Ddl<'_>, table: &Table, if_not_exists: bool) -> Result<()> {
-    let actual: Vec<_> = columns(session, &table.name).await?.into_iter().map(|(name, _)| name).collect();
+    let actual: Vec<_> = columns(session, &table.name).await?.into_iter().map(|(name, ..)| name).collect();
     if same_names(&actual, table) || (if_not_exists && !actual.is_empty()) {
         tracing::warn!(table = %table.name, "the table to be created is at the destination already and is kept");
         return Ok(());
@@ -127,7 +127,7 @@ async fn alter(
     after: &Table,
     columns_from: &[Option<u16>],
 ) -> Result<()> {
-    let actual: Vec<_> = columns(session, &before.name).await?.into_iter().map(|(name, _)| name).collect();
+    let actual: Vec<_> = columns(session, &before.name).await?.into_iter().map(|(name, ..)| name).collect();
     if actual.is_empty() {
         tracing::warn!(table = %before.name, "the table to be altered is not at the destination");
         return Ok(());
@@ -232,7 +232,8 @@ async fn logged_or(
                 return Err(refused);
             }
             tracing::warn!(error = %refused, statement = generated, "the source's statement is refused, trying one made from the definition");
-            run(session, &generated).await.map_err(|_| with_statement(refused, logged))
+            // The warning says why the source's own was refused.
+            run(session, &generated).await
         }
     }
 }

@@ -11,14 +11,11 @@
 //! * JSON on MySQL has the scalars that text cannot carry put in by `JSON_REPLACE`. The type number of an opaque binary in
 //!   a document is the server's choice.
 
-use std::{
-    io::Write as _,
-    net::{Ipv4Addr, Ipv6Addr},
-};
+use std::{io::Write as _, net::Ipv4Addr};
 
 use slackwater_decoders::{
     schema::{Column, ColumnType},
-    value::{Enum, Json, JsonDiff, JsonDiffOperation, Set, Value},
+    value::{Enum, Inet6Text, Json, JsonDiff, JsonDiffOperation, Set, Value},
 };
 
 use crate::types::mysql::Server;
@@ -80,6 +77,10 @@ pub(super) fn push_equal(
     server: Server,
 ) -> Result<(), Unfit> {
     match value {
+        // A VECTOR takes no other comparison with NULL.
+        Value::Null => {
+            let _ = write!(out, "{name} IS NULL");
+        }
         Value::Text(text) => {
             // Compared as UTF-8 bytes: no collation, no padding, whatever the column's character set.
             let _ = write!(out, "CAST(CONVERT({name} USING utf8mb4) AS BINARY) <=> ");
@@ -92,7 +93,12 @@ pub(super) fn push_equal(
             let _ = write!(out, "{name} <=> ");
             json_value(out, json, server)?;
         }
-        Value::Geometry(_) | Value::Vector(_) => {
+        // MySQL compares a VECTOR with nothing but another one.
+        Value::Vector(bytes) => {
+            let _ = write!(out, "UNHEX(HEX({name})) <=> ");
+            hex(out, bytes);
+        }
+        Value::Geometry(_) => {
             let _ = write!(out, "CAST({name} AS BINARY) <=> ");
             push(out, column, value, server)?;
         }
@@ -106,6 +112,13 @@ pub(super) fn push_equal(
         }
     }
     Ok(())
+}
+
+/// The same for text in a column of MySQL's type JSON: the condition holds for documents that are equal.
+pub(super) fn push_equal_document(out: &mut Vec<u8>, name: &str, text: &str) {
+    let _ = write!(out, "{name} <=> CAST(");
+    quoted(out, text);
+    out.extend_from_slice(b" AS JSON)");
 }
 
 /// Appends an expression that applies the changes to the document in the column `name`.
@@ -198,7 +211,7 @@ fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
 fn binary(out: &mut Vec<u8>, column: &Column, bytes: &[u8]) {
     match (&column.column_type, <[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
         (ColumnType::Inet4, Ok(address), _) => quoted_display(out, Ipv4Addr::from(address)),
-        (ColumnType::Inet6, _, Ok(address)) => quoted_display(out, Ipv6Addr::from(address)),
+        (ColumnType::Inet6, _, Ok(address)) => quoted_display(out, Inet6Text(address)),
         _ => hex(out, bytes),
     }
 }

@@ -329,8 +329,15 @@ impl<'a, 'b> RowStatement<'a, 'b> {
             if !out.is_empty() {
                 out.extend_from_slice(b" AND ");
             }
-            literal::push_equal(&mut out, self.name(ordinal), column, value, self.session_server)
-                .map_err(|what| self.unfit(ordinal, what))?;
+            match value {
+                Value::Text(text) if self.table.documents.get(ordinal) == Some(&true) => {
+                    literal::push_equal_document(&mut out, self.name(ordinal), text);
+                }
+                value => {
+                    literal::push_equal(&mut out, self.name(ordinal), column, value, self.session_server)
+                        .map_err(|what| self.unfit(ordinal, what))?
+                }
+            }
         }
         if out.is_empty() {
             out.push(b'1');

@@ -23,6 +23,8 @@ pub(super) struct ReadyTable {
     pub(super) columns: Vec<String>,
     /// Whether each column can be written: the destination computes the others itself.
     pub(super) writable: Vec<bool>,
+    /// Whether each column is of the type JSON there: MariaDB's JSON, which is text, becomes a document of MySQL's.
+    pub(super) documents: Vec<bool>,
     /// [`Table::key`].
     pub(super) key: Option<Vec<u16>>,
     /// Whether foreign keys change rows of other tables together with rows of this one.
@@ -66,8 +68,8 @@ impl Tables {
     }
 }
 
-/// A column at the destination: its name and what the server says of it beside its type.
-type ActualColumn = (String, String);
+/// A column at the destination: its name, what the server says of it beside its type, and its type without parameters.
+type ActualColumn = (String, String, String);
 
 async fn read(session: &mut Session, table: &Arc<Table>, create: bool) -> Result<ReadyTable> {
     let mut actual = columns(session, &table.name).await?;
@@ -88,16 +90,17 @@ async fn read(session: &mut Session, table: &Arc<Table>, create: bool) -> Result
 }
 
 fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) -> Result<ReadyTable> {
-    let mut writable = Vec::new();
+    let (mut writable, mut documents) = (Vec::new(), Vec::new());
     for column in &table.columns {
-        let found = actual.iter().find(|(name, _)| name.to_lowercase() == column.name.to_lowercase());
-        let (_, extra) = found.ok_or_else(|| {
+        let found = actual.iter().find(|(name, ..)| name.to_lowercase() == column.name.to_lowercase());
+        let (_, extra, data_type) = found.ok_or_else(|| {
             Error::definite(format!("the table at the destination has no column {}", column.name))
                 .remedy("make its columns equal to those the source's table had at this place, or drop it")
         })?;
         // `DEFAULT_GENERATED` says that the default is an expression: such a column is written.
         let computed = extra.split_whitespace().any(|word| word.eq_ignore_ascii_case("GENERATED"));
         writable.push(!computed);
+        documents.push(data_type.eq_ignore_ascii_case("json"));
     }
     let key = table.key().map(<[u16]>::to_vec);
     let columns: Vec<_> = table.columns.iter().map(|column| quote_name(&column.name)).collect();
@@ -124,7 +127,7 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) ->
     };
     let write_head = format!("{verb} INTO {name} ({}) VALUES ", written.join(","));
     let table = Arc::clone(table);
-    Ok(ReadyTable { table, name, columns, writable, key, cascades: false, write_head, write_tail })
+    Ok(ReadyTable { table, name, columns, writable, documents, key, cascades: false, write_head, write_tail })
 }
 
 /// Whether there are unique keys beside the one that identifies a row, which has to be there.
@@ -148,7 +151,9 @@ fn other_unique_keys(table: &Table, key: &[u16], unique: &[Vec<String>]) -> Resu
 
 /// The columns of a table; empty when there is no such table.
 pub(super) async fn columns(session: &mut Session, table: &TableName) -> Result<Vec<ActualColumn>> {
-    let mut sql = b"SELECT COLUMN_NAME, EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ".to_vec();
+    let mut sql =
+        b"SELECT COLUMN_NAME, EXTRA, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "
+            .to_vec();
     quoted(&mut sql, &table.database);
     sql.extend_from_slice(b" AND TABLE_NAME = ");
     quoted(&mut sql, &table.table);

@@ -5,6 +5,7 @@
 
 use rusqlite::types::Value as Owned;
 use slackwater_decoders::{
+    mysql::ddl::{self, Literal},
     schema::{Column, ColumnType},
     value::Timestamp,
 };
@@ -17,7 +18,6 @@ pub(super) fn initial_value(column: &Column, time_micros: i64) -> Result<Owned, 
     match column.default.as_deref().map(str::trim) {
         None if column.nullable => Ok(Owned::Null),
         None => implicit(&column.column_type),
-        Some(expression) if expression.eq_ignore_ascii_case("null") => Ok(Owned::Null),
         Some(expression) => explicit(&column.column_type, expression, time_micros),
     }
 }
@@ -48,54 +48,140 @@ fn implicit(column_type: &ColumnType) -> Result<Owned, &'static str> {
     })
 }
 
+const UNKNOWN: &str = "its default is an expression that only the source can evaluate";
+
 fn explicit(column_type: &ColumnType, expression: &str, time_micros: i64) -> Result<Owned, &'static str> {
-    const UNKNOWN: &str = "its default is an expression that only the source can evaluate";
-    let literal = unquoted(expression);
-    let bare = literal.as_deref().unwrap_or(expression);
-    let text = || literal.clone().ok_or(UNKNOWN);
+    if let (ColumnType::Timestamp(fraction), true) = (column_type, is_now(expression)) {
+        return Ok(Owned::Text(Timestamp { micros: time_micros, precision: *fraction }.to_string()));
+    }
+    let literal = ddl::literal(expression).ok_or(UNKNOWN)?;
+    if literal == Literal::Null {
+        return Ok(Owned::Null);
+    }
     match column_type {
-        ColumnType::Integer { .. } | ColumnType::Year => bare
-            .parse()
-            .map(Owned::Integer)
-            .or_else(|_| bare.parse::<u64>().map(|number| Owned::Text(number.to_string())))
-            .map_err(|_| UNKNOWN),
-        ColumnType::Bits(_) => {
-            let digits =
-                expression.strip_prefix("b'").and_then(|rest| rest.strip_suffix('\'')).ok_or(UNKNOWN)?;
-            i64::from_str_radix(digits, 2).map(Owned::Integer).map_err(|_| UNKNOWN)
-        }
-        ColumnType::Double => bare.parse().map(Owned::Real).map_err(|_| UNKNOWN),
+        ColumnType::Integer { .. } | ColumnType::Year | ColumnType::Bits(_) => integer(literal),
+        ColumnType::Double => number(&literal)?.parse().map(Owned::Real).map_err(|_| UNKNOWN),
         ColumnType::Float => {
-            bare.parse::<f32>().map(|number| Owned::Real(number.into())).map_err(|_| UNKNOWN)
+            number(&literal)?.parse::<f32>().map(|number| Owned::Real(number.into())).map_err(|_| UNKNOWN)
         }
-        ColumnType::Decimal { scale, .. } => with_scale(bare, *scale).map(Owned::Text).ok_or(UNKNOWN),
-        ColumnType::Char(_)
-        | ColumnType::VarChar(_)
-        | ColumnType::Text(_)
-        | ColumnType::Enum(_)
-        | ColumnType::Set(_) => text().map(Owned::Text),
-        ColumnType::VarBinary(_) | ColumnType::Blob(_) => text().map(|text| Owned::Blob(text.into_bytes())),
-        ColumnType::Timestamp(fraction) if is_now(expression) => {
-            Ok(Owned::Text(Timestamp { micros: time_micros, precision: *fraction }.to_string()))
+        ColumnType::Decimal { scale, .. } => {
+            with_scale(number(&literal)?, *scale).map(Owned::Text).ok_or(UNKNOWN)
         }
-        ColumnType::Date if bare.len() == 10 => text().map(Owned::Text),
-        ColumnType::DateTime(fraction) if bare.len() >= 19 => {
-            let text = text()?;
-            let (whole, digits) = text.split_once('.').unwrap_or((&text, ""));
-            if whole.len() != 19 || digits.len() > usize::from(*fraction) {
-                return Err(UNKNOWN);
-            }
-            let point = if *fraction > 0 { "." } else { "" };
-            Ok(Owned::Text(format!("{whole}{point}{digits:0<width$}", width = usize::from(*fraction))))
+        ColumnType::Char(_) => Ok(Owned::Text(text(literal)?.trim_end_matches(' ').to_owned())),
+        ColumnType::VarChar(_) | ColumnType::Text(_) => text(literal).map(Owned::Text),
+        ColumnType::Enum(labels) => {
+            member(labels, &text(literal)?).map(|label| Owned::Text(label.to_owned()))
+        }
+        ColumnType::Set(members) => set(members, &text(literal)?).map(Owned::Text),
+        ColumnType::VarBinary(_) | ColumnType::Blob(_) => bytes(literal).map(Owned::Blob),
+        ColumnType::Binary(length) => {
+            let mut bytes = bytes(literal)?;
+            bytes.resize(*length as usize, 0);
+            Ok(Owned::Blob(bytes))
+        }
+        ColumnType::Date | ColumnType::Time(_) | ColumnType::DateTime(_) | ColumnType::Timestamp(_) => {
+            temporal(column_type, &text(literal)?).map(Owned::Text).ok_or(UNKNOWN)
         }
         _ => Err(UNKNOWN),
     }
 }
 
-/// The text of a plain string literal.
-fn unquoted(expression: &str) -> Option<String> {
-    let inner = expression.strip_prefix('\'')?.strip_suffix('\'')?;
-    (!inner.contains('\\')).then(|| inner.replace("''", "'"))
+fn integer(literal: Literal) -> Result<Owned, &'static str> {
+    let number = match &literal {
+        Literal::Bits(digits) => u64::from_str_radix(digits, 2).map_err(|_| UNKNOWN)?,
+        Literal::Bytes(bytes) if bytes.len() <= 8 => {
+            bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        }
+        other => {
+            let digits = number(other)?;
+            if let Ok(number) = digits.parse() {
+                return Ok(Owned::Integer(number));
+            }
+            digits.parse().map_err(|_| UNKNOWN)?
+        }
+    };
+    Ok(i64::try_from(number).map_or_else(|_| Owned::Text(number.to_string()), Owned::Integer))
+}
+
+fn number(literal: &Literal) -> Result<&str, &'static str> {
+    match literal {
+        Literal::Number(digits) | Literal::Text(digits) => Ok(digits),
+        _ => Err(UNKNOWN),
+    }
+}
+
+fn text(literal: Literal) -> Result<String, &'static str> {
+    match literal {
+        Literal::Text(text) | Literal::Number(text) => Ok(text),
+        Literal::Bytes(bytes) if bytes.is_ascii() => String::from_utf8(bytes).map_err(|_| UNKNOWN),
+        _ => Err(UNKNOWN),
+    }
+}
+
+fn bytes(literal: Literal) -> Result<Vec<u8>, &'static str> {
+    match literal {
+        Literal::Bytes(bytes) => Ok(bytes),
+        // Servers show bytes that are no characters as `?`, MariaDB as they are: neither can be told from a definition.
+        Literal::Text(text) if text.contains(['?', char::REPLACEMENT_CHARACTER]) => Err(UNKNOWN),
+        other => text(other).map(String::into_bytes),
+    }
+}
+
+/// The member as it is declared. The source compares by the column's collation; more than ASCII's cases is not guessed.
+fn member<'a>(members: &'a [String], name: &str) -> Result<&'a str, &'static str> {
+    let exact = members.iter().find(|member| *member == name);
+    exact
+        .or_else(|| members.iter().find(|member| member.eq_ignore_ascii_case(name)))
+        .map(String::as_str)
+        .ok_or(UNKNOWN)
+}
+
+/// The members in their declared order.
+fn set(members: &[String], names: &str) -> Result<String, &'static str> {
+    let mut named = Vec::new();
+    for name in names.split(',').filter(|name| !name.is_empty()) {
+        named.push(member(members, name)?);
+    }
+    let in_order: Vec<_> =
+        members.iter().map(String::as_str).filter(|member| named.contains(member)).collect();
+    Ok(in_order.join(","))
+}
+
+/// Text in the spelling that the log's values get. Of an instant only the zero one is known: another one depends on the time
+/// zone of the session that declared it.
+fn temporal(column_type: &ColumnType, text: &str) -> Option<String> {
+    let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
+    let digit_groups = |text: &str, separator: char, widths: &[usize]| {
+        let groups: Vec<_> = text.split(separator).collect();
+        groups.len() == widths.len()
+            && groups.iter().zip(widths).all(|(group, width)| {
+                group.len() == *width && group.bytes().all(|byte| byte.is_ascii_digit())
+            })
+    };
+    let is_date = |text: &str| digit_groups(text, '-', &[4, 2, 2]);
+    let fraction = match column_type {
+        ColumnType::Date => return (digits.is_empty() && is_date(whole)).then(|| whole.to_owned()),
+        ColumnType::Time(fraction) | ColumnType::DateTime(fraction) | ColumnType::Timestamp(fraction) => {
+            usize::from(*fraction)
+        }
+        _ => return None,
+    };
+    let is_known = match column_type {
+        ColumnType::Time(_) => {
+            let hms = whole.trim_start_matches('-');
+            digit_groups(hms, ':', &[2, 2, 2]) || digit_groups(hms, ':', &[3, 2, 2])
+        }
+        ColumnType::DateTime(_) => whole
+            .split_once(' ')
+            .is_some_and(|(date, time)| is_date(date) && digit_groups(time, ':', &[2, 2, 2])),
+        _ => whole == "0000-00-00 00:00:00" && digits.trim_end_matches('0').is_empty(),
+    };
+    // What has to be rounded is left to the source.
+    let is_exact =
+        digits.trim_end_matches('0').len() <= fraction && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = digits.get(..digits.len().min(fraction))?;
+    let point = if fraction > 0 { "." } else { "" };
+    (is_known && is_exact).then(|| format!("{whole}{point}{digits:0<fraction$}"))
 }
 
 fn is_now(expression: &str) -> bool {

@@ -1,9 +1,6 @@
 //! Values as the file keeps them: see [`crate::types::sqlite`] for the forms.
 
-use std::{
-    fmt::Write as _,
-    net::{Ipv4Addr, Ipv6Addr},
-};
+use std::{fmt::Write as _, net::Ipv4Addr};
 
 use rusqlite::{
     ToSql,
@@ -11,7 +8,7 @@ use rusqlite::{
 };
 use slackwater_decoders::{
     schema::{Column, ColumnType},
-    value::{Enum, Set, Value},
+    value::{Enum, Inet6Text, Set, Value},
 };
 
 /// A value in one of SQLite's storage classes.
@@ -103,8 +100,9 @@ fn binary<'a>(column: &Column, bytes: &'a [u8], scratch: &'a mut Scratch) -> Val
     match column.column_type {
         ColumnType::Inet4 => <[u8; 4]>::try_from(bytes)
             .map_or(ValueRef::Blob(bytes), |ip| display(Ipv4Addr::from(ip), scratch)),
-        ColumnType::Inet6 => <[u8; 16]>::try_from(bytes)
-            .map_or(ValueRef::Blob(bytes), |ip| display(Ipv6Addr::from(ip), scratch)),
+        ColumnType::Inet6 => {
+            <[u8; 16]>::try_from(bytes).map_or(ValueRef::Blob(bytes), |ip| display(Inet6Text(ip), scratch))
+        }
         _ => ValueRef::Blob(bytes),
     }
 }

@@ -8,7 +8,7 @@ use slackwater_decoders::{
         catalog::{Catalog, Collation, NameCase, Settings},
         ddl,
     },
-    schema::TableName,
+    schema::{Column, ColumnType, Table, TableName},
 };
 
 use super::{
@@ -73,9 +73,29 @@ pub(super) async fn read(connection: &mut Connection, wanted: &TableFilter) -> R
         }
         if let Some(statement) = create_statement(connection, &name).await? {
             define(&mut catalog, &statement, &context, &name)?;
+            catalog.get(&name).map_or_else(Vec::new, |table| doubtful_members(table)).iter().for_each(|column| {
+                tracing::warn!(
+                    table = %name, column,
+                    "the server shows characters beyond U+FFFF as `?`: if a member's name has one, set binlog_row_metadata = FULL"
+                );
+            });
         }
     }
     Ok(catalog)
+}
+
+/// The ENUM and SET columns with a `?` in a member's name that may stand for another character: servers show definitions in
+/// `utf8mb3`, whatever the session's character set is.
+fn doubtful_members(table: &Table) -> Vec<String> {
+    let is_doubtful = |column: &&Column| {
+        let is_wide =
+            matches!(column.charset.as_deref(), Some("utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030"));
+        let (ColumnType::Enum(members) | ColumnType::Set(members)) = &column.column_type else {
+            return false;
+        };
+        is_wide && members.iter().any(|member| member.contains('?'))
+    };
+    table.columns.iter().filter(is_doubtful).map(|column| column.name.clone()).collect()
 }
 
 /// The server's CREATE TABLE of a table; `None`: the table is gone.

@@ -88,6 +88,14 @@ impl Collation {
         charset_of_collation(name).map(|charset| Collation { charset, name: canonical_collation(name) })
     }
 
+    /// What a session's `collation_server` makes the default, where its name or at least its character set is known.
+    pub(super) fn of_session(name: &str, settings: Settings) -> Option<Self> {
+        match bytes_per_character(&canonical_charset(name)) {
+            Some(_) => Some(Self::of_charset(name, settings)),
+            None => Self::named(name),
+        }
+    }
+
     /// The default collation of a character set.
     pub(super) fn of_charset(charset: &str, settings: Settings) -> Self {
         let charset = canonical_charset(charset);

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone, Copy)]
 struct Session<'a> {
     database: &'a str,
-    /// `collation_server`.
+    /// `collation_server`, or its character set.
     collation: Option<&'a str>,
 }
 
@@ -33,8 +33,8 @@ impl Catalog {
     /// Does what a statement did, and says what that was. A statement that concerns no definition changes nothing; one
     /// that concerns a table that is not known here yields [`SchemaChange::Unknown`].
     ///
-    /// `default_database` is what unqualified names refer to. `session_collation` is the session's `collation_server`
-    /// as the query event has it: the default of new databases, and of new tables in databases that are not known.
+    /// `default_database` is what unqualified names refer to. `session_collation` is the session's `collation_server`, or its
+    /// character set: the default of new databases, and of new tables in databases that are not known.
     ///
     /// # Errors
     ///
@@ -83,9 +83,13 @@ impl Catalog {
         SchemaChange::Other { description, table }
     }
 
+    fn session_collation(&self, session: Session<'_>) -> Option<Collation> {
+        session.collation.and_then(|name| Collation::of_session(name, self.settings))
+    }
+
     /// The default of a database's new tables.
     fn default_collation(&self, database: &str, session: Session<'_>) -> Option<Collation> {
-        self.database(database).cloned().or_else(|| session.collation.and_then(Collation::named))
+        self.database(database).cloned().or_else(|| self.session_collation(session))
     }
 
     fn create_table(&mut self, create: &CreateTable, session: Session<'_>) -> Changes {
@@ -335,7 +339,7 @@ impl Catalog {
         }
         let known = self.database(name).is_some();
         if !known || !if_not_exists {
-            let wider = session.collation.and_then(Collation::named);
+            let wider = self.session_collation(session);
             if let Some(collation) = Collation::resolve(charset, wider.as_ref(), self.settings) {
                 self.set_database(name, collation);
             }
@@ -346,7 +350,7 @@ impl Catalog {
 
     fn alter_database(&mut self, name: &str, charset: &Charset, session: Session<'_>) -> Vec<SchemaChange> {
         if charset.charset.is_some() || charset.collation.is_some() {
-            let wider = session.collation.and_then(Collation::named);
+            let wider = self.session_collation(session);
             if let Some(collation) = Collation::resolve(charset, wider.as_ref(), self.settings) {
                 self.set_database(name, collation);
             }

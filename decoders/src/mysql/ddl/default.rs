@@ -3,9 +3,82 @@
 use sqlparser::tokenizer::Token;
 
 use super::{
-    ParseError,
+    Context, ParseError,
     tokens::{Cursor, DOT, LEFT},
 };
+
+/// The value of a literal in a DEFAULT clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// NULL.
+    Null,
+    /// A number as it is spelled, with its sign. TRUE is 1, FALSE is 0.
+    Number(String),
+    /// A string without its quotes and escapes.
+    Text(String),
+    /// Bytes in hexadecimal (`x'00FF'`, `0x00FF`).
+    Bytes(Vec<u8>),
+    /// Binary digits (`b'101'`).
+    Bits(String),
+}
+
+/// The literal that a column's default is; `None` for an expression, which only a server can evaluate, and for a string with
+/// an introducer of a character set other than UTF-8 that is not ASCII.
+#[must_use]
+pub fn literal(default: &str) -> Option<Literal> {
+    let context = Context::mysql();
+    let mut cursor = Cursor::new(default, &context).ok()?;
+    let literal = read_literal(&mut cursor)?;
+    cursor.at_end().then_some(literal)
+}
+
+fn read_literal(cursor: &mut Cursor<'_>) -> Option<Literal> {
+    let sign = match cursor.peek()? {
+        Token::Minus => "-",
+        Token::Plus => "+",
+        _ => "",
+    };
+    if !sign.is_empty() {
+        cursor.skip_one().ok()?;
+    }
+    if let Token::Number(digits, _) = cursor.peek()? {
+        let number = format!("{}{digits}", sign.trim_start_matches('+'));
+        cursor.skip_one().ok()?;
+        return Some(Literal::Number(number));
+    }
+    if !sign.is_empty() {
+        return None;
+    }
+    let introducer = cursor
+        .keyword()
+        .filter(|word| word.starts_with('_') || matches!(word.as_str(), "DATE" | "TIME" | "TIMESTAMP" | "N"));
+    if introducer.is_some() {
+        cursor.skip_one().ok()?;
+    }
+    for (keyword, literal) in [
+        ("NULL", Literal::Null),
+        ("TRUE", Literal::Number("1".to_owned())),
+        ("FALSE", Literal::Number("0".to_owned())),
+    ] {
+        if cursor.accept(keyword) {
+            return Some(literal);
+        }
+    }
+    match cursor.peek()? {
+        Token::HexStringLiteral(_) => bytes_literal(cursor).ok().map(Literal::Bytes),
+        Token::SingleQuotedByteStringLiteral(digits) => {
+            let digits = digits.clone();
+            cursor.skip_one().ok()?;
+            Some(Literal::Bits(digits))
+        }
+        _ if cursor.is_string() => {
+            let text = cursor.string().ok()?;
+            let is_utf8 = introducer.is_none_or(|word| !word.starts_with('_') || word.starts_with("_UTF8"));
+            (is_utf8 || text.is_ascii()).then_some(Literal::Text(text))
+        }
+        _ => None,
+    }
+}
 
 /// Reads the expression behind DEFAULT, as text: a literal with sign or introducer, an expression in parentheses, or a
 /// function with or without arguments. MariaDB also has `NEXT VALUE FOR sequence`.
@@ -27,7 +100,10 @@ pub(super) fn expression(cursor: &mut Cursor<'_>) -> Result<String, ParseError> 
     } else {
         return Err(cursor.error("a default value is expected"));
     }
-    Ok(cursor.since(place).to_owned())
+    let text = cursor.since(place);
+    // Kept as it is to be read with escapes, whatever the session's mode was.
+    let escapes = cursor.context().backslash_escapes();
+    Ok(if escapes { text.to_owned() } else { text.replace('\\', "\\\\") })
 }
 
 /// A function, a keyword such as NULL or CURRENT_TIMESTAMP, or an introducer (`_utf8mb4'x'`, `DATE '2000-01-01'`).

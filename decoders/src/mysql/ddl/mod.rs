@@ -34,6 +34,7 @@ mod transaction;
 mod tests;
 
 pub use context::Context;
+pub use default::{Literal, literal};
 pub use error::ParseError;
 pub use statement::Statement;
 
