@@ -100,7 +100,7 @@ fn compare(
             (source_rows(source, &qualified)?, destination.rows(source, &qualified)?);
         let server = match destination {
             Destination::Sqlite(_) => None,
-            Destination::Server(server) => Some(server),
+            Destination::Server(server) => Some(&**server),
         };
         let keyed = !name.ends_with("_nokey");
         let way = Way { source: source.flavor(), destination: server, shown, settings: *settings, keyed };
