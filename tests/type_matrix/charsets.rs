@@ -31,7 +31,7 @@ const WORDS: &[&str] = &[
 ];
 
 /// The tables. Values are text that the character set has; the members of an ENUM and a SET are such text as well.
-pub fn tables(server: &Server) -> Result<Vec<Table>> {
+pub(crate) fn tables(server: &Server) -> Result<Vec<Table>> {
     let charsets =
         server.query("SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS ORDER BY 1")?;
     charsets

@@ -52,14 +52,14 @@ const OPAQUE: &[&str] = &[
 ];
 
 /// A table with JSON columns, which are LONGTEXT with a check on MariaDB.
-pub fn table(flavor: Flavor) -> Table {
+pub(crate) fn table(flavor: Flavor) -> Table {
     let mut values: Vec<String> =
         TEXTS.iter().map(|text| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))).collect();
     values.push("NULL".to_owned());
     if !flavor.is_mariadb() {
         values.extend(OPAQUE.iter().map(|value| (*value).to_owned()));
         // More than 64 KiB: the binary form with wide offsets.
-        values.push(format!("CONCAT('[', REPEAT('{{\"key\": \"value\", \"n\": 1.25}},', 3000), 'null]')"));
+        values.push("CONCAT('[', REPEAT('{\"key\": \"value\", \"n\": 1.25},', 3000), 'null]')".to_owned());
     }
     let mut document = named("document", "JSON", &[]);
     document.values = values;

@@ -7,19 +7,19 @@ use super::{settings::Settings, tables::Table};
 
 /// How a table came to the destination.
 #[derive(Clone, Copy)]
-pub struct Way<'a> {
-    pub source: Flavor,
+pub(crate) struct Way<'a> {
+    pub(crate) source: Flavor,
     /// The server that is the destination; `None` is SQLite.
-    pub destination: Option<&'a Server>,
+    pub(crate) destination: Option<&'a Server>,
     /// Whether the definitions are the server's, as it shows them, and not the statements of the log.
-    pub shown: bool,
-    pub settings: Settings,
+    pub(crate) shown: bool,
+    pub(crate) settings: Settings,
     /// Whether the table has a key.
-    pub keyed: bool,
+    pub(crate) keyed: bool,
 }
 
 /// Brings both sides to the form in which they have to be equal.
-pub fn apply(way: Way<'_>, table: &Table, expected: &mut Rows, found: &mut Rows) -> Result<()> {
+pub(crate) fn apply(way: Way<'_>, table: &Table, expected: &mut Rows, found: &mut Rows) -> Result<()> {
     let Way { source, settings, .. } = way;
     let to_mariadb = way.destination.is_some_and(|server| server.flavor().is_mariadb());
     // The decoder prints documents as MySQL 8.0 and later do, which tell 1.0 from 1; 5.7 shows both as 1.

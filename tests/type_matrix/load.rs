@@ -8,7 +8,7 @@ use slackwater_testkit::{mysql::Conn, run_statements};
 use super::tables::{Column, Table};
 
 /// Creates the table under that name, with a key or without.
-pub fn create(connection: &mut Conn, name: &str, table: &Table, keyed: bool) -> Result<()> {
+pub(crate) fn create(connection: &mut Conn, name: &str, table: &Table, keyed: bool) -> Result<()> {
     let mut sql = format!("CREATE TABLE shop.`{name}` (id INT NOT NULL");
     for Column { name, declaration, .. } in &table.columns {
         let _ = write!(sql, ", `{}` {declaration}", name.replace('`', "``"));
@@ -20,7 +20,7 @@ pub fn create(connection: &mut Conn, name: &str, table: &Table, keyed: bool) -> 
 }
 
 /// Changes its rows so that every value is inserted, is written by an update of its column alone, and is deleted.
-pub fn change(connection: &mut Conn, name: &str, table: &Table) -> Result<()> {
+pub(crate) fn change(connection: &mut Conn, name: &str, table: &Table) -> Result<()> {
     let written: Vec<&Column> = table.columns.iter().filter(|column| !column.values.is_empty()).collect();
     let rows = written.iter().map(|column| column.values.len()).max().unwrap_or(1);
     let value = |column: &Column, row: usize| {

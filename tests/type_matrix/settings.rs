@@ -7,18 +7,18 @@ use super::tables::Scope;
 
 /// One form of the log: row image, metadata, and what else changes how rows are written.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `binlog_row_image`.
-    pub image: &'static str,
+    pub(crate) image: &'static str,
     /// `binlog_row_metadata`; empty where the server has none.
-    pub metadata: &'static str,
+    pub(crate) metadata: &'static str,
     /// What makes the log smaller.
-    pub extra: Extra,
+    pub(crate) extra: Extra,
 }
 
 /// What a server may do to make its log smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extra {
+pub(crate) enum Extra {
     None,
     /// MySQL's compressed transactions, MariaDB's compressed events.
     Compressed,
@@ -28,7 +28,7 @@ pub enum Extra {
 
 impl Settings {
     /// The name that tables get from it.
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         let extra = match self.extra {
             Extra::None => "",
             Extra::Compressed => "_compressed",
@@ -39,7 +39,7 @@ impl Settings {
     }
 
     /// Whether tables of that scope are tried under it. Documents alone are written otherwise with [`Extra::PartialJson`].
-    pub fn includes(self, scope: Scope) -> bool {
+    pub(crate) fn includes(self, scope: Scope) -> bool {
         let full = self.image == "FULL";
         match scope {
             Scope::Everywhere => true,
@@ -48,7 +48,7 @@ impl Settings {
     }
 
     /// Sets them for the following statements of the connection. Metadata and MariaDB's compression are global.
-    pub fn set(self, connection: &mut Conn, flavor: Flavor) -> Result<()> {
+    pub(crate) fn set(self, connection: &mut Conn, flavor: Flavor) -> Result<()> {
         let mut sql = format!("SET SESSION binlog_row_image = {};", self.image);
         if !self.metadata.is_empty() {
             sql += &format!("SET GLOBAL binlog_row_metadata = {};", self.metadata);
@@ -69,7 +69,7 @@ impl Settings {
 }
 
 /// All forms that a server's log can have.
-pub fn of(flavor: Flavor) -> Vec<Settings> {
+pub(crate) fn of(flavor: Flavor) -> Vec<Settings> {
     let images: &[&str] = match flavor {
         Flavor::Mariadb118 => &["FULL", "NOBLOB", "MINIMAL", "FULL_NODUP"],
         _ => &["FULL", "NOBLOB", "MINIMAL"],

@@ -3,24 +3,24 @@
 use slackwater_testkit::Flavor;
 
 /// The name of the table with instants that only MariaDB 11.5 and later have.
-pub const LATE_TIMES: &str = "late_times";
+pub(crate) const LATE_TIMES: &str = "late_times";
 
 /// A table of the matrix.
 #[derive(Clone, Debug)]
-pub struct Table {
+pub(crate) struct Table {
     /// Its name without the part that names the settings of the log.
-    pub name: String,
+    pub(crate) name: String,
     /// Its columns behind `id`.
-    pub columns: Vec<Column>,
+    pub(crate) columns: Vec<Column>,
     /// What stands behind the columns and behind the table (`, KEY …) …`).
-    pub keys: &'static str,
+    pub(crate) keys: &'static str,
     /// How much of the matrix it is part of.
-    pub scope: Scope,
+    pub(crate) scope: Scope,
 }
 
 /// With which settings of the log a table is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// With all.
     Everywhere,
     /// With each form of the metadata: the row image has no part in it.
@@ -29,32 +29,32 @@ pub enum Scope {
 
 /// A column of the matrix.
 #[derive(Clone, Debug)]
-pub struct Column {
+pub(crate) struct Column {
     /// The name, without backticks.
-    pub name: String,
+    pub(crate) name: String,
     /// The type and everything else behind the name.
-    pub declaration: String,
+    pub(crate) declaration: String,
     /// What is written into it, as SQL expressions. Empty for a column that the server computes.
-    pub values: Vec<String>,
+    pub(crate) values: Vec<String>,
 }
 
 impl Table {
-    pub fn new(name: impl Into<String>, columns: Vec<Column>) -> Self {
+    pub(crate) fn new(name: impl Into<String>, columns: Vec<Column>) -> Self {
         Table { name: name.into(), columns, keys: "", scope: Scope::Everywhere }
     }
 
-    pub fn scope(mut self, scope: Scope) -> Self {
+    pub(crate) fn scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
     }
 }
 
 /// A column that is named after its type.
-pub fn column(declaration: &str, values: &[&str]) -> Column {
+pub(crate) fn column(declaration: &str, values: &[&str]) -> Column {
     named(&declaration.to_lowercase().replace([' ', '(', ')', ','], "_"), declaration, values)
 }
 
-pub fn named(name: &str, declaration: &str, values: &[&str]) -> Column {
+pub(crate) fn named(name: &str, declaration: &str, values: &[&str]) -> Column {
     Column {
         name: name.to_owned(),
         declaration: declaration.to_owned(),
@@ -67,7 +67,7 @@ fn literals(name: &str, declaration: String, values: Vec<String>) -> Column {
 }
 
 /// All tables that a server can have.
-pub fn of(flavor: Flavor) -> Vec<Table> {
+pub(crate) fn of(flavor: Flavor) -> Vec<Table> {
     let mut tables =
         vec![integers(), numbers(), bits(), times(), texts(), binaries(), members(), geometries(flavor)];
     if flavor != Flavor::Mysql56 {
