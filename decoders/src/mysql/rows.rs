@@ -163,7 +163,7 @@ impl<'a> Image<'a> {
             });
             number += 1;
         }
-        Ok(cells)
+        Ok(cells.get(..plan.table.columns.len()).unwrap_or_default())
     }
 
     /// Finds the stored JSON documents of a row without moving the reader: by ordinal, for columns that have one.
