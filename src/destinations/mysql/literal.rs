@@ -11,10 +11,7 @@
 //! * JSON on MySQL has the scalars that text cannot carry put in by `JSON_REPLACE`. The type number of an opaque binary in
 //!   a document is the server's choice.
 
-use std::{
-    io::Write as _,
-    net::Ipv4Addr,
-};
+use std::{io::Write as _, net::Ipv4Addr};
 
 use slackwater_decoders::{
     schema::{Column, ColumnType},

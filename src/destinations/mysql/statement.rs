@@ -68,8 +68,7 @@ impl Gathered {
         rows: &Rows<'_>,
     ) -> Result<()> {
         for change in rows.changes {
-            let (first, second) = changes::steps(rows, table.key.as_deref(), change)?;
-            for step in [Some(first), second].into_iter().flatten() {
+            for step in changes::steps(rows, table.key.as_deref(), change)?.into_iter().flatten() {
                 self.step(session, table, rows, step).await?;
             }
         }
@@ -314,8 +313,10 @@ impl RowStatement<'_, '_> {
                 Value::Text(text) if self.table.documents.get(ordinal) == Some(&true) => {
                     literal::push_equal_document(&mut out, self.name(ordinal), text);
                 }
-                value => literal::push_equal(&mut out, self.name(ordinal), column, value, self.session_server)
-                    .map_err(|what| self.unfit(ordinal, what))?,
+                value => {
+                    literal::push_equal(&mut out, self.name(ordinal), column, value, self.session_server)
+                        .map_err(|what| self.unfit(ordinal, what))?
+                }
             }
         }
         if out.is_empty() {

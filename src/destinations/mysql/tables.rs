@@ -90,6 +90,11 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) ->
     let (mut writable, mut documents) = (Vec::new(), Vec::new());
     for column in &table.columns {
         let found = actual.iter().find(|(name, ..)| name.to_lowercase() == column.name.to_lowercase());
+        if found.is_none() && column.is_hidden() {
+            writable.push(false);
+            documents.push(false);
+            continue;
+        }
         let (_, extra, data_type) = found.ok_or_else(|| {
             Error::definite(format!("the table at the destination has no column {}", column.name))
                 .remedy("make its columns equal to those the source's table had at this place, or drop it")
@@ -123,7 +128,16 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) ->
         }
     };
     let write_head = format!("{verb} INTO {name} ({}) VALUES ", written.join(","));
-    Ok(ReadyTable { table: Arc::clone(table), name, columns, writable, documents, key, write_head, write_tail })
+    Ok(ReadyTable {
+        table: Arc::clone(table),
+        name,
+        columns,
+        writable,
+        documents,
+        key,
+        write_head,
+        write_tail,
+    })
 }
 
 /// Whether there are unique keys beside the one that identifies a row, which has to be there.
@@ -147,7 +161,9 @@ fn other_unique_keys(table: &Table, key: &[u16], unique: &[Vec<String>]) -> Resu
 
 /// The columns of a table; empty when there is no such table.
 pub(super) async fn columns(session: &mut Session, table: &TableName) -> Result<Vec<ActualColumn>> {
-    let mut sql = b"SELECT COLUMN_NAME, EXTRA, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ".to_vec();
+    let mut sql =
+        b"SELECT COLUMN_NAME, EXTRA, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "
+            .to_vec();
     quoted(&mut sql, &table.database);
     sql.extend_from_slice(b" AND TABLE_NAME = ");
     quoted(&mut sql, &table.table);

@@ -64,10 +64,14 @@ fn explicit(column_type: &ColumnType, expression: &str, time_micros: i64) -> Res
         ColumnType::Float => {
             number(&literal)?.parse::<f32>().map(|number| Owned::Real(number.into())).map_err(|_| UNKNOWN)
         }
-        ColumnType::Decimal { scale, .. } => with_scale(number(&literal)?, *scale).map(Owned::Text).ok_or(UNKNOWN),
+        ColumnType::Decimal { scale, .. } => {
+            with_scale(number(&literal)?, *scale).map(Owned::Text).ok_or(UNKNOWN)
+        }
         ColumnType::Char(_) => Ok(Owned::Text(text(literal)?.trim_end_matches(' ').to_owned())),
         ColumnType::VarChar(_) | ColumnType::Text(_) => text(literal).map(Owned::Text),
-        ColumnType::Enum(labels) => member(labels, &text(literal)?).map(|label| Owned::Text(label.to_owned())),
+        ColumnType::Enum(labels) => {
+            member(labels, &text(literal)?).map(|label| Owned::Text(label.to_owned()))
+        }
         ColumnType::Set(members) => set(members, &text(literal)?).map(Owned::Text),
         ColumnType::VarBinary(_) | ColumnType::Blob(_) => bytes(literal).map(Owned::Blob),
         ColumnType::Binary(length) => {
@@ -85,7 +89,9 @@ fn explicit(column_type: &ColumnType, expression: &str, time_micros: i64) -> Res
 fn integer(literal: Literal) -> Result<Owned, &'static str> {
     let number = match &literal {
         Literal::Bits(digits) => u64::from_str_radix(digits, 2).map_err(|_| UNKNOWN)?,
-        Literal::Bytes(bytes) if bytes.len() <= 8 => bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+        Literal::Bytes(bytes) if bytes.len() <= 8 => {
+            bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        }
         other => {
             let digits = number(other)?;
             if let Ok(number) = digits.parse() {
@@ -124,7 +130,10 @@ fn bytes(literal: Literal) -> Result<Vec<u8>, &'static str> {
 /// The member as it is declared. The source compares by the column's collation; more than ASCII's cases is not guessed.
 fn member<'a>(members: &'a [String], name: &str) -> Result<&'a str, &'static str> {
     let exact = members.iter().find(|member| *member == name);
-    exact.or_else(|| members.iter().find(|member| member.eq_ignore_ascii_case(name))).map(String::as_str).ok_or(UNKNOWN)
+    exact
+        .or_else(|| members.iter().find(|member| member.eq_ignore_ascii_case(name)))
+        .map(String::as_str)
+        .ok_or(UNKNOWN)
 }
 
 /// The members in their declared order.
@@ -133,7 +142,8 @@ fn set(members: &[String], names: &str) -> Result<String, &'static str> {
     for name in names.split(',').filter(|name| !name.is_empty()) {
         named.push(member(members, name)?);
     }
-    let in_order: Vec<_> = members.iter().map(String::as_str).filter(|member| named.contains(member)).collect();
+    let in_order: Vec<_> =
+        members.iter().map(String::as_str).filter(|member| named.contains(member)).collect();
     Ok(in_order.join(","))
 }
 
@@ -151,7 +161,9 @@ fn temporal(column_type: &ColumnType, text: &str) -> Option<String> {
     let is_date = |text: &str| digit_groups(text, '-', &[4, 2, 2]);
     let fraction = match column_type {
         ColumnType::Date => return (digits.is_empty() && is_date(whole)).then(|| whole.to_owned()),
-        ColumnType::Time(fraction) | ColumnType::DateTime(fraction) | ColumnType::Timestamp(fraction) => usize::from(*fraction),
+        ColumnType::Time(fraction) | ColumnType::DateTime(fraction) | ColumnType::Timestamp(fraction) => {
+            usize::from(*fraction)
+        }
         _ => return None,
     };
     let is_known = match column_type {
@@ -159,13 +171,14 @@ fn temporal(column_type: &ColumnType, text: &str) -> Option<String> {
             let hms = whole.trim_start_matches('-');
             digit_groups(hms, ':', &[2, 2, 2]) || digit_groups(hms, ':', &[3, 2, 2])
         }
-        ColumnType::DateTime(_) => {
-            whole.split_once(' ').is_some_and(|(date, time)| is_date(date) && digit_groups(time, ':', &[2, 2, 2]))
-        }
+        ColumnType::DateTime(_) => whole
+            .split_once(' ')
+            .is_some_and(|(date, time)| is_date(date) && digit_groups(time, ':', &[2, 2, 2])),
         _ => whole == "0000-00-00 00:00:00" && digits.trim_end_matches('0').is_empty(),
     };
     // What has to be rounded is left to the source.
-    let is_exact = digits.trim_end_matches('0').len() <= fraction && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_exact =
+        digits.trim_end_matches('0').len() <= fraction && digits.bytes().all(|byte| byte.is_ascii_digit());
     let digits = digits.get(..digits.len().min(fraction))?;
     let point = if fraction > 0 { "." } else { "" };
     (is_known && is_exact).then(|| format!("{whole}{point}{digits:0<fraction$}"))

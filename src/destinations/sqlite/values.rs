@@ -1,9 +1,6 @@
 //! Values as the file keeps them: see [`crate::types::sqlite`] for the forms.
 
-use std::{
-    fmt::Write as _,
-    net::Ipv4Addr,
-};
+use std::{fmt::Write as _, net::Ipv4Addr};
 
 use rusqlite::{
     ToSql,
@@ -103,8 +100,9 @@ fn binary<'a>(column: &Column, bytes: &'a [u8], scratch: &'a mut Scratch) -> Val
     match column.column_type {
         ColumnType::Inet4 => <[u8; 4]>::try_from(bytes)
             .map_or(ValueRef::Blob(bytes), |ip| display(Ipv4Addr::from(ip), scratch)),
-        ColumnType::Inet6 => <[u8; 16]>::try_from(bytes)
-            .map_or(ValueRef::Blob(bytes), |ip| display(Inet6Text(ip), scratch)),
+        ColumnType::Inet6 => {
+            <[u8; 16]>::try_from(bytes).map_or(ValueRef::Blob(bytes), |ip| display(Inet6Text(ip), scratch))
+        }
         _ => ValueRef::Blob(bytes),
     }
 }
