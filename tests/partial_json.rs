@@ -23,8 +23,16 @@ fn value(random: &mut ChaCha8Rng, depth: usize) -> String {
         2 => random.random_range(-70_000_i64..70_000).to_string(),
         3 => random.random::<u64>().to_string(),
         4 => format!("{}e0", random.random_range(-1.0e6..1.0e6_f64)),
-        5 => format!("CAST({}.{:03} AS DECIMAL(20,3))", random.random_range(-9_000..9_000), random.random_range(0..1_000)),
-        6 => format!("CAST('20{:02}-02-{:02}' AS DATE)", random.random_range(0..99), random.random_range(1..28)),
+        5 => format!(
+            "CAST({}.{:03} AS DECIMAL(20,3))",
+            random.random_range(-9_000..9_000),
+            random.random_range(0..1_000)
+        ),
+        6 => format!(
+            "CAST('20{:02}-02-{:02}' AS DATE)",
+            random.random_range(0..99),
+            random.random_range(1..28)
+        ),
         7 => format!("CAST('-{}:00:00.5' AS TIME(6))", random.random_range(1..800)),
         8 => "CAST('2024-01-02 03:04:05.678901' AS DATETIME(6))".into(),
         9 => format!("x'{:08X}'", random.random::<u32>()),
@@ -90,12 +98,18 @@ fn load(source: &Server) -> Result<()> {
         )?;
         for id in 0..DOCUMENTS {
             let (document, other) = (object(&mut random, 3), object(&mut random, 1));
-            run_statements(&mut connection, &format!("INSERT INTO shop.{table} VALUES ({id}, 0, {document}, {other})"))?;
+            run_statements(
+                &mut connection,
+                &format!("INSERT INTO shop.{table} VALUES ({id}, 0, {document}, {other})"),
+            )?;
         }
         for _ in 0..UPDATES {
             let id = random.random_range(0..DOCUMENTS);
             let change = change(&mut random);
-            run_statements(&mut connection, &format!("UPDATE shop.{table} SET n = n + 1, document = {change} WHERE id = {id}"))?;
+            run_statements(
+                &mut connection,
+                &format!("UPDATE shop.{table} SET n = n + 1, document = {change} WHERE id = {id}"),
+            )?;
         }
     }
     Ok(())
@@ -109,8 +123,11 @@ fn changed_documents_equal_the_source() -> Result<()> {
     let tables = ["shop.full".to_owned(), "shop.minimal".to_owned()];
     for destination in [Destination::sqlite()?, Destination::server(Flavor::Mysql97)?] {
         let directory = tempfile::tempdir()?;
-        let mut task =
-            Task::new(PROGRAM, directory.path(), &(source_section(&[&source], "earliest") + &destination.section()))?;
+        let mut task = Task::new(
+            PROGRAM,
+            directory.path(),
+            &(source_section(&[&source], "earliest") + &destination.section()),
+        )?;
         task.start()?;
         task.wait_for(&source.end_of_log()?, PATIENCE)?;
         destination.expect_tables(&source, &tables)?;

@@ -45,7 +45,11 @@ impl Matrix {
                     continue;
                 }
                 for key in ["key", "nokey"] {
-                    tables.push((format!("{}_{}_{key}", settings.name(), table.name), table.clone(), settings));
+                    tables.push((
+                        format!("{}_{}_{key}", settings.name(), table.name),
+                        table.clone(),
+                        settings,
+                    ));
                 }
             }
         }
@@ -54,16 +58,23 @@ impl Matrix {
 
     fn create(&self) -> Result<()> {
         let mut connection = self.source.conn()?;
-        run_statements(&mut connection, "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")?;
+        run_statements(
+            &mut connection,
+            "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'",
+        )?;
         for (name, table, _) in &self.tables {
-            load::create(&mut connection, name, table, !name.ends_with("_nokey")).with_context(|| format!("create {name}"))?;
+            load::create(&mut connection, name, table, !name.ends_with("_nokey"))
+                .with_context(|| format!("create {name}"))?;
         }
         Ok(())
     }
 
     fn change(&self) -> Result<()> {
         let mut connection = self.source.conn()?;
-        run_statements(&mut connection, "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")?;
+        run_statements(
+            &mut connection,
+            "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'",
+        )?;
         for (name, table, settings) in &self.tables {
             settings.set(&mut connection, self.source.flavor())?;
             load::change(&mut connection, name, table).with_context(|| format!("change {name}"))?;
@@ -73,14 +84,20 @@ impl Matrix {
 }
 
 /// Compares the tables that were carried with the source's.
-fn compare(matrix: &Matrix, destination: &Destination, shown: bool, wanted: &dyn Fn(Settings) -> bool) -> Result<()> {
+fn compare(
+    matrix: &Matrix,
+    destination: &Destination,
+    shown: bool,
+    wanted: &dyn Fn(Settings) -> bool,
+) -> Result<()> {
     let mut failures = Vec::new();
     for (name, table, settings) in matrix.tables.iter().filter(|(_, _, settings)| wanted(*settings)) {
         if table.name == LATE_TIMES && matches!(destination, Destination::Server(_)) {
             continue;
         }
         let (source, qualified) = (&matrix.source, format!("shop.{name}"));
-        let (mut expected, mut found) = (source_rows(source, &qualified)?, destination.rows(source, &qualified)?);
+        let (mut expected, mut found) =
+            (source_rows(source, &qualified)?, destination.rows(source, &qualified)?);
         let server = match destination {
             Destination::Sqlite(_) => None,
             Destination::Server(server) => Some(server),
@@ -96,7 +113,13 @@ fn compare(matrix: &Matrix, destination: &Destination, shown: bool, wanted: &dyn
 }
 
 /// A task of its own directory, from `start`, for the tables of `shop` that the patterns take.
-fn task(directory: &Path, matrix: &Matrix, destination: &Destination, start: &str, include: &[String]) -> Result<Task> {
+fn task(
+    directory: &Path,
+    matrix: &Matrix,
+    destination: &Destination,
+    start: &str,
+    include: &[String],
+) -> Result<Task> {
     let mut objects = format!("{include:?}");
     if let Destination::Server(_) = destination {
         objects += &format!("\nexclude = [\"shop.*_{LATE_TIMES}_*\"]");
@@ -108,7 +131,10 @@ fn task(directory: &Path, matrix: &Matrix, destination: &Destination, start: &st
 /// Into servers go the forms of the log in which rows are most and least complete.
 fn for_servers(settings: Settings) -> bool {
     match settings.extra {
-        Extra::None => settings.image == "FULL" && matches!(settings.metadata, "" | "FULL") || settings.image == "MINIMAL" && matches!(settings.metadata, "" | "NO_LOG" | "MINIMAL"),
+        Extra::None => {
+            settings.image == "FULL" && matches!(settings.metadata, "" | "FULL")
+                || settings.image == "MINIMAL" && matches!(settings.metadata, "" | "NO_LOG" | "MINIMAL")
+        }
         Extra::PartialJson => settings.image == "MINIMAL",
         Extra::Compressed => false,
     }
@@ -129,7 +155,11 @@ fn matrix(flavor: Flavor) -> Result<()> {
     first.wait_for(&end, PATIENCE)?;
     compare(&matrix, &early, true, &|_| true).context("definitions from the server")?;
     assert!(first.stop()?.success(), "{}", first.log());
-    let parts: Vec<String> = settings::of(flavor).into_iter().filter(|it| for_servers(*it)).map(|it| format!("shop.{}_*", it.name())).collect();
+    let parts: Vec<String> = settings::of(flavor)
+        .into_iter()
+        .filter(|it| for_servers(*it))
+        .map(|it| format!("shop.{}_*", it.name()))
+        .collect();
     for (name, destination, include) in [
         ("sqlite", Destination::sqlite()?, &everything[..]),
         ("mysql", Destination::server(Flavor::Mysql97)?, &parts),

@@ -58,7 +58,8 @@ pub fn sqlite_rows(source: &Server, file: &Path, table: &str) -> Result<Rows> {
     let columns = columns(source, table)?;
     let (_, table) = split(table)?;
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let names: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name.replace('"', "\"\""))).collect();
+    let names: Vec<String> =
+        columns.iter().map(|column| format!("\"{}\"", column.name.replace('"', "\"\""))).collect();
     let mut statement = connection
         .prepare(&format!("SELECT {} FROM \"{}\"", names.join(", "), table.replace('"', "\"\"")))
         .with_context(|| format!("table {table} of the SQLite file"))?;
@@ -83,7 +84,9 @@ fn sqlite_value(value: ValueRef<'_>, column: &Column) -> Result<Option<String>> 
         (ValueRef::Integer(number), _) => number.to_string(),
         (ValueRef::Blob(bytes), Form::Hexadecimal) => hexadecimal(bytes),
         (ValueRef::Text(text), Form::Printed | Form::Text | Form::Bits) => String::from_utf8(text.to_vec())?,
-        (value, form) => bail!("column {} has {:?} where {form:?} is expected", column.name, value.data_type()),
+        (value, form) => {
+            bail!("column {} has {:?} where {form:?} is expected", column.name, value.data_type())
+        }
     }))
 }
 
@@ -111,8 +114,8 @@ fn columns(source: &Server, table: &str) -> Result<Vec<Column>> {
         "float" | "double" => Form::Number,
         "bit" | "year" => Form::Bits,
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" | "point"
-        | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
-        | "geomcollection" | "vector" => Form::Hexadecimal,
+        | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+        | "geometrycollection" | "geomcollection" | "vector" => Form::Hexadecimal,
         _ => Form::Printed,
     };
     let column = |(name, data_type, declared): (String, String, String)| {
@@ -177,7 +180,11 @@ pub fn expect_equal(what: &str, source: &Rows, destination: &Rows) -> Result<()>
     };
     let (here, there) = (only(source, destination), only(destination, source));
     let first = |rows: &Rows| shortened(&format!("{:?}", rows.iter().take(3).collect::<Vec<_>>()));
-    let mut text = format!("{what} differs: the source has {} rows, the destination {}", source.len(), destination.len());
+    let mut text = format!(
+        "{what} differs: the source has {} rows, the destination {}",
+        source.len(),
+        destination.len()
+    );
     if here.len() == there.len() {
         for (here, there) in here.iter().zip(&there).take(3) {
             let differing = here.iter().zip(there).enumerate().filter(|(_, (here, there))| here != there);
@@ -190,7 +197,11 @@ pub fn expect_equal(what: &str, source: &Rows, destination: &Rows) -> Result<()>
             }
         }
     } else {
-        text += &format!("\n  only at the source: {}\n  only at the destination: {}", first(&here), first(&there));
+        text += &format!(
+            "\n  only at the source: {}\n  only at the destination: {}",
+            first(&here),
+            first(&there)
+        );
     }
     bail!(text)
 }

@@ -17,7 +17,8 @@ pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The source of a task: servers of one topology, the database `shop`.
 pub fn source_section(servers: &[&Server], start: &str) -> String {
-    let hosts: Vec<String> = servers.iter().map(|server| format!("\"127.0.0.1:{}\"", server.port())).collect();
+    let hosts: Vec<String> =
+        servers.iter().map(|server| format!("\"127.0.0.1:{}\"", server.port())).collect();
     format!(
         "start = \"{start}\"\n[source]\ntype = \"mysql\"\nhosts = [{}]\nuser = \"root\"\npassword = \"\"\n\
          [objects]\ninclude = [\"shop.*\"]\n",

@@ -6,12 +6,39 @@ use slackwater_testkit::Server;
 use super::tables::{Scope, Table, named};
 
 /// Words of several scripts; a character set has some of them.
-const WORDS: &[&str] = &["plain", "naïve", "ß", "żółć", "čeština", "ąžuolas", "Ελληνικά", "кириллица", "עברית", "العربية", "ไทย", "հայերեն", "ქართული", "日本語カナ", "ﾊﾝｶｸ", "中文", "繁體字", "한국어", "€", "😀", "𠀋"];
+const WORDS: &[&str] = &[
+    "plain",
+    "naïve",
+    "ß",
+    "żółć",
+    "čeština",
+    "ąžuolas",
+    "Ελληνικά",
+    "кириллица",
+    "עברית",
+    "العربية",
+    "ไทย",
+    "հայերեն",
+    "ქართული",
+    "日本語カナ",
+    "ﾊﾝｶｸ",
+    "中文",
+    "繁體字",
+    "한국어",
+    "€",
+    "😀",
+    "𠀋",
+];
 
 /// The tables. Values are text that the character set has; the members of an ENUM and a SET are such text as well.
 pub fn tables(server: &Server) -> Result<Vec<Table>> {
-    let charsets = server.query("SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS ORDER BY 1")?;
-    charsets.into_iter().filter_map(|row| row.into_iter().next().flatten()).map(|name| table(server, &String::from_utf8(name)?)).collect()
+    let charsets =
+        server.query("SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS ORDER BY 1")?;
+    charsets
+        .into_iter()
+        .filter_map(|row| row.into_iter().next().flatten())
+        .map(|name| table(server, &String::from_utf8(name)?))
+        .collect()
 }
 
 fn table(server: &Server, charset: &str) -> Result<Table> {
@@ -22,7 +49,9 @@ fn table(server: &Server, charset: &str) -> Result<Table> {
     let (count, members) = (members.len(), members.join(","));
     let mut values: Vec<&str> = quoted.iter().map(String::as_str).collect();
     values.extend(["''", "NULL"]);
-    let column = |name: &str, declaration: &str| named(name, &format!("{declaration} CHARACTER SET {charset}"), &values);
+    let column = |name: &str, declaration: &str| {
+        named(name, &format!("{declaration} CHARACTER SET {charset}"), &values)
+    };
     let list = |name: &str, kind: &str| {
         let last = count.to_string();
         named(name, &format!("{kind}({members}) CHARACTER SET {charset}"), &["1", &last, "0", "NULL"])
@@ -45,5 +74,10 @@ fn known_words(server: &Server, charset: &str) -> Result<Vec<&'static str>> {
         .map(|word| format!("CAST(CONVERT(CONVERT('{word}' USING {charset}) USING utf8mb4) AS BINARY) = CAST('{word}' AS BINARY)"))
         .collect();
     let row = server.query(&format!("SELECT {}", checks.join(", ")))?.into_iter().next().context("a row")?;
-    Ok(WORDS.iter().zip(row).filter(|(_, known)| known.as_deref() == Some(b"1")).map(|(word, _)| *word).collect())
+    Ok(WORDS
+        .iter()
+        .zip(row)
+        .filter(|(_, known)| known.as_deref() == Some(b"1"))
+        .map(|(word, _)| *word)
+        .collect())
 }

@@ -36,35 +36,60 @@ pub fn apply(way: Way<'_>, table: &Table, expected: &mut Rows, found: &mut Rows)
     }
     // Which of the binary types a value in a document has is a server's own choice, and 9.7 makes another one than 5.7.
     if source == Flavor::Mysql57 && way.destination.is_some_and(|server| server.flavor() == Flavor::Mysql97) {
-        each(expected, table, |name| name == "document", |text| {
-            Some(["type16:", "type253:"].iter().fold(text, |text, old| text.replace(old, "type15:")))
-        });
+        each(
+            expected,
+            table,
+            |name| name == "document",
+            |text| Some(["type16:", "type253:"].iter().fold(text, |text, old| text.replace(old, "type15:"))),
+        );
     }
     // A document of MariaDB is text and becomes one of MySQL's, which sorts the members and prints numbers in its own way.
-    if let (true, Some(server), "documents") = (source.is_mariadb() && !to_mariadb, way.destination, table.name.as_str()) {
+    if let (true, Some(server), "documents") =
+        (source.is_mariadb() && !to_mariadb, way.destination, table.name.as_str())
+    {
         let mut connection = server.conn()?;
-        each(expected, table, |name| matches!(name, "document" | "small"), |text| {
-            connection.exec_first("SELECT CAST(CAST(? AS JSON) AS CHAR)", (text,)).expect("MySQL reads the document")
-        });
+        each(
+            expected,
+            table,
+            |name| matches!(name, "document" | "small"),
+            |text| {
+                connection
+                    .exec_first("SELECT CAST(CAST(? AS JSON) AS CHAR)", (text,))
+                    .expect("MySQL reads the document")
+            },
+        );
     }
     // MariaDB has no negative zero in a column: it stores 0 (the bits of both are what is compared).
     if to_mariadb && table.name == "numbers" {
         let negative_zero = (-0.0_f64).to_bits().to_string();
-        each(expected, table, |_| true, |bits| Some(if bits == negative_zero { "0".to_owned() } else { bits }));
+        each(
+            expected,
+            table,
+            |_| true,
+            |bits| Some(if bits == negative_zero { "0".to_owned() } else { bits }),
+        );
     }
     // Servers show definitions in characters of up to three bytes of UTF-8; only FULL metadata has the members as they are.
     if way.shown && settings.metadata != "FULL" {
-        let in_three_bytes = |text: String| Some(text.chars().map(|c| if c > '\u{FFFF}' { '?' } else { c }).collect());
+        let in_three_bytes =
+            |text: String| Some(text.chars().map(|c| if c > '\u{FFFF}' { '?' } else { c }).collect());
         each(expected, table, |name| matches!(name, "one" | "several"), in_three_bytes);
     }
     Ok(())
 }
 
 /// Replaces the values of the columns that are meant.
-fn each(rows: &mut Rows, table: &Table, is_meant: impl Fn(&str) -> bool, mut replace: impl FnMut(String) -> Option<String>) {
+fn each(
+    rows: &mut Rows,
+    table: &Table,
+    is_meant: impl Fn(&str) -> bool,
+    mut replace: impl FnMut(String) -> Option<String>,
+) {
     for row in rows.iter_mut() {
         // The first value is the id.
-        for (_, value) in table.columns.iter().zip(row.iter_mut().skip(1)).filter(|(column, _)| is_meant(&column.name)) {
+        for (_, value) in
+            table.columns.iter().zip(row.iter_mut().skip(1)).filter(|(column, _)| is_meant(&column.name))
+        {
             *value = value.take().and_then(&mut replace);
         }
     }
@@ -78,7 +103,11 @@ fn without_point_zero(document: &str) -> String {
     let mut rest = document.chars();
     while let Some(character) = rest.next() {
         let after = rest.as_str();
-        if !in_string && character == '.' && after.starts_with('0') && !after.chars().nth(1).is_some_and(|next| next.is_ascii_digit()) {
+        if !in_string
+            && character == '.'
+            && after.starts_with('0')
+            && !after.chars().nth(1).is_some_and(|next| next.is_ascii_digit())
+        {
             rest.next();
             continue;
         }

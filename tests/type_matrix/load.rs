@@ -23,14 +23,22 @@ pub fn create(connection: &mut Conn, name: &str, table: &Table, keyed: bool) -> 
 pub fn change(connection: &mut Conn, name: &str, table: &Table) -> Result<()> {
     let written: Vec<&Column> = table.columns.iter().filter(|column| !column.values.is_empty()).collect();
     let rows = written.iter().map(|column| column.values.len()).max().unwrap_or(1);
-    let value = |column: &Column, row: usize| column.values.get(row % column.values.len()).cloned().unwrap_or_default();
-    let names: Vec<String> = written.iter().map(|column| format!("`{}`", column.name.replace('`', "``"))).collect();
+    let value = |column: &Column, row: usize| {
+        column.values.get(row % column.values.len()).cloned().unwrap_or_default()
+    };
+    let names: Vec<String> =
+        written.iter().map(|column| format!("`{}`", column.name.replace('`', "``"))).collect();
     let target = format!("shop.`{name}`");
     let mut sql = "BEGIN;".to_owned();
     // Twice: the second half is changed below, the first stays as it is.
     for id in 0..2 * rows {
         let values: Vec<String> = written.iter().map(|column| value(column, id)).collect();
-        let _ = write!(sql, "INSERT INTO {target} (id, {}) VALUES ({id}, {});", names.join(", "), values.join(", "));
+        let _ = write!(
+            sql,
+            "INSERT INTO {target} (id, {}) VALUES ({id}, {});",
+            names.join(", "),
+            values.join(", ")
+        );
     }
     let _ = write!(sql, "INSERT INTO {target} (id) VALUES (1000), (1001); COMMIT;");
     for (number, (column, name)) in written.iter().zip(&names).enumerate() {

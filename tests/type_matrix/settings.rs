@@ -34,7 +34,8 @@ impl Settings {
             Extra::Compressed => "_compressed",
             Extra::PartialJson => "_partial",
         };
-        format!("{}_{}{extra}", self.image, if self.metadata.is_empty() { "none" } else { self.metadata }).to_lowercase()
+        format!("{}_{}{extra}", self.image, if self.metadata.is_empty() { "none" } else { self.metadata })
+            .to_lowercase()
     }
 
     /// Whether tables of that scope are tried under it. Documents alone are written otherwise with [`Extra::PartialJson`].
@@ -59,7 +60,9 @@ impl Settings {
                 "SET SESSION binlog_transaction_compression = {compressed}; SET SESSION binlog_row_value_options = '{partial}';"
             );
         } else if flavor.is_mariadb() {
-            sql += &format!("SET GLOBAL log_bin_compress_min_len = 10; SET GLOBAL log_bin_compress = {compressed};");
+            sql += &format!(
+                "SET GLOBAL log_bin_compress_min_len = 10; SET GLOBAL log_bin_compress = {compressed};"
+            );
         }
         run_statements(connection, &sql)
     }
@@ -76,13 +79,20 @@ pub fn of(flavor: Flavor) -> Vec<Settings> {
         Flavor::Mysql57 | Flavor::Mysql56 => &[""],
         Flavor::Mariadb1011 | Flavor::Mariadb118 => &["FULL", "MINIMAL", "NO_LOG"],
     };
-    let with = |extra| images.iter().flat_map(move |image| metadata.iter().map(move |metadata| Settings { image, metadata, extra }));
+    let with = |extra| {
+        images
+            .iter()
+            .flat_map(move |image| metadata.iter().map(move |metadata| Settings { image, metadata, extra }))
+    };
     let mut all: Vec<_> = with(Extra::None).collect();
     if flavor == Flavor::Mysql97 {
         all.extend(with(Extra::PartialJson));
     }
     if flavor == Flavor::Mysql97 || flavor.is_mariadb() {
-        all.extend(with(Extra::Compressed).filter(|settings| settings.metadata == "FULL" && settings.image != "NOBLOB"));
+        all.extend(
+            with(Extra::Compressed)
+                .filter(|settings| settings.metadata == "FULL" && settings.image != "NOBLOB"),
+        );
     }
     all
 }

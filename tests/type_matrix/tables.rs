@@ -68,7 +68,8 @@ fn literals(name: &str, declaration: String, values: Vec<String>) -> Column {
 
 /// All tables that a server can have.
 pub fn of(flavor: Flavor) -> Vec<Table> {
-    let mut tables = vec![integers(), numbers(), bits(), times(), texts(), binaries(), members(), geometries(flavor)];
+    let mut tables =
+        vec![integers(), numbers(), bits(), times(), texts(), binaries(), members(), geometries(flavor)];
     if flavor != Flavor::Mysql56 {
         tables.push(super::documents::table(flavor));
         tables.push(computed(flavor));
@@ -97,9 +98,17 @@ fn integers() -> Table {
         columns.push(literals(&format!("{name}_s"), name.to_owned(), with_null(signed.to_vec())));
         columns.push(named(&format!("year_{name}"), "YEAR", &["0", "1901", "NULL", "2155", "1970"]));
         let unsigned = [max_unsigned, max + 1, max, 0, 1].map(|number| number.to_string());
-        columns.push(literals(&format!("{name}_u"), format!("{name} UNSIGNED"), with_null(unsigned.to_vec())));
+        columns.push(literals(
+            &format!("{name}_u"),
+            format!("{name} UNSIGNED"),
+            with_null(unsigned.to_vec()),
+        ));
         columns.push(named(&format!("bit_{name}"), "BIT(3)", &["b'101'", "b'0'", "NULL"]));
-        columns.push(literals(&format!("{name}_z"), format!("{name} ZEROFILL"), with_null(unsigned.to_vec())));
+        columns.push(literals(
+            &format!("{name}_z"),
+            format!("{name} ZEROFILL"),
+            with_null(unsigned.to_vec()),
+        ));
     }
     columns.push(column("BOOL", &["TRUE", "FALSE", "NULL"]));
     Table::new("integers", columns)
@@ -130,8 +139,19 @@ fn numbers() -> Table {
             column(
                 "FLOAT",
                 &[
-                    "3.402823466e38", "-3.402823466e38", "1.175494351e-38", "1e-45", "-1e-40", "0e0", "-0e0", "NULL", "0.1", "16777217",
-                    "1.17549e-38", "3.4028e38", "123456.789e0",
+                    "3.402823466e38",
+                    "-3.402823466e38",
+                    "1.175494351e-38",
+                    "1e-45",
+                    "-1e-40",
+                    "0e0",
+                    "-0e0",
+                    "NULL",
+                    "0.1",
+                    "16777217",
+                    "1.17549e-38",
+                    "3.4028e38",
+                    "123456.789e0",
                 ],
             ),
             column("FLOAT UNSIGNED", &["0.3", "0e0", "NULL", "1e-45"]),
@@ -139,8 +159,19 @@ fn numbers() -> Table {
             column(
                 "DOUBLE",
                 &[
-                    "1.7976931348623157e308", "-1.7976931348623157e308", "2.2250738585072014e-308", "5e-324", "-0e0", "0e0", "NULL", "0.1",
-                    "1e23", "9007199254740993", "1e15", "1e-7", "123456789012345678",
+                    "1.7976931348623157e308",
+                    "-1.7976931348623157e308",
+                    "2.2250738585072014e-308",
+                    "5e-324",
+                    "-0e0",
+                    "0e0",
+                    "NULL",
+                    "0.1",
+                    "1e23",
+                    "9007199254740993",
+                    "1e15",
+                    "1e-7",
+                    "123456789012345678",
                 ],
             ),
             column("DOUBLE UNSIGNED", &["0.1", "0e0", "NULL", "5e-324"]),
@@ -162,7 +193,8 @@ fn numbers() -> Table {
 fn bits() -> Table {
     let column = |bits: u32| {
         let max = u64::MAX >> (64 - bits);
-        let values = [max.to_string(), "0".into(), "NULL".into(), (max / 3).to_string(), (max - max / 2).to_string()];
+        let values =
+            [max.to_string(), "0".into(), "NULL".into(), (max / 3).to_string(), (max - max / 2).to_string()];
         literals(&format!("bit_{bits}"), format!("BIT({bits})"), values.to_vec())
     };
     Table::new("bits", (1..=64).map(column).collect())
@@ -173,35 +205,69 @@ fn times() -> Table {
     let mut columns = vec![
         column(
             "DATE",
-            &["'9999-12-31'", "'0000-00-00'", "'2024-00-15'", "'2024-02-00'", "'2023-02-31'", "NULL", "'1000-01-01'", "'0001-01-01'", "'0000-01-01'"],
+            &[
+                "'9999-12-31'",
+                "'0000-00-00'",
+                "'2024-00-15'",
+                "'2024-02-00'",
+                "'2023-02-31'",
+                "NULL",
+                "'1000-01-01'",
+                "'0001-01-01'",
+                "'0000-01-01'",
+            ],
         ),
         column("YEAR", &["0", "1901", "2155", "NULL", "'00'", "1999"]),
     ];
     for precision in 0..=6 {
         let declared = |name: &str| format!("{name}({precision})");
-        let fraction = |digits: &str| digits.get(..if precision == 0 { 0 } else { precision + 1 }).unwrap_or_default().to_owned();
+        let fraction = |digits: &str| {
+            digits.get(..if precision == 0 { 0 } else { precision + 1 }).unwrap_or_default().to_owned()
+        };
         let with = |base: &str, digits: &str| format!("'{base}{}'", fraction(digits));
         columns.push(literals(
             &format!("time_{precision}"),
             declared("TIME"),
-            [("838:59:59", ".000000"), ("-838:59:59", ".000000"), ("838:59:58", ".999999"), ("-838:59:58", ".999999"), ("00:00:00", ".000000"),
-             ("-00:00:00", ".100001"), ("-00:00:01", ".000000"), ("-12:34:56", ".789012"), ("23:59:59", ".999999"), ("00:00:00", ".000001")]
-                .iter()
-                .map(|(base, digits)| with(base, digits))
-                .chain(["NULL".to_owned()])
-                .collect(),
+            [
+                ("838:59:59", ".000000"),
+                ("-838:59:59", ".000000"),
+                ("838:59:58", ".999999"),
+                ("-838:59:58", ".999999"),
+                ("00:00:00", ".000000"),
+                ("-00:00:00", ".100001"),
+                ("-00:00:01", ".000000"),
+                ("-12:34:56", ".789012"),
+                ("23:59:59", ".999999"),
+                ("00:00:00", ".000001"),
+            ]
+            .iter()
+            .map(|(base, digits)| with(base, digits))
+            .chain(["NULL".to_owned()])
+            .collect(),
         ));
         columns.push(literals(
             &format!("datetime_{precision}"),
             declared("DATETIME"),
-            [("9999-12-31 23:59:59", ".999999"), ("0000-00-00 00:00:00", ".000000"), ("2024-00-15 01:02:03", ".000001"), ("2023-02-31 12:00:00", ".500000"),
-             ("1000-01-01 00:00:00", ".100000"), ("0000-00-00 11:12:13", ".123456"), ("1969-12-31 23:59:59", ".999999")]
-                .iter()
-                .map(|(base, digits)| with(base, digits))
-                .chain(["NULL".to_owned()])
-                .collect(),
+            [
+                ("9999-12-31 23:59:59", ".999999"),
+                ("0000-00-00 00:00:00", ".000000"),
+                ("2024-00-15 01:02:03", ".000001"),
+                ("2023-02-31 12:00:00", ".500000"),
+                ("1000-01-01 00:00:00", ".100000"),
+                ("0000-00-00 11:12:13", ".123456"),
+                ("1969-12-31 23:59:59", ".999999"),
+            ]
+            .iter()
+            .map(|(base, digits)| with(base, digits))
+            .chain(["NULL".to_owned()])
+            .collect(),
         ));
-        let instants = [("1970-01-01 00:00:01", ".000000"), ("2038-01-19 03:14:07", ".999999"), ("0000-00-00 00:00:00", ".000000"), ("2000-02-29 12:34:56", ".654321")];
+        let instants = [
+            ("1970-01-01 00:00:01", ".000000"),
+            ("2038-01-19 03:14:07", ".999999"),
+            ("0000-00-00 00:00:00", ".000000"),
+            ("2000-02-29 12:34:56", ".654321"),
+        ];
         columns.push(literals(
             &format!("timestamp_{precision}"),
             format!("{} NULL", declared("TIMESTAMP")),
@@ -217,7 +283,11 @@ fn late_times() -> Table {
     let instants = ["'2038-01-19 03:14:08'", "'2106-02-07 06:28:15.999999'", "NULL"];
     Table::new(
         LATE_TIMES,
-        vec![column("TIMESTAMP NULL", &instants), column("TIMESTAMP(3) NULL", &instants), column("TIMESTAMP(6) NULL", &instants)],
+        vec![
+            column("TIMESTAMP NULL", &instants),
+            column("TIMESTAMP(3) NULL", &instants),
+            column("TIMESTAMP(6) NULL", &instants),
+        ],
     )
 }
 
@@ -226,7 +296,8 @@ fn texts() -> Table {
     let values = ["''", "'a'", "' a '", "'a  '", "'ä€😀'", "'\\0\\'\"\\\\\\n\\Z%_'", "NULL"];
     let long = |length: usize| format!("REPEAT('x', {length})");
     let filled = |name: &str, declaration: &str, lengths: &[usize]| {
-        let values = values.iter().map(|value| (*value).to_owned()).chain(lengths.iter().map(|length| long(*length)));
+        let values =
+            values.iter().map(|value| (*value).to_owned()).chain(lengths.iter().map(|length| long(*length)));
         literals(name, declaration.to_owned(), values.collect())
     };
     let mut columns = vec![
@@ -292,7 +363,14 @@ fn members() -> Table {
     ];
     for count in [1, 8, 9, 16, 17, 24, 25, 32, 33, 63, 64] {
         let all = u64::MAX >> (64 - count);
-        let values = [all.to_string(), "0".into(), "NULL".into(), "1".into(), (all - all / 2).to_string(), "'m1'".into()];
+        let values = [
+            all.to_string(),
+            "0".into(),
+            "NULL".into(),
+            "1".into(),
+            (all - all / 2).to_string(),
+            "'m1'".into(),
+        ];
         columns.push(literals(&format!("set_{count}"), format!("SET({})", list(count)), values.to_vec()));
     }
     columns.push(named("set_latin", "SET('é','ß') CHARACTER SET latin1", &["'é,ß'", "''", "'ß'", "NULL"]));
@@ -341,7 +419,11 @@ fn vectors(function: &str) -> Table {
     Table::new(
         "vectors",
         vec![
-            literals("vector_1", "VECTOR(1)".into(), vec![vector("[1.5]"), vector("[-2e-38]"), "NULL".into()]),
+            literals(
+                "vector_1",
+                "VECTOR(1)".into(),
+                vec![vector("[1.5]"), vector("[-2e-38]"), "NULL".into()],
+            ),
             literals(
                 "vector_3",
                 "VECTOR(3)".into(),
@@ -359,17 +441,35 @@ fn addresses() -> Table {
             column(
                 "UUID",
                 &[
-                    "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'", "'6ccd780c-baba-1026-9564-5b8c656024db'",
-                    "'f47ac10b-58cc-4372-a567-0e02b2c3d479'", "'018f3f6e-8f5c-7cc2-98c5-1a2b3c4d5e6f'", "'123e4567-e89b-62d3-a456-426614174000'",
-                    "'f47ac10b-58cc-3372-8567-0e02b2c3d400'", "'f47ac10b-58cc-0072-0567-0e02b2c30000'", "NULL", "'00000000-0000-4000-8000-000000000000'",
+                    "'00000000-0000-0000-0000-000000000000'",
+                    "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
+                    "'6ccd780c-baba-1026-9564-5b8c656024db'",
+                    "'f47ac10b-58cc-4372-a567-0e02b2c3d479'",
+                    "'018f3f6e-8f5c-7cc2-98c5-1a2b3c4d5e6f'",
+                    "'123e4567-e89b-62d3-a456-426614174000'",
+                    "'f47ac10b-58cc-3372-8567-0e02b2c3d400'",
+                    "'f47ac10b-58cc-0072-0567-0e02b2c30000'",
+                    "NULL",
+                    "'00000000-0000-4000-8000-000000000000'",
                 ],
             ),
             column("INET4", &["'0.0.0.0'", "'255.255.255.255'", "'10.0.0.0'", "NULL", "'32.32.32.32'"]),
             column(
                 "INET6",
                 &[
-                    "'::'", "'::1'", "'2001:db8::ff00:42:8329'", "'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'", "'::ffff:192.0.2.1'", "'::192.0.2.1'",
-                    "'2001:db8:0:1:1:1:1:1'", "'fe80::'", "'1:0:0:2:0:0:0:3'", "'1:0:0:2:3:0:0:4'", "'::ffff'", "'::1:0'", "NULL",
+                    "'::'",
+                    "'::1'",
+                    "'2001:db8::ff00:42:8329'",
+                    "'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'",
+                    "'::ffff:192.0.2.1'",
+                    "'::192.0.2.1'",
+                    "'2001:db8:0:1:1:1:1:1'",
+                    "'fe80::'",
+                    "'1:0:0:2:0:0:0:3'",
+                    "'1:0:0:2:3:0:0:4'",
+                    "'::ffff'",
+                    "'::1:0'",
+                    "NULL",
                 ],
             ),
         ],
@@ -388,7 +488,11 @@ fn compressed() -> Table {
             named("blob_c", "BLOB COMPRESSED", &values),
             named("mediumtext_c", "MEDIUMTEXT COMPRESSED", &["REPEAT('long', 30000)", "NULL", "''"]),
             named("longblob_c", "LONGBLOB COMPRESSED", &["REPEAT('long', 30000)", "x'0000'", "NULL"]),
-            named("latin_c", "VARCHAR(300) COMPRESSED CHARACTER SET latin1", &["REPEAT('é', 300)", "'ß'", "NULL"]),
+            named(
+                "latin_c",
+                "VARCHAR(300) COMPRESSED CHARACTER SET latin1",
+                &["REPEAT('é', 300)", "'ß'", "NULL"],
+            ),
         ],
     )
 }

@@ -183,10 +183,7 @@ impl Wire {
 
     /// Whether the metadata's list of signs has this column (MySQL `is_numeric_type`): YEAR is among them, BIT is not.
     pub(super) fn is_numeric(self) -> bool {
-        matches!(
-            self,
-            Wire::Integer { .. } | Wire::Float | Wire::Double | Wire::Decimal { .. } | Wire::Year
-        )
+        matches!(self, Wire::Integer { .. } | Wire::Float | Wire::Double | Wire::Decimal { .. } | Wire::Year)
     }
 
     /// Whether the metadata's list of character sets has this column (MySQL `is_character_type`).

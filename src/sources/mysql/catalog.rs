@@ -29,7 +29,8 @@ const NO_SUCH_TABLE: u16 = 1146;
 /// The server's error, or a lost connection.
 pub(super) async fn without_tables(connection: &mut Connection) -> Result<Catalog> {
     let name_case = variable(connection, "lower_case_table_names").await?;
-    let name_case = name_case.and_then(|value| NameCase::from_variable(value.parse().ok()?)).unwrap_or_default();
+    let name_case =
+        name_case.and_then(|value| NameCase::from_variable(value.parse().ok()?)).unwrap_or_default();
     let Version { numbers: (major, minor, patch), mariadb, .. } = *connection.version();
     let version = u32::from(major) * 10_000 + u32::from(minor) * 100 + u32::from(patch);
     let mut catalog = Catalog::new(Settings { name_case, mariadb, version });
@@ -89,7 +90,9 @@ fn doubtful_members(table: &Table) -> Vec<String> {
     let is_doubtful = |column: &&Column| {
         let is_wide =
             matches!(column.charset.as_deref(), Some("utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030"));
-        let (ColumnType::Enum(members) | ColumnType::Set(members)) = &column.column_type else { return false };
+        let (ColumnType::Enum(members) | ColumnType::Set(members)) = &column.column_type else {
+            return false;
+        };
         is_wide && members.iter().any(|member| member.contains('?'))
     };
     table.columns.iter().filter(is_doubtful).map(|column| column.name.clone()).collect()
@@ -98,8 +101,7 @@ fn doubtful_members(table: &Table) -> Vec<String> {
 /// `None`: the table is gone.
 async fn create_statement(connection: &mut Connection, name: &TableName) -> Result<Option<String>> {
     let identifier = |name: &str| format!("`{}`", name.replace('`', "``"));
-    let statement =
-        format!("SHOW CREATE TABLE {}.{}", identifier(&name.database), identifier(&name.table));
+    let statement = format!("SHOW CREATE TABLE {}.{}", identifier(&name.database), identifier(&name.table));
     match connection.try_query(&statement).await? {
         Ok(rows) => Ok(rows.first().and_then(|row| row.at(1)).map(str::to_owned)),
         Err(error) if error.code == NO_SUCH_TABLE => Ok(None),

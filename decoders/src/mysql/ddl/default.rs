@@ -49,9 +49,9 @@ fn read_literal(cursor: &mut Cursor<'_>) -> Option<Literal> {
     if !sign.is_empty() {
         return None;
     }
-    let introducer = cursor.keyword().filter(|word| {
-        word.starts_with('_') || matches!(word.as_str(), "DATE" | "TIME" | "TIMESTAMP" | "N")
-    });
+    let introducer = cursor
+        .keyword()
+        .filter(|word| word.starts_with('_') || matches!(word.as_str(), "DATE" | "TIME" | "TIMESTAMP" | "N"));
     if introducer.is_some() {
         cursor.skip_one().ok()?;
     }
@@ -73,8 +73,7 @@ fn read_literal(cursor: &mut Cursor<'_>) -> Option<Literal> {
         }
         _ if cursor.is_string() => {
             let text = cursor.string().ok()?;
-            let is_utf8 =
-                introducer.is_none_or(|word| !word.starts_with('_') || word.starts_with("_UTF8"));
+            let is_utf8 = introducer.is_none_or(|word| !word.starts_with('_') || word.starts_with("_UTF8"));
             (is_utf8 || text.is_ascii()).then_some(Literal::Text(text))
         }
         _ => None,
