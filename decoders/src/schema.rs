@@ -62,6 +62,18 @@ impl Table {
         self.unique_keys.iter().find(exact).map(|key| key.columns.as_slice())
     }
 
+    /// The ordinal of the column that says when a version of a row ended (MariaDB's `GENERATED ALWAYS AS ROW END`); `None` for a
+    /// table without versions of rows.
+    #[must_use]
+    pub fn row_end(&self) -> Option<usize> {
+        self.columns.iter().position(|column| {
+            column
+                .generated
+                .as_ref()
+                .is_some_and(|generated| generated.expression.as_deref() == Some("ROW END"))
+        })
+    }
+
     /// The ordinal of the column of that name. Column names compare without regard to case.
     #[must_use]
     pub fn ordinal(&self, name: &str) -> Option<usize> {
@@ -115,6 +127,13 @@ pub struct Column {
 }
 
 impl Column {
+    /// Whether the source added it by itself for versions of rows (MariaDB's `WITH SYSTEM VERSIONING`) and shows it nowhere.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        let expression = self.generated.as_ref().and_then(|generated| generated.expression.as_deref());
+        self.declared.is_none() && matches!(expression, Some("ROW START" | "ROW END"))
+    }
+
     /// A nullable column without any further attribute.
     #[must_use]
     pub fn new(name: impl Into<String>, column_type: ColumnType) -> Self {

@@ -7,7 +7,7 @@
 
 use slackwater_decoders::{
     event::{RowChange, Rows},
-    schema::Table,
+    schema::{Column, Table},
     value::{Cell, Value},
 };
 
@@ -43,10 +43,16 @@ pub(crate) enum Step<'a> {
     DeleteExact(Image<'a>),
 }
 
-/// One step, or two to be done in this order.
-pub(crate) type Steps<'a> = (Step<'a>, Option<Step<'a>>);
+/// At most two steps, to be done in this order.
+pub(crate) type Steps<'a> = [Option<Step<'a>>; 2];
+
+/// The last second of a TIMESTAMP: before MariaDB 11.5, and since.
+const LAST_SECONDS: [i64; 2] = [0x7FFF_FFFF, 0xFFFF_FFFF];
 
 /// What a change of a row asks for. `key` is [`Table::key`] of the table.
+///
+/// Of a table with versions of rows (MariaDB's system versioning) the log has the former versions as rows of their own, and a
+/// deletion as the end of a version. A destination has the current rows.
 ///
 /// # Errors
 /// A definite one when an image lacks what identifies the row.
@@ -60,22 +66,44 @@ pub(crate) fn steps<'a>(rows: &Rows<'_>, key: Option<&[u16]>, change: &RowChange
             ));
         }
     }
-    match (*change, key) {
-        (RowChange::Insert { after }, Some(_)) => Ok((Step::Upsert(after), None)),
-        (RowChange::Insert { after }, None) => Ok((Step::Insert(after), None)),
-        (RowChange::Delete { before }, Some(key)) => {
+    let row_end = rows.table.row_end();
+    match *change {
+        RowChange::Insert { after } if is_former(after, row_end) => Ok([None, None]),
+        RowChange::Insert { after } if key.is_some() => Ok([Some(Step::Upsert(after)), None]),
+        RowChange::Insert { after } => Ok([Some(Step::Insert(after)), None]),
+        RowChange::Delete { before } | RowChange::Update { before, .. } if is_former(before, row_end) => {
+            Ok([None, None])
+        }
+        RowChange::Update { before, after } if is_former(after, row_end) => delete(rows, key, before),
+        RowChange::Delete { before } => delete(rows, key, before),
+        RowChange::Update { before, after } => match key {
+            Some(key) => update_by_key(rows, key, before, after),
+            None => {
+                whole(rows, before)?;
+                Ok([Some(Step::UpdateExact { before, after }), None])
+            }
+        },
+    }
+}
+
+fn delete<'a>(rows: &Rows<'_>, key: Option<&[u16]>, before: Image<'a>) -> Result<Steps<'a>> {
+    match key {
+        Some(key) => {
             known(rows, before, key)?;
-            Ok((Step::Delete(before), None))
+            Ok([Some(Step::Delete(before)), None])
         }
-        (RowChange::Delete { before }, None) => {
+        None => {
             whole(rows, before)?;
-            Ok((Step::DeleteExact(before), None))
+            Ok([Some(Step::DeleteExact(before)), None])
         }
-        (RowChange::Update { before, after }, Some(key)) => update_by_key(rows, key, before, after),
-        (RowChange::Update { before, after }, None) => {
-            whole(rows, before)?;
-            Ok((Step::UpdateExact { before, after }, None))
-        }
+    }
+}
+
+/// Whether the image is of a version that has ended.
+fn is_former(image: Image<'_>, row_end: Option<usize>) -> bool {
+    match row_end.and_then(|ordinal| image.get(ordinal)).and_then(|cell| cell.value()) {
+        Some(Value::Timestamp(end)) => !LAST_SECONDS.contains(&end.micros.div_euclid(1_000_000)),
+        _ => false,
     }
 }
 
@@ -85,7 +113,7 @@ fn update_by_key<'a>(rows: &Rows<'_>, key: &[u16], before: Image<'a>, after: Ima
         .all(|cell| !matches!(cell, Cell::Absent | Cell::Unchanged | Cell::Value(Value::JsonDiff(_))));
     if !full {
         known(rows, before, key)?;
-        return Ok((Step::Update { before, after }, None));
+        return Ok([Some(Step::Update { before, after }), None]);
     }
     // An image before the change that does not repeat the key says that the key did not change.
     let moved = key.iter().map(|ordinal| usize::from(*ordinal)).any(|ordinal| {
@@ -96,9 +124,9 @@ fn update_by_key<'a>(rows: &Rows<'_>, key: &[u16], before: Image<'a>, after: Ima
     });
     if moved {
         known(rows, before, key)?;
-        return Ok((Step::Delete(before), Some(Step::Upsert(after))));
+        return Ok([Some(Step::Delete(before)), Some(Step::Upsert(after))]);
     }
-    Ok((Step::Upsert(after), None))
+    Ok([Some(Step::Upsert(after)), None])
 }
 
 /// Whether the key of `before` and the key of `after` are known to differ.
@@ -171,13 +199,16 @@ pub(crate) fn alter_state(actual: &[String], before: &Table, after: &Table) -> A
     }
 }
 
-/// Whether these are the table's columns in their order. Column names compare without regard to case.
+/// Whether these are the table's columns in their order. Column names compare without regard to case. Columns that the source
+/// itself hides may be missing.
 pub(crate) fn same_names(actual: &[String], table: &Table) -> bool {
-    actual.len() == table.columns.len()
-        && actual
-            .iter()
-            .zip(&table.columns)
-            .all(|(name, column)| name.to_lowercase() == column.name.to_lowercase())
+    let same = |name: &String, column: &&Column| name.to_lowercase() == column.name.to_lowercase();
+    let shown: Vec<_> = table
+        .columns
+        .iter()
+        .filter(|column| !column.is_hidden() || actual.iter().any(|name| same(name, column)))
+        .collect();
+    actual.len() == shown.len() && actual.iter().zip(&shown).all(|(name, column)| same(name, column))
 }
 
 #[cfg(test)]
@@ -188,7 +219,7 @@ mod tests {
 
     use slackwater_decoders::{
         position::LogPosition,
-        schema::{Column, ColumnType, TableName},
+        schema::{ColumnType, TableName},
     };
 
     use super::*;
@@ -227,7 +258,7 @@ mod tests {
     fn a_moved_key_is_deleted_and_written_anew() {
         let (before, after) = ([int(1), int(5), int(6)], [int(2), int(5), int(6)]);
         let change = RowChange::Update { before: &before, after: &after };
-        let expected = (Step::Delete(&before), Some(Step::Upsert(&after)));
+        let expected = [Some(Step::Delete(&before)), Some(Step::Upsert(&after))];
         assert_eq!(steps(&rows(), Some(&[0]), &change).unwrap(), expected);
     }
 
@@ -235,7 +266,7 @@ mod tests {
     fn a_partial_image_updates_and_never_inserts() {
         let (before, after) = ([int(1), Cell::Absent, Cell::Absent], [Cell::Absent, int(7), Cell::Absent]);
         let change = RowChange::Update { before: &before, after: &after };
-        let expected = (Step::Update { before: &before, after: &after }, None);
+        let expected = [Some(Step::Update { before: &before, after: &after }), None];
         assert_eq!(steps(&rows(), Some(&[0]), &change).unwrap(), expected);
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     charset::Charset,
     error::Reason,
+    hidden,
     table_map::{Columns, Metadata},
     wire::Wire,
 };
@@ -14,6 +15,7 @@ use crate::schema::{Column, ColumnType, Table, TableName};
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) table: Arc<Table>,
+    /// Those of the table, and behind them those that the server keeps for itself.
     pub(super) columns: Vec<ColumnPlan>,
 }
 
@@ -58,10 +60,12 @@ const BINARY: u16 = 63;
 /// known of are named `@1`, `@2`…
 pub(super) fn plan(
     name: TableName,
-    columns: &Columns,
+    mut columns: Columns,
     known: Option<&Arc<Table>>,
     positional: bool,
 ) -> Result<Plan, Reason> {
+    let hidden = columns.split_off(hidden::hash_columns(&columns, known.map(Arc::as_ref)));
+    let columns = &columns;
     let metadata = &columns.metadata;
     let mismatch = known.map(|table| mismatch(table, columns));
     let table = match (known, mismatch) {
@@ -72,8 +76,14 @@ pub(super) fn plan(
         _ => return Err(Reason::UnknownDefinition),
     };
     let plans = columns.wires.iter().zip(&table.columns).enumerate();
-    let columns =
-        plans.map(|(i, (wire, column))| column_plan(i, *wire, column, metadata, table.named)).collect();
+    let shown = plans.map(|(i, (wire, column))| column_plan(i, *wire, column, metadata, table.named));
+    let hidden = hidden.into_iter().map(|wire| ColumnPlan {
+        wire,
+        unsigned: true,
+        content: Content::Binary,
+        members: Arc::from([]),
+    });
+    let columns = shown.chain(hidden).collect();
     Ok(Plan { table, columns })
 }
 
@@ -156,11 +166,18 @@ fn mismatch(table: &Table, columns: &Columns) -> Option<String> {
         }
     }
     match &columns.metadata.primary_key {
-        Some(key) if *key != table.primary_key => {
+        Some(key) if !same_key(key, table) => {
             Some("its primary key is another one than in the log".to_owned())
         }
         _ => None,
     }
+}
+
+/// Whether the log's primary key is the table's. MariaDB adds the end of a row version's life to the key.
+fn same_key(logged: &[u16], table: &Table) -> bool {
+    let is_end = |ordinal: &u16| table.row_end() == Some(usize::from(*ordinal));
+    let declared = |key: &[u16]| key.iter().copied().filter(|ordinal| !is_end(ordinal)).collect::<Vec<_>>();
+    declared(logged) == declared(&table.primary_key)
 }
 
 /// Whether a column of that type is stored like that.

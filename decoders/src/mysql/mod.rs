@@ -19,6 +19,7 @@ mod format;
 pub mod framing;
 pub mod gtid;
 mod gtid_event;
+mod hidden;
 pub mod json;
 mod output;
 mod payload;

@@ -183,7 +183,8 @@ impl<'a> Image<'a> {
         } else {
             self.read_some(plan, nulls, reader, arena, cells)?;
         }
-        Ok(cells)
+        // Hidden columns of the server stand behind those of the definition.
+        Ok(cells.get(..plan.table.columns.len()).unwrap_or_default())
     }
 
     /// Reads a row that has all columns, by groups of eight columns that share a byte of NULL bits.

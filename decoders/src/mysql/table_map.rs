@@ -93,6 +93,18 @@ pub(super) fn bit(bits: &[u8], number: usize) -> bool {
     bits.get(number / 8).is_some_and(|byte| byte >> (number % 8) & 1 == 1)
 }
 
+impl Columns {
+    /// Takes columns off the end; returns how they are stored.
+    pub(super) fn split_off(&mut self, hidden: usize) -> Vec<Wire> {
+        let visible = self.wires.len().saturating_sub(hidden);
+        self.nullable.truncate(visible);
+        if let Some(names) = &mut self.metadata.names {
+            names.truncate(visible);
+        }
+        self.wires.split_off(visible)
+    }
+}
+
 impl Metadata {
     /// Reads type, length, value until the end (`Optional_metadata_field_type`). Unknown types are passed over: they
     /// describe, they do not change how a value is stored.

@@ -9,6 +9,7 @@ use super::{
     decoder::DecoderOptions,
     definition::{self, Plan},
     error::Reason,
+    hidden,
     table_map::TableMap,
 };
 use crate::schema::TableName;
@@ -29,7 +30,7 @@ pub(super) struct Tables {
 pub(super) struct Entry {
     name: TableName,
     description: Vec<u8>,
-    /// `None` for a table whose rows are not wanted. An error counts only once there are rows.
+    /// `None` for a table whose rows are not wanted, and for a sequence. An error counts only once there are rows.
     plan: Option<Result<Plan, Reason>>,
 }
 
@@ -61,7 +62,9 @@ impl Tables {
         let plan = if (options.selected)(&name) {
             let columns = map.columns()?;
             let known = options.catalog.get(&name).map(Arc::clone);
-            Some(definition::plan(name.clone(), &columns, known.as_ref(), options.positional_names))
+            let is_sequence = known.is_none() && hidden::is_sequence(&columns);
+            (!is_sequence)
+                .then(|| definition::plan(name.clone(), columns, known.as_ref(), options.positional_names))
         } else {
             None
         };

@@ -6,8 +6,7 @@ use crate::types::mysql::{Server, column_type, known_collation, quote_name};
 
 /// `CREATE TABLE` for a table as the source has it: columns, primary key, unique keys. Other indexes do not come with rows.
 pub(super) fn create_statement(table: &Table, server: Server) -> String {
-    let mut parts: Vec<_> =
-        table.columns.iter().map(|column| column_definition(table, column, server)).collect();
+    let mut parts: Vec<_> = shown(table).map(|column| column_definition(table, column, server)).collect();
     parts.extend(key_definitions(table));
     let mut statement = format!(
         "CREATE TABLE {}.{} (\n  {}\n)",
@@ -21,6 +20,11 @@ pub(super) fn create_statement(table: &Table, server: Server) -> String {
         statement.push_str(&format!(" COLLATE={collation}"));
     }
     statement
+}
+
+/// The columns that the source shows.
+fn shown(table: &Table) -> impl Iterator<Item = &Column> {
+    table.columns.iter().filter(|column| !column.is_hidden())
 }
 
 /// `ALTER TABLE` that brings the definition `before` to `after`, without the name. `None` when nothing differs.
@@ -38,13 +42,15 @@ pub(super) fn alter_statement(
     if !same_primary && !before.primary_key.is_empty() {
         parts.push("DROP PRIMARY KEY".to_owned());
     }
-    for (column, _) in
-        before.columns.iter().zip(0_u16..).filter(|(_, ordinal)| !columns_from.contains(&Some(*ordinal)))
-    {
+    let gone =
+        |(column, ordinal): &(&Column, u16)| !column.is_hidden() && !columns_from.contains(&Some(*ordinal));
+    for (column, _) in before.columns.iter().zip(0_u16..).filter(gone) {
         parts.push(format!("DROP COLUMN {}", quote_name(&column.name)));
     }
     let mut previous: Option<&Column> = None;
-    for ((ordinal, column), from) in after.columns.iter().enumerate().zip(columns_from) {
+    let shown =
+        after.columns.iter().enumerate().zip(columns_from).filter(|((_, column), _)| !column.is_hidden());
+    for ((ordinal, column), from) in shown {
         let place =
             previous.map_or("FIRST".to_owned(), |column| format!("AFTER {}", quote_name(&column.name)));
         let definition = column_definition(after, column, server);
@@ -97,7 +103,11 @@ fn key_definitions(table: &Table) -> Vec<String> {
 
 fn column_definition(table: &Table, column: &Column, server: Server) -> String {
     let mut definition = format!("{} {}", quote_name(&column.name), column_type(column, server).declaration);
-    if let Some(generated) = &column.generated {
+    // The versions of rows that MariaDB keeps elsewhere are columns like any other.
+    let is_version = |expression: &str| matches!(expression, "ROW START" | "ROW END");
+    if let Some(generated) = &column.generated
+        && !generated.expression.as_deref().is_some_and(is_version)
+    {
         // Without its expression it becomes a plain column, which is written like any other.
         if let Some(expression) = &generated.expression {
             let kept = if generated.stored { "STORED" } else { "VIRTUAL" };

@@ -84,8 +84,7 @@ impl Gathered {
         rows: &Rows<'_>,
         change: &RowChange<'_>,
     ) -> Result<()> {
-        let (first, second) = changes::steps(rows, table.key.as_deref(), change)?;
-        for step in [Some(first), second].into_iter().flatten() {
+        for step in changes::steps(rows, table.key.as_deref(), change)?.into_iter().flatten() {
             self.step(session, table, rows, step).await?;
         }
         Ok(())

@@ -93,6 +93,11 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) ->
     let (mut writable, mut documents) = (Vec::new(), Vec::new());
     for column in &table.columns {
         let found = actual.iter().find(|(name, ..)| name.to_lowercase() == column.name.to_lowercase());
+        if found.is_none() && column.is_hidden() {
+            writable.push(false);
+            documents.push(false);
+            continue;
+        }
         let (_, extra, data_type) = found.ok_or_else(|| {
             Error::definite(format!("the table at the destination has no column {}", column.name))
                 .remedy("make its columns equal to those the source's table had at this place, or drop it")

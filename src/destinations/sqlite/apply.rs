@@ -29,9 +29,7 @@ pub(super) fn rows(connection: &Connection, tables: &mut Tables, rows: &Rows<'_>
     let mut writer =
         Writer { connection, table, rows, write: None, delete: None, scratch: Scratch::default() };
     for change in rows.changes {
-        let (first, second) = changes::steps(rows, table.key.as_deref(), change)?;
-        writer.step(first)?;
-        if let Some(step) = second {
+        for step in changes::steps(rows, table.key.as_deref(), change)?.into_iter().flatten() {
             writer.step(step)?;
         }
     }

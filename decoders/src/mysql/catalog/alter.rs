@@ -236,7 +236,7 @@ impl<'a> Alteration<'a> {
     fn put(&mut self, slot: Slot, place: &Place) -> Result<(), CatalogError> {
         let index = match place {
             Place::Unsaid => {
-                let implicit = self.slots.iter().rev().take_while(|slot| is_implicit(&slot.column));
+                let implicit = self.slots.iter().rev().take_while(|slot| slot.column.is_hidden());
                 self.slots.len() - implicit.count()
             }
             Place::First => 0,
@@ -370,11 +370,6 @@ pub fn row_versions() -> [Column; 2] {
         column.generated = Some(Generated { expression: Some(expression.to_owned()), stored: true });
         column
     })
-}
-
-/// Whether MariaDB added the column by itself: it has no declaration.
-fn is_implicit(column: &Column) -> bool {
-    is_row_version(column) && column.declared.is_none()
 }
 
 fn is_row_version(column: &Column) -> bool {
