@@ -81,6 +81,13 @@ pub(super) fn push_equal(
         Value::Null => {
             let _ = write!(out, "{name} IS NULL");
         }
+        // MySQL compares a VECTOR with nothing but another one. MariaDB's log has it as bytes.
+        Value::Vector(bytes) | Value::Binary(bytes)
+            if matches!(column.column_type, ColumnType::Vector(_)) =>
+        {
+            let _ = write!(out, "UNHEX(HEX({name})) <=> ");
+            hex(out, bytes);
+        }
         Value::Text(text) => {
             // Compared as UTF-8 bytes: no collation, no padding, whatever the column's character set.
             let _ = write!(out, "CAST(CONVERT({name} USING utf8mb4) AS BINARY) <=> ");
@@ -92,11 +99,6 @@ pub(super) fn push_equal(
         Value::Json(json) => {
             let _ = write!(out, "{name} <=> ");
             json_value(out, json, server)?;
-        }
-        // MySQL compares a VECTOR with nothing but another one.
-        Value::Vector(bytes) => {
-            let _ = write!(out, "UNHEX(HEX({name})) <=> ");
-            hex(out, bytes);
         }
         Value::Geometry(_) => {
             let _ = write!(out, "CAST({name} AS BINARY) <=> ");
