@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::ddl::statement::ObjectName;
+use crate::mysql::ddl::statement::ObjectName;
 use crate::schema::{Table, TableName};
 
 pub use alter::row_versions;

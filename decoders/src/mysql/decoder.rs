@@ -2,20 +2,21 @@
 
 use std::{mem, sync::Arc};
 
-use super::{
+use crate::mysql::{
     catalog::Catalog,
     error::{DecodeError, Reason},
     event_type as types,
-    format::{self, Format},
+    events::{
+        format::{self, Format},
+        gtid_event::{self, Alter},
+        payload::{self, Fragments, Payload},
+        query::Query,
+    },
     framing::{EventHeader, HEADER_LENGTH, split_event},
-    gtid_event::{self, Alter},
     output::Output,
-    payload::{self, Fragments, Payload},
-    query::Query,
     reader::{Malformed, Reader},
     row_changes::OpenRows,
-    table_map::TableMap,
-    tables::Tables,
+    rows::{table_map::TableMap, tables::Tables},
     transaction::{History, Place, State, Transaction},
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::reader::Malformed;
+use crate::mysql::reader::Malformed;
 use crate::{position::LogPosition, schema::TableName};
 
 /// What stopped the decoder. It never holds row values.

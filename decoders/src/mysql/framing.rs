@@ -1,6 +1,6 @@
 //! Where events begin and end, and where a log may be cut: all that a reader has to know before it decodes.
 
-use super::{
+use crate::mysql::{
     event_type as types,
     reader::{Malformed, Reader},
 };

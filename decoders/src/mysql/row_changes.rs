@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::{
+use crate::event::{Event, Rows};
+use crate::mysql::{
     decoder::{Decoder, malformed},
     error::DecodeError,
     event_type as types,
+    events::payload,
     framing::{EventHeader, HEADER_LENGTH},
     output::Output,
-    payload,
     reader::Malformed,
-    rows::RowsEvent,
+    rows::image::RowsEvent,
     transaction::State,
 };
-use crate::event::{Event, Rows};
 
 /// A rows event, some rows of which have been handed over: its body without these.
 pub(super) struct OpenRows {

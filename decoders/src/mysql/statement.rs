@@ -1,12 +1,12 @@
 //! What the decoder does with a statement in the log: transaction ends, schema changes, and statements that stop it.
 
-use super::{
+use crate::mysql::{
     charset::Charset,
     ddl::{self, Context, Statement, statement::ObjectName},
     decoder::{Decoder, XA},
     error::Reason,
+    events::query::Query,
     output::Output,
-    query::Query,
     transaction::State,
 };
 use crate::{

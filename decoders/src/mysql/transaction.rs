@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::framing::EventHeader;
+use crate::mysql::framing::EventHeader;
 use crate::{
     mysql::event_type as types,
     position::{Executed, LogPosition, Position, TransactionId},

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::arena::Arena;
-use crate::mysql::decimal;
 use crate::mysql::reader::Malformed;
+use crate::mysql::rows::decimal;
 use crate::value::{Date, DateTime, Time, Value};
 
 // `enum_field_types` of MySQL's `include/field_types.h`.

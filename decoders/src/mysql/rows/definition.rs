@@ -2,36 +2,38 @@
 
 use std::sync::Arc;
 
-use super::{
+use crate::mysql::{
     charset::Charset,
     error::Reason,
-    hidden,
-    table_map::{Columns, Metadata},
-    wire::Wire,
+    rows::{
+        hidden,
+        table_map::{Columns, Metadata},
+        wire::Wire,
+    },
 };
 use crate::schema::{Column, ColumnType, Table, TableName};
 
 /// How the rows of one table map are read.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) table: Arc<Table>,
+pub(in crate::mysql) struct Plan {
+    pub(in crate::mysql) table: Arc<Table>,
     /// Those of the table, and behind them those that the server keeps for itself.
-    pub(super) columns: Vec<ColumnPlan>,
+    pub(in crate::mysql) columns: Vec<ColumnPlan>,
 }
 
 /// How one column is read.
 #[derive(Clone, Debug)]
-pub(super) struct ColumnPlan {
-    pub(super) wire: Wire,
-    pub(super) unsigned: bool,
-    pub(super) content: Content,
+pub(in crate::mysql) struct ColumnPlan {
+    pub(in crate::mysql) wire: Wire,
+    pub(in crate::mysql) unsigned: bool,
+    pub(in crate::mysql) content: Content,
     /// Members of an ENUM or SET.
-    pub(super) members: Arc<[String]>,
+    pub(in crate::mysql) members: Arc<[String]>,
 }
 
 /// What the bytes of a string column are.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Content {
+pub(in crate::mysql) enum Content {
     /// Text that needs no conversion.
     Utf8,
     Text(Charset),
@@ -58,7 +60,7 @@ const BINARY: u16 = 63;
 /// log wins; where the log has none, `known` must fit the stored types exactly, else it describes another version of
 /// the table and reading rows with it would put values into wrong columns. With `positional`, columns that nothing is
 /// known of are named `@1`, `@2`…
-pub(super) fn plan(
+pub(in crate::mysql) fn plan(
     name: TableName,
     mut columns: Columns,
     known: Option<&Arc<Table>>,

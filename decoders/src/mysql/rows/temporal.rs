@@ -4,7 +4,7 @@
 //! then bit fields, big endian, followed by 0 to 3 bytes of fraction (MySQL `mysys/my_time.cc`: `my_time_packed_from_binary`,
 //! `my_datetime_packed_from_binary`, `my_timestamp_from_binary`).
 
-use super::reader::{Malformed, Reader};
+use crate::mysql::reader::{Malformed, Reader};
 use crate::value::{Date, DateTime, Time, Timestamp, Value};
 
 /// Reads the fraction of `precision` digits as microseconds.
@@ -25,7 +25,7 @@ fn fraction(reader: &mut Reader<'_>, precision: u8) -> Result<u32, Malformed> {
 
 /// DATE: day, month and year in 5, 4 and 15 bits of a 3-byte integer.
 #[inline]
-pub(super) fn date<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malformed> {
+pub(in crate::mysql) fn date<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malformed> {
     let packed = reader.u24()?;
     Ok(Value::Date(Date {
         year: (packed >> 9) as u16,
@@ -35,7 +35,7 @@ pub(super) fn date<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malformed> 
 }
 
 /// TIME before 5.6.4: a signed 3-byte integer of the digits HHHMMSS.
-pub(super) fn old_time<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malformed> {
+pub(in crate::mysql) fn old_time<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malformed> {
     let digits = i64::from(reader.i24()?);
     let seconds = digits / 10_000 * 3600 + digits / 100 % 100 * 60 + digits % 100;
     Ok(Value::Time(Time { micros: seconds * 1_000_000, precision: 0 }))
@@ -43,7 +43,7 @@ pub(super) fn old_time<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malform
 
 /// TIME: sign, an unused bit, 10 bits of hours, 6 of minutes, 6 of seconds, then the fraction; negative values are the
 /// two's complement of the whole, fraction included.
-pub(super) fn time<'a>(reader: &mut Reader<'_>, precision: u8) -> Result<Value<'a>, Malformed> {
+pub(in crate::mysql) fn time<'a>(reader: &mut Reader<'_>, precision: u8) -> Result<Value<'a>, Malformed> {
     const SIGN: i64 = 0x80_0000;
     let whole = i64::from(reader.u24_be()?) - SIGN;
     // Every form is brought to the one of 6 digits: 24 bits of whole seconds above 24 bits of microseconds.
@@ -71,7 +71,7 @@ fn widen(whole: i64, fraction: i64, range: i64, unit: i64) -> i64 {
 }
 
 /// DATETIME before 5.6.4: the digits YYYYMMDDHHMMSS as an 8-byte integer.
-pub(super) fn old_datetime<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malformed> {
+pub(in crate::mysql) fn old_datetime<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malformed> {
     let digits = reader.u64()?;
     let (date, time) = (digits / 1_000_000, digits % 1_000_000);
     if date > 99_999_999 {
@@ -89,7 +89,7 @@ pub(super) fn old_datetime<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Mal
 
 /// DATETIME: a sign bit that is always 1, 17 bits of year * 13 + month, 5 of day, 5 of hour, 6 of minute, 6 of second.
 #[inline]
-pub(super) fn datetime<'a>(reader: &mut Reader<'_>, precision: u8) -> Result<Value<'a>, Malformed> {
+pub(in crate::mysql) fn datetime<'a>(reader: &mut Reader<'_>, precision: u8) -> Result<Value<'a>, Malformed> {
     const SIGN: u64 = 0x80_0000_0000;
     let packed = reader.u40_be()?.checked_sub(SIGN).ok_or(Malformed("has a negative date"))?;
     let micros = fraction(reader, precision)?;
@@ -106,13 +106,16 @@ pub(super) fn datetime<'a>(reader: &mut Reader<'_>, precision: u8) -> Result<Val
 }
 
 /// TIMESTAMP before 5.6.4: seconds, little endian.
-pub(super) fn old_timestamp<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malformed> {
+pub(in crate::mysql) fn old_timestamp<'a>(reader: &mut Reader<'_>) -> Result<Value<'a>, Malformed> {
     Ok(instant(reader.u32()?, 0, 0))
 }
 
 /// TIMESTAMP: seconds, big endian, and the fraction.
 #[inline]
-pub(super) fn timestamp<'a>(reader: &mut Reader<'_>, precision: u8) -> Result<Value<'a>, Malformed> {
+pub(in crate::mysql) fn timestamp<'a>(
+    reader: &mut Reader<'_>,
+    precision: u8,
+) -> Result<Value<'a>, Malformed> {
     let seconds = reader.u32_be()?;
     Ok(instant(seconds, fraction(reader, precision)?, precision))
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::{
+use crate::mysql::{
     decoder::DecoderOptions,
-    definition::{self, Plan},
     error::Reason,
-    hidden,
-    table_map::TableMap,
+    rows::{
+        definition::{self, Plan},
+        hidden,
+        table_map::TableMap,
+    },
 };
 use crate::schema::TableName;
 
@@ -22,12 +24,12 @@ const MAX_IDS: usize = 100_000;
 
 /// The table maps of a log.
 #[derive(Default)]
-pub(super) struct Tables {
+pub(in crate::mysql) struct Tables {
     by_id: HashMap<u64, Entry>,
 }
 
 /// A table map and what it means for rows.
-pub(super) struct Entry {
+pub(in crate::mysql) struct Entry {
     name: TableName,
     description: Vec<u8>,
     /// `None` for a table whose rows are not wanted, and for a sequence. An error counts only once there are rows.
@@ -35,12 +37,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn name(&self) -> &TableName {
+    pub(in crate::mysql) fn name(&self) -> &TableName {
         &self.name
     }
 
     /// How to read the rows.
-    pub(super) fn plan(&self) -> Result<&Plan, Reason> {
+    pub(in crate::mysql) fn plan(&self) -> Result<&Plan, Reason> {
         match &self.plan {
             Some(Ok(plan)) => Ok(plan),
             Some(Err(reason)) => Err(reason.clone()),
@@ -51,7 +53,11 @@ impl Entry {
 
 impl Tables {
     /// Takes note of a table map.
-    pub(super) fn map(&mut self, map: &TableMap<'_>, options: &DecoderOptions) -> Result<(), Reason> {
+    pub(in crate::mysql) fn map(
+        &mut self,
+        map: &TableMap<'_>,
+        options: &DecoderOptions,
+    ) -> Result<(), Reason> {
         if self.by_id.get(&map.table_id).is_some_and(|entry| entry.description == map.description) {
             return Ok(());
         }
@@ -73,7 +79,7 @@ impl Tables {
     }
 
     /// The table of that id; `None` when its rows are not wanted.
-    pub(super) fn get(&self, id: u64) -> Result<Option<&Entry>, Reason> {
+    pub(in crate::mysql) fn get(&self, id: u64) -> Result<Option<&Entry>, Reason> {
         if id == DUMMY_ID {
             return Ok(None);
         }
@@ -82,7 +88,7 @@ impl Tables {
     }
 
     /// Forgets all maps: definitions have changed, or another file starts. Ids hold within a statement only.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::mysql) fn forget(&mut self) {
         self.by_id.clear();
     }
 }

@@ -4,13 +4,15 @@ use std::io::Read as _;
 
 use flate2::read::{DeflateDecoder, ZlibDecoder};
 
-use super::{
-    charset, decimal,
-    definition::{ColumnPlan, Content},
-    json,
+use crate::mysql::{
+    charset, json,
     reader::{Malformed, Reader},
-    temporal,
-    wire::{Wire, prefixed},
+    rows::{
+        decimal,
+        definition::{ColumnPlan, Content},
+        temporal,
+        wire::{Wire, prefixed},
+    },
 };
 use crate::{
     arena::Arena,
@@ -19,7 +21,7 @@ use crate::{
 
 impl ColumnPlan {
     /// Reads a value that is not NULL.
-    pub(super) fn read<'a>(
+    pub(in crate::mysql) fn read<'a>(
         &self,
         reader: &mut Reader<'a>,
         arena: &Arena<'a>,
@@ -33,7 +35,7 @@ impl ColumnPlan {
     // Inlined into the loop over a row's columns, and with each kind of value written to its place at once: a value
     // that is returned is copied several times, which takes longer than reading most of them.
     #[inline(always)]
-    pub(super) fn read_into<'a>(
+    pub(in crate::mysql) fn read_into<'a>(
         &self,
         cell: &mut Cell<'a>,
         reader: &mut Reader<'a>,
@@ -167,12 +169,12 @@ impl ColumnPlan {
     }
 
     /// Whether this is a JSON column, of which PARTIAL_UPDATE_ROWS may have only the changes.
-    pub(super) fn is_json(&self) -> bool {
+    pub(in crate::mysql) fn is_json(&self) -> bool {
         matches!(self.wire, Wire::Json { .. })
     }
 
     /// Reads the changes of a JSON document and applies them to the document of the image before, where that has it.
-    pub(super) fn read_json_diff<'a>(
+    pub(in crate::mysql) fn read_json_diff<'a>(
         &self,
         reader: &mut Reader<'a>,
         before: Option<&'a [u8]>,
@@ -189,7 +191,7 @@ impl ColumnPlan {
     }
 
     /// The stored bytes of a JSON document, without decoding them.
-    pub(super) fn json_bytes<'a>(&self, reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
+    pub(in crate::mysql) fn json_bytes<'a>(&self, reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
         match self.wire {
             Wire::Json { length_bytes } => prefixed(reader, length_bytes),
             _ => Err(Malformed("has a JSON document in another column")),

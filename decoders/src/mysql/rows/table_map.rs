@@ -1,46 +1,46 @@
 //! The TABLE_MAP event: which table the following rows are of, and how their columns are stored
 //! (MySQL `libs/mysql/binlog/event/rows_event.h`, "Table_map_event").
 
-use super::{
+use crate::mysql::{
     error::Reason,
     reader::{Malformed, Reader},
-    wire::Wire,
+    rows::wire::Wire,
 };
 
 /// A TABLE_MAP event as it stands in the log.
 #[derive(Clone, Debug)]
-pub(super) struct TableMap<'a> {
-    pub(super) table_id: u64,
-    pub(super) database: &'a str,
-    pub(super) table: &'a str,
+pub(in crate::mysql) struct TableMap<'a> {
+    pub(in crate::mysql) table_id: u64,
+    pub(in crate::mysql) database: &'a str,
+    pub(in crate::mysql) table: &'a str,
     /// Everything behind the table id: two table maps with equal bytes here describe the same table alike.
-    pub(super) description: &'a [u8],
+    pub(in crate::mysql) description: &'a [u8],
     columns: Reader<'a>,
 }
 
 /// The columns of a table map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Columns {
-    pub(super) wires: Vec<Wire>,
-    pub(super) nullable: Vec<bool>,
-    pub(super) metadata: Metadata,
+pub(in crate::mysql) struct Columns {
+    pub(in crate::mysql) wires: Vec<Wire>,
+    pub(in crate::mysql) nullable: Vec<bool>,
+    pub(in crate::mysql) metadata: Metadata,
 }
 
 /// The optional metadata (`binlog_row_metadata` MINIMAL or FULL). Each list is for all columns, `None` where the log does
 /// not say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Metadata {
-    pub(super) unsigned: Option<Vec<bool>>,
+pub(in crate::mysql) struct Metadata {
+    pub(in crate::mysql) unsigned: Option<Vec<bool>>,
     /// Collation ids of character, ENUM and SET columns.
-    pub(super) collations: Vec<Option<u16>>,
+    pub(in crate::mysql) collations: Vec<Option<u16>>,
     /// Names in the character set of the system, UTF-8. Only with FULL.
-    pub(super) names: Option<Vec<String>>,
+    pub(in crate::mysql) names: Option<Vec<String>>,
     /// Members of ENUM and SET columns, in the column's character set. Only with FULL.
-    pub(super) members: Vec<Option<Vec<Vec<u8>>>>,
-    pub(super) geometry_types: Vec<Option<u8>>,
-    pub(super) vector_dimensions: Vec<Option<u32>>,
+    pub(in crate::mysql) members: Vec<Option<Vec<Vec<u8>>>>,
+    pub(in crate::mysql) geometry_types: Vec<Option<u8>>,
+    pub(in crate::mysql) vector_dimensions: Vec<Option<u32>>,
     /// Ordinals of the primary key's columns. Only with FULL, and absent when the table has none.
-    pub(super) primary_key: Option<Vec<u16>>,
+    pub(in crate::mysql) primary_key: Option<Vec<u16>>,
 }
 
 /// More columns than any table can have (MySQL and MariaDB: 4,096).
@@ -48,7 +48,7 @@ const MAX_COLUMNS: u64 = 4096;
 
 impl<'a> TableMap<'a> {
     /// Reads the names and leaves the columns for [`columns`](Self::columns): most table maps repeat an earlier one.
-    pub(super) fn parse(body: &'a [u8], id_bytes: usize) -> Result<Self, Malformed> {
+    pub(in crate::mysql) fn parse(body: &'a [u8], id_bytes: usize) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
         let table_id = reader.uint(id_bytes)?;
         let description = reader.rest();
@@ -59,7 +59,7 @@ impl<'a> TableMap<'a> {
     }
 
     /// Reads the columns.
-    pub(super) fn columns(&self) -> Result<Columns, Reason> {
+    pub(in crate::mysql) fn columns(&self) -> Result<Columns, Reason> {
         let malformed = |what| Reason::Malformed { event: "TABLE_MAP", what };
         let mut reader = self.columns;
         let count = reader.lenenc().map_err(malformed)?;
@@ -89,13 +89,13 @@ fn name<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Malformed> {
 
 /// The bit of that number, least significant first.
 #[inline]
-pub(super) fn bit(bits: &[u8], number: usize) -> bool {
+pub(in crate::mysql) fn bit(bits: &[u8], number: usize) -> bool {
     bits.get(number / 8).is_some_and(|byte| byte >> (number % 8) & 1 == 1)
 }
 
 impl Columns {
     /// Takes columns off the end; returns how they are stored.
-    pub(super) fn split_off(&mut self, hidden: usize) -> Vec<Wire> {
+    pub(in crate::mysql) fn split_off(&mut self, hidden: usize) -> Vec<Wire> {
         let visible = self.wires.len().saturating_sub(hidden);
         self.nullable.truncate(visible);
         if let Some(names) = &mut self.metadata.names {

@@ -1,7 +1,7 @@
 //! The FORMAT_DESCRIPTION event: which server wrote the log, and with which post-headers and checksums
 //! (MySQL `libs/mysql/binlog/event/control_events.h`, "Format_description_event").
 
-use super::{
+use crate::mysql::{
     event_type as types,
     framing::HEADER_LENGTH,
     reader::{Malformed, Reader},
@@ -9,13 +9,13 @@ use super::{
 
 /// How the events of a log are laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Format {
-    pub(super) server_version: String,
+pub(in crate::mysql) struct Format {
+    pub(in crate::mysql) server_version: String,
     /// `10.11.6-MariaDB` is 101106.
-    pub(super) version_number: u32,
-    pub(super) is_mariadb: bool,
+    pub(in crate::mysql) version_number: u32,
+    pub(in crate::mysql) is_mariadb: bool,
     /// Whether events end with a CRC32.
-    pub(super) has_checksum: bool,
+    pub(in crate::mysql) has_checksum: bool,
     /// Length of each event type's post-header, from type 1.
     post_headers: Vec<u8>,
 }
@@ -25,11 +25,11 @@ const VERSION_LENGTH: usize = 50;
 /// The checksum algorithm's code for CRC32 (`BINLOG_CHECKSUM_ALG_CRC32`); 0 is none.
 const CRC32: u8 = 1;
 /// Bytes of a checksum at the end of an event.
-pub(super) const CHECKSUM_LENGTH: usize = 4;
+pub(in crate::mysql) const CHECKSUM_LENGTH: usize = 4;
 
 impl Format {
     /// What holds until a FORMAT_DESCRIPTION has been read.
-    pub(super) fn unknown() -> Self {
+    pub(in crate::mysql) fn unknown() -> Self {
         Format {
             server_version: String::new(),
             version_number: 0,
@@ -40,7 +40,7 @@ impl Format {
     }
 
     /// Reads a whole FORMAT_DESCRIPTION event.
-    pub(super) fn parse(event: &[u8]) -> Result<Self, Malformed> {
+    pub(in crate::mysql) fn parse(event: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(event.get(HEADER_LENGTH..).unwrap_or_default());
         if reader.u16()? != 4 {
             return Err(Malformed("is of a binlog version other than 4 (a server before MySQL 5.0)"));
@@ -73,7 +73,7 @@ impl Format {
     }
 
     /// Width of the table id in table maps and rows events: 4 bytes in logs before 5.1.4, else 6.
-    pub(super) fn table_id_bytes(&self, event_type: u8) -> usize {
+    pub(in crate::mysql) fn table_id_bytes(&self, event_type: u8) -> usize {
         let length = self.post_headers.get(usize::from(event_type).wrapping_sub(1));
         if length == Some(&6) { 4 } else { 6 }
     }
@@ -94,7 +94,7 @@ fn version_numbers(version: &str) -> (u32, u32, u32) {
 
 /// Whether the event's last four bytes are the CRC32 of the others. In a FORMAT_DESCRIPTION the flag that the file is in use
 /// does not count: the server changes it in place.
-pub(super) fn checksum(event_type: u8, event: &[u8]) -> Result<(u32, u32), Malformed> {
+pub(in crate::mysql) fn checksum(event_type: u8, event: &[u8]) -> Result<(u32, u32), Malformed> {
     let at = event.len().checked_sub(CHECKSUM_LENGTH).ok_or(Malformed("ends too early"))?;
     let (bytes, stored) = event.split_at(at);
     let stored = Reader::new(stored).u32()?;

@@ -1,6 +1,6 @@
 //! What MariaDB logs beside the columns and the tables that a definition shows.
 
-use super::{
+use crate::mysql::rows::{
     table_map::{Columns, Metadata},
     wire::Wire,
 };
@@ -23,7 +23,7 @@ const SEQUENCE: [(&str, u8); 8] = [
 
 /// Number of columns at the end that MariaDB keeps for itself: one hash for each unique key over long columns. They are part of
 /// row images and of no definition. Where the log has no names, `known` has to have as many such keys.
-pub(super) fn hash_columns(columns: &Columns, known: Option<&Table>) -> usize {
+pub(in crate::mysql) fn hash_columns(columns: &Columns, known: Option<&Table>) -> usize {
     if let Some(names) = &columns.metadata.names {
         return names.iter().rev().take_while(|name| name.starts_with(HASH_PREFIX)).count();
     }
@@ -49,7 +49,7 @@ pub(super) fn hash_columns(columns: &Columns, known: Option<&Table>) -> usize {
 
 /// Whether the rows are a sequence's: its state, which replicas take over. Only asked where no definition is known, which is
 /// so for every sequence.
-pub(super) fn is_sequence(columns: &Columns) -> bool {
+pub(in crate::mysql) fn is_sequence(columns: &Columns) -> bool {
     let Metadata { names, .. } = &columns.metadata;
     let stored = SEQUENCE.iter().map(|(_, bytes)| Wire::Integer { bytes: *bytes });
     columns.wires.iter().copied().eq(stored)

@@ -1,14 +1,14 @@
 //! How each column of a row image is stored: the type byte and the metadata of TABLE_MAP
 //! (MySQL `sql/rpl_utility.cc`, `read_field_metadata`, and `sql/log_event.cc`, `log_event_print_value`).
 
-use super::{
-    decimal,
+use crate::mysql::{
     error::Reason,
     reader::{Malformed, Reader},
+    rows::decimal,
 };
 
 /// Column type codes (MySQL `include/field_types.h`; 140 and 141 are MariaDB's compressed columns).
-pub(super) mod code {
+pub(in crate::mysql) mod code {
     pub(crate) const TINY: u8 = 1;
     pub(crate) const SHORT: u8 = 2;
     pub(crate) const LONG: u8 = 3;
@@ -46,7 +46,7 @@ pub(super) mod code {
 
 /// How a column's value is stored in a row image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wire {
+pub(in crate::mysql) enum Wire {
     Integer {
         bytes: u8,
     },
@@ -113,7 +113,7 @@ pub(super) enum Wire {
 
 impl Wire {
     /// Reads a column's metadata, which follows the list of all types.
-    pub(super) fn parse(column_type: u8, metadata: &mut Reader<'_>) -> Result<Self, Reason> {
+    pub(in crate::mysql) fn parse(column_type: u8, metadata: &mut Reader<'_>) -> Result<Self, Reason> {
         let malformed = |what| Reason::Malformed { event: "TABLE_MAP", what };
         Self::read(column_type, metadata).map_err(malformed)?.ok_or(Reason::UnknownType(column_type))
     }
@@ -182,12 +182,12 @@ impl Wire {
     }
 
     /// Whether the metadata's list of signs has this column (MySQL `is_numeric_type`): YEAR is among them, BIT is not.
-    pub(super) fn is_numeric(self) -> bool {
+    pub(in crate::mysql) fn is_numeric(self) -> bool {
         matches!(self, Wire::Integer { .. } | Wire::Float | Wire::Double | Wire::Decimal { .. } | Wire::Year)
     }
 
     /// Whether the metadata's list of character sets has this column (MySQL `is_character_type`).
-    pub(super) fn is_character(self) -> bool {
+    pub(in crate::mysql) fn is_character(self) -> bool {
         matches!(
             self,
             Wire::Char { .. }
@@ -199,7 +199,7 @@ impl Wire {
     }
 
     /// Passes over a value.
-    pub(super) fn skip(self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+    pub(in crate::mysql) fn skip(self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         match self {
             Wire::Integer { bytes } | Wire::Enum { bytes } | Wire::Set { bytes } => {
                 reader.skip(usize::from(bytes))
@@ -228,7 +228,10 @@ impl Wire {
 
 /// Reads a value that is stored with its length in that many bytes before it.
 #[inline]
-pub(super) fn prefixed<'a>(reader: &mut Reader<'a>, length_bytes: u8) -> Result<&'a [u8], Malformed> {
+pub(in crate::mysql) fn prefixed<'a>(
+    reader: &mut Reader<'a>,
+    length_bytes: u8,
+) -> Result<&'a [u8], Malformed> {
     let length = match length_bytes {
         1 => usize::from(reader.u8()?),
         2 => usize::from(reader.u16()?),

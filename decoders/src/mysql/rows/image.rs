@@ -1,13 +1,12 @@
 //! Rows events: WRITE, UPDATE and DELETE in versions 1 and 2, and PARTIAL_UPDATE_ROWS
 //! (MySQL `libs/mysql/binlog/event/rows_event.h`, "Rows_event").
 
-use super::{
-    definition::Plan,
+use crate::mysql::{
     error::Reason,
     event_type as types,
     output::Output,
     reader::{Malformed, Reader},
-    table_map::bit,
+    rows::{definition::Plan, table_map::bit},
 };
 use crate::{
     arena::Arena,
@@ -17,7 +16,7 @@ use crate::{
 
 /// What a rows event does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::mysql) enum Kind {
     Write,
     Update,
     /// An update whose JSON columns may hold only changes.
@@ -27,9 +26,9 @@ pub(super) enum Kind {
 
 /// A rows event that has not been decoded further than its table id and flags.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RowsEvent<'a> {
-    pub(super) table_id: u64,
-    pub(super) flags: u16,
+pub(in crate::mysql) struct RowsEvent<'a> {
+    pub(in crate::mysql) table_id: u64,
+    pub(in crate::mysql) flags: u16,
     kind: Kind,
     body: &'a [u8],
     /// What comes behind the post-header.
@@ -41,7 +40,11 @@ const PARTIAL_JSON_UPDATES: u64 = 1;
 
 impl<'a> RowsEvent<'a> {
     /// Reads the post-header. `event_type` is the uncompressed type, `id_bytes` the width of the table id.
-    pub(super) fn parse(event_type: u8, body: &'a [u8], id_bytes: usize) -> Result<Self, Malformed> {
+    pub(in crate::mysql) fn parse(
+        event_type: u8,
+        body: &'a [u8],
+        id_bytes: usize,
+    ) -> Result<Self, Malformed> {
         let (kind, is_v2) = match event_type {
             types::WRITE_ROWS_V1 => (Kind::Write, false),
             types::UPDATE_ROWS_V1 => (Kind::Update, false),
@@ -64,14 +67,18 @@ impl<'a> RowsEvent<'a> {
     }
 
     /// Whether foreign keys may have changed other rows without a trace in the log.
-    pub(super) fn has_unlogged_cascades(&self) -> bool {
+    pub(in crate::mysql) fn has_unlogged_cascades(&self) -> bool {
         let silent = self.flags & (types::ROWS_NO_FOREIGN_KEYS | types::ROWS_LOGGED_CASCADES) == 0;
         silent && self.kind != Kind::Write
     }
 
     /// Decodes rows into `out.changes`, until their end or until `out` is full: then the body of an event with the other
     /// rows is returned.
-    pub(super) fn decode(&self, plan: &Plan, out: &mut Output<'a, '_>) -> Result<Option<Vec<u8>>, RowError> {
+    pub(in crate::mysql) fn decode(
+        &self,
+        plan: &Plan,
+        out: &mut Output<'a, '_>,
+    ) -> Result<Option<Vec<u8>>, RowError> {
         let mut reader = self.content;
         let width = reader.lenenc()?;
         if width != plan.columns.len() as u64 {
@@ -125,10 +132,10 @@ impl<'a> RowsEvent<'a> {
 }
 
 /// Why a row could not be read.
-pub(super) struct RowError {
-    pub(super) what: Malformed,
+pub(in crate::mysql) struct RowError {
+    pub(in crate::mysql) what: Malformed,
     /// The column it was in.
-    pub(super) column: Option<usize>,
+    pub(in crate::mysql) column: Option<usize>,
 }
 
 #[cold]
@@ -144,7 +151,7 @@ impl From<Malformed> for RowError {
 
 impl RowError {
     /// As a reason, with the name of the column.
-    pub(super) fn into_reason(self, event: &'static str, plan: &Plan) -> (Reason, Option<String>) {
+    pub(in crate::mysql) fn into_reason(self, event: &'static str, plan: &Plan) -> (Reason, Option<String>) {
         let column = self.column.and_then(|ordinal| plan.table.columns.get(ordinal));
         (Reason::Malformed { event, what: self.what }, column.map(|column| column.name.clone()))
     }

@@ -2,8 +2,8 @@
 //! digits left over before the first and behind the last group in one to four, big endian; the first bit is inverted, and
 //! all bits of a negative number are.
 
-use super::reader::{Malformed, Reader};
 use crate::arena::Arena;
+use crate::mysql::reader::{Malformed, Reader};
 
 /// Bytes that 0 to 9 digits take.
 const DIGIT_BYTES: [u8; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
@@ -32,13 +32,13 @@ fn bytes_of(digits: u8) -> usize {
 }
 
 /// Bytes that a DECIMAL(precision, scale) takes.
-pub(super) fn length(precision: u8, scale: u8) -> usize {
+pub(in crate::mysql) fn length(precision: u8, scale: u8) -> usize {
     let whole = precision.saturating_sub(scale);
     usize::from(whole / 9) * 4 + bytes_of(whole % 9) + usize::from(scale / 9) * 4 + bytes_of(scale % 9)
 }
 
 /// Reads a DECIMAL(precision, scale) as text with all digits of its scale.
-pub(super) fn read<'a>(
+pub(in crate::mysql) fn read<'a>(
     reader: &mut Reader<'_>,
     precision: u8,
     scale: u8,
@@ -48,7 +48,12 @@ pub(super) fn read<'a>(
 }
 
 /// Appends a DECIMAL(precision, scale) that is exactly `bytes`.
-pub(super) fn write(precision: u8, scale: u8, bytes: &[u8], out: &mut String) -> Result<(), Malformed> {
+pub(in crate::mysql) fn write(
+    precision: u8,
+    scale: u8,
+    bytes: &[u8],
+    out: &mut String,
+) -> Result<(), Malformed> {
     let mut reader = Reader::new(bytes);
     out.push_str(text(&mut reader, precision, scale)?.as_str());
     if reader.is_empty() { Ok(()) } else { Err(Malformed("has a DECIMAL that is longer than its digits")) }

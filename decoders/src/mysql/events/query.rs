@@ -1,35 +1,35 @@
 //! The QUERY event: a statement and the session settings it depends on
 //! (MySQL `libs/mysql/binlog/event/statement_events.h`, "Query_event").
 
-use super::{
+use crate::arena::Arena;
+use crate::mysql::{
     charset::Charset,
     reader::{Malformed, Reader},
 };
-use crate::arena::Arena;
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Query<'a> {
-    pub(super) database: &'a str,
-    pub(super) statement: &'a str,
-    pub(super) settings: Settings,
+pub(in crate::mysql) struct Query<'a> {
+    pub(in crate::mysql) database: &'a str,
+    pub(in crate::mysql) statement: &'a str,
+    pub(in crate::mysql) settings: Settings,
 }
 
 /// The settings of the session that ran it, as far as they matter for reading it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Settings {
-    pub(super) sql_mode: u64,
+pub(in crate::mysql) struct Settings {
+    pub(in crate::mysql) sql_mode: u64,
     /// Collation id of the client's character set, in which the statement is written.
-    pub(super) client: Option<u16>,
+    pub(in crate::mysql) client: Option<u16>,
     /// Collation id of the server.
-    pub(super) server: Option<u16>,
+    pub(in crate::mysql) server: Option<u16>,
     /// `explicit_defaults_for_timestamp`, where the log says it.
-    pub(super) explicit_timestamp_defaults: Option<bool>,
+    pub(in crate::mysql) explicit_timestamp_defaults: Option<bool>,
 }
 
 impl<'a> Query<'a> {
     /// Reads the event's body. `uncompress` gets what stands for the statement.
-    pub(super) fn parse(
+    pub(in crate::mysql) fn parse(
         body: &'a [u8],
         arena: &Arena<'a>,
         uncompress: impl FnOnce(&'a [u8]) -> Result<&'a [u8], Malformed>,

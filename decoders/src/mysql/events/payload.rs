@@ -4,17 +4,17 @@ use std::io::{self, BufReader, Cursor, Read};
 
 use flate2::read::ZlibDecoder;
 
-use super::{
+use crate::arena::Arena;
+use crate::mysql::{
     event_type as types,
     framing::{EventHeader, HEADER_LENGTH},
     reader::{Malformed, Reader},
 };
-use crate::arena::Arena;
 
 const BROKEN: Malformed = Malformed("does not decompress");
 
 /// The events of a TRANSACTION_PAYLOAD, decompressed one after the other: the whole transaction is never in memory.
-pub(super) struct Payload {
+pub(in crate::mysql) struct Payload {
     events: Box<dyn Read + Send>,
     /// Decompressed bytes that are still to come, where the log says how many there are in all.
     left: Option<u64>,
@@ -24,7 +24,7 @@ pub(super) struct Payload {
 impl Payload {
     /// Reads the fields (MySQL `libs/mysql/binlog/event/codecs/binary.cpp`): 1 size, 2 compression (0 ZSTD, 255 none), 3 size
     /// when uncompressed, 0 for their end; then the compressed events.
-    pub(super) fn open(body: &[u8]) -> Result<Self, Malformed> {
+    pub(in crate::mysql) fn open(body: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
         let (mut size, mut left, mut compression) = (None, None, 0);
         loop {
@@ -52,7 +52,7 @@ impl Payload {
     }
 
     /// The next event, copied into the arena; `None` at the end. Events inside a payload have no checksum of their own.
-    pub(super) fn next<'a>(
+    pub(in crate::mysql) fn next<'a>(
         &mut self,
         arena: &Arena<'a>,
     ) -> Result<Option<(EventHeader, &'a [u8])>, Malformed> {
@@ -81,7 +81,7 @@ impl Payload {
 }
 
 /// The uncompressed type of a compressed rows event (MariaDB `sql/log_event.h`), and where its compressed data starts.
-pub(super) fn uncompressed_rows_type(event_type: u8) -> Option<(u8, bool)> {
+pub(in crate::mysql) fn uncompressed_rows_type(event_type: u8) -> Option<(u8, bool)> {
     Some(match event_type {
         types::MARIADB_WRITE_ROWS_COMPRESSED_V1 => (types::WRITE_ROWS_V1, false),
         types::MARIADB_UPDATE_ROWS_COMPRESSED_V1 => (types::UPDATE_ROWS_V1, false),
@@ -95,7 +95,7 @@ pub(super) fn uncompressed_rows_type(event_type: u8) -> Option<(u8, bool)> {
 
 /// Rebuilds the body of a compressed rows event: everything up to and with the column bitmaps stands uncompressed before
 /// the data (`sql/log_event.cc`, `row_log_event_uncompress`).
-pub(super) fn uncompress_rows<'a>(
+pub(in crate::mysql) fn uncompress_rows<'a>(
     event_type: u8,
     is_v2: bool,
     body: &'a [u8],
@@ -119,7 +119,10 @@ pub(super) fn uncompress_rows<'a>(
 }
 
 /// Decompresses the statement of a compressed QUERY event.
-pub(super) fn uncompress_statement<'a>(data: &[u8], arena: &Arena<'a>) -> Result<&'a [u8], Malformed> {
+pub(in crate::mysql) fn uncompress_statement<'a>(
+    data: &[u8],
+    arena: &Arena<'a>,
+) -> Result<&'a [u8], Malformed> {
     let mut statement = Vec::new();
     inflate(data, &mut statement)?;
     Ok(arena.slice(&statement))
@@ -146,7 +149,7 @@ fn inflate(data: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
 
 /// Collects a rows event that MariaDB (12.3 and later) split over PARTIAL_ROW_DATA events.
 #[derive(Default)]
-pub(super) struct Fragments {
+pub(in crate::mysql) struct Fragments {
     bytes: Vec<u8>,
     count: u32,
 }
@@ -154,7 +157,11 @@ pub(super) struct Fragments {
 impl Fragments {
     /// Takes the next fragment (MariaDB documentation, "PARTIAL_ROW_DATA_EVENT"): total, number from 1, flags, with bit 0 set
     /// the size of the whole event, and a piece of it. Returns the whole event with its header when it is complete.
-    pub(super) fn add<'a>(&mut self, body: &[u8], arena: &Arena<'a>) -> Result<Option<&'a [u8]>, Malformed> {
+    pub(in crate::mysql) fn add<'a>(
+        &mut self,
+        body: &[u8],
+        arena: &Arena<'a>,
+    ) -> Result<Option<&'a [u8]>, Malformed> {
         let mut reader = Reader::new(body);
         let (total, number, flags) = (reader.u32()?, reader.u32()?, reader.u8()?);
         if flags & 1 != 0 {

@@ -1,21 +1,21 @@
 //! Events that name transactions: GTID, tagged GTID, PREVIOUS_GTIDS, and MariaDB's GTID and GTID_LIST.
 
-use super::{
+use crate::mysql::{
     gtid::{Gtid, GtidSet, GtidSource, MariadbGtid, MariadbGtidPosition},
     reader::{Malformed, Reader},
 };
 
 /// What a MySQL GTID event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Announcement {
-    pub(super) gtid: Gtid,
+pub(in crate::mysql) struct Announcement {
+    pub(in crate::mysql) gtid: Gtid,
     /// When this server committed, in microseconds since 1970-01-01 UTC; MySQL 8.0.1 and later.
-    pub(super) commit_micros: Option<i64>,
+    pub(in crate::mysql) commit_micros: Option<i64>,
 }
 
 /// Reads a GTID or ANONYMOUS_GTID event (MySQL `control_events.h`, "Gtid_event"): flags, UUID, number, type of logical clock,
 /// two clock values, and since 8.0.1 the time of the commit in 7 bytes, whose highest bit says that an original time follows.
-pub(super) fn announcement(body: &[u8]) -> Result<Announcement, Malformed> {
+pub(in crate::mysql) fn announcement(body: &[u8]) -> Result<Announcement, Malformed> {
     let mut reader = Reader::new(body);
     reader.skip(1)?;
     let uuid = reader.array::<16>()?;
@@ -33,7 +33,7 @@ fn commit_time(mut reader: Reader<'_>) -> Option<i64> {
 
 /// Reads a tagged GTID event: a message of numbered fields in the order of their numbers (MySQL `libs/mysql/serialization`,
 /// fields in `control_events.h`, `Gtid_event::define_fields`).
-pub(super) fn tagged_announcement(body: &[u8]) -> Result<Announcement, Malformed> {
+pub(in crate::mysql) fn tagged_announcement(body: &[u8]) -> Result<Announcement, Malformed> {
     /// Fields up to the original server version and commit group ticket are known.
     const KNOWN_FIELDS: u64 = 12;
     let mut reader = Reader::new(body);
@@ -85,7 +85,7 @@ pub(super) fn tagged_announcement(body: &[u8]) -> Result<Announcement, Malformed
 
 /// A number in 1 to 9 bytes, little endian: the ones at the low end of the first byte count the bytes that follow
 /// (`mysql/serialization/variable_length_integers.h`).
-pub(super) fn varint(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
+pub(in crate::mysql) fn varint(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
     let first = reader.u8()?;
     let more = first.trailing_ones() as usize;
     if more >= 8 {
@@ -104,7 +104,7 @@ fn signed_varint(reader: &mut Reader<'_>) -> Result<i64, Malformed> {
 
 /// Reads an encoded set of GTIDs (MySQL `sql/rpl_gtid_set.cc`, `Gtid_set::encode`): the number of origins, and for each its
 /// UUID, since 8.3 perhaps its tag, and its intervals. The highest byte of the first number tells the format.
-pub(super) fn previous_gtids(body: &[u8]) -> Result<GtidSet, Malformed> {
+pub(in crate::mysql) fn previous_gtids(body: &[u8]) -> Result<GtidSet, Malformed> {
     let mut reader = Reader::new(body);
     let header = reader.u64()?;
     let (count, is_tagged) = match header >> 56 {
@@ -133,18 +133,18 @@ pub(super) fn previous_gtids(body: &[u8]) -> Result<GtidSet, Malformed> {
 
 /// What a MariaDB GTID event says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct MariadbAnnouncement {
-    pub(super) gtid: MariadbGtid,
+pub(in crate::mysql) struct MariadbAnnouncement {
+    pub(in crate::mysql) gtid: MariadbGtid,
     /// A single statement follows, and no COMMIT.
-    pub(super) is_standalone: bool,
+    pub(in crate::mysql) is_standalone: bool,
     /// The transaction ends prepared, not committed.
-    pub(super) is_prepared_xa: bool,
-    pub(super) alter: Alter,
+    pub(in crate::mysql) is_prepared_xa: bool,
+    pub(in crate::mysql) alter: Alter,
 }
 
 /// The part of an ALTER that was logged in two (`binlog_alter_two_phase`, MariaDB 10.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Alter {
+pub(in crate::mysql) enum Alter {
     /// Logged at once.
     Whole,
     /// It started; whether it succeeds comes later.
@@ -157,7 +157,10 @@ pub(super) enum Alter {
 
 /// Reads a MariaDB GTID event (`sql/log_event.cc`, `Gtid_log_event`): number, domain, flags, and what the flags announce. The
 /// server is the one of the event's header.
-pub(super) fn mariadb_announcement(body: &[u8], server: u32) -> Result<MariadbAnnouncement, Malformed> {
+pub(in crate::mysql) fn mariadb_announcement(
+    body: &[u8],
+    server: u32,
+) -> Result<MariadbAnnouncement, Malformed> {
     let mut reader = Reader::new(body);
     let number = reader.u64()?;
     let domain = reader.u32()?;
@@ -183,7 +186,7 @@ pub(super) fn mariadb_announcement(body: &[u8], server: u32) -> Result<MariadbAn
 
 /// Reads a GTID_LIST event: the count in 28 bits, and the last transaction of each server in each domain, the one that counts
 /// for the domain last (`sql/rpl_gtid.cc`, `rpl_binlog_state::get_gtid_list`).
-pub(super) fn gtid_list(body: &[u8]) -> Result<MariadbGtidPosition, Malformed> {
+pub(in crate::mysql) fn gtid_list(body: &[u8]) -> Result<MariadbGtidPosition, Malformed> {
     let mut reader = Reader::new(body);
     let count = reader.u32()? & 0x0FFF_FFFF;
     let mut position = MariadbGtidPosition::default();
