@@ -91,8 +91,18 @@ fn a_source_that_falls_silent_is_noticed_and_followed_again() -> Result<()> {
     let running = Running::start(source, Destination::sqlite()?, 3)?;
     running.source.freeze()?;
     running.task.wait_for_words("has been silent", 1, SECONDS)?;
-    let state = running.task.status().context("no status")?;
-    assert_eq!(state.get("in_sync").and_then(|value| value.as_bool()), Some(false), "{state}");
+    // The status is written once a second.
+    let deadline = Instant::now() + SECONDS;
+    while running.task.status().context("no status")?.get("in_sync").and_then(|value| value.as_bool())
+        != Some(false)
+    {
+        assert!(
+            Instant::now() < deadline,
+            "in sync with a source that does not answer: {:?}",
+            running.task.status()
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
     running.source.thaw()?;
     running.end_equal()
 }

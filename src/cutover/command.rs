@@ -2,6 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{process::Command, time::timeout};
 
 /// How a command ended.
@@ -13,7 +14,7 @@ pub(super) enum Outcome {
 }
 
 /// Runs a command without a shell, with `environment` added to ours. What it prints goes where our own output goes. It
-/// is killed when it takes longer than `limit`, or when the caller is dropped.
+/// is killed with all that it started when it takes longer than `limit`; when the caller is dropped, it alone.
 pub(super) async fn run(
     argv: &[String],
     environment: Vec<(&'static str, String)>,
@@ -26,6 +27,7 @@ pub(super) async fn run(
         .args(arguments)
         .envs(environment)
         .stdin(Stdio::null())
+        .process_group(0)
         .kill_on_drop(true)
         .spawn();
     let mut child = match child {
@@ -39,7 +41,9 @@ pub(super) async fn run(
         },
         Ok(Err(error)) => Outcome::Broken(format!("the command could not be waited for: {error}")),
         Err(_) => {
-            // Its exit is awaited so that no process is left that is nobody's.
+            let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+            // What cannot be killed has ended. The exit is awaited so that no process is left that is nobody's.
+            let _ = group.map(|group| kill_process_group(group, Signal::KILL));
             let _ = child.kill().await;
             Outcome::Broken(format!("the command did not end within {limit:?} and was killed"))
         }

@@ -34,6 +34,9 @@ pub(super) struct Fence {
     pub(super) found: watch::Sender<Standstill>,
 }
 
+/// How long an answer may take before the last one counts no more.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Fence {
     /// Runs until the tail is gone.
     pub(super) async fn watch(mut self) {
@@ -60,12 +63,21 @@ impl Fence {
     /// Reads the end of the log and waits until it is applied, at most until the next question. The end of log, if it
     /// was reached.
     async fn ask(&mut self, until: Instant) -> Option<Position> {
-        let end = match self.source.end_of_log().await {
+        let mut answer = std::pin::pin!(self.source.end_of_log());
+        let answered = match timeout_at(until.max(Instant::now() + PATIENCE), &mut answer).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                // What was true at the last answer is not known to be true now.
+                self.unknown();
+                answer.await
+            }
+        };
+        let end = match answered {
             Ok(end) => end,
             Err(error) => {
                 // The tail tells the operator about a source that is gone; here it only means: not known.
                 debug!(%error, "the end of the log is not known");
-                self.status.update(|status| (status.in_sync, status.lag_bytes) = (false, None));
+                self.unknown();
                 return None;
             }
         };
@@ -81,6 +93,10 @@ impl Fence {
         };
         self.tell(&end, reached).await;
         reached.then_some(end)
+    }
+
+    fn unknown(&self) {
+        self.status.update(|status| (status.in_sync, status.lag_bytes) = (false, None));
     }
 
     async fn tell(&self, end: &Position, reached: bool) {
