@@ -24,6 +24,9 @@ pub(super) struct Credentials<'a> {
     pub(super) private: bool,
 }
 
+/// Length of ed25519's challenge in bytes (MariaDB `plugin/auth_ed25519`, `NONCE_BYTES`).
+const ED25519_NONCE: usize = 32;
+
 /// The method to begin with: the server's own where it is known, else the one that every server knows how to switch from.
 pub(super) fn first_plugin(offered: Option<AuthPlugin<'_>>) -> AuthPlugin<'static> {
     match offered {
@@ -100,6 +103,11 @@ pub(super) async fn finish(
                     .map_err(|error| response::malformed("authentication switch", error))?;
                 plugin = request.auth_plugin().into_owned();
                 challenge = request.plugin_data().to_vec();
+                if plugin == AuthPlugin::Ed25519 {
+                    // Here a zero at the end is a byte like any other; the library takes it for the end mark that other
+                    // methods send.
+                    challenge.resize(ED25519_NONCE, 0);
+                }
                 let answer = challenge_response(&plugin, &challenge, credentials)?;
                 stream.write(&answer).await.map_err(response::lost)?;
             }

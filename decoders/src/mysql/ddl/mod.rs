@@ -56,6 +56,12 @@ pub fn parse(statement: &str, context: &Context) -> Result<Statement, ParseError
         "ROLLBACK" => return Ok(Statement::Rollback),
         _ => {}
     }
+    // Expanded comments and a string without an end can put a place behind the statement's own end.
+    expanded(statement, context)
+        .map_err(|error| ParseError { offset: error.offset.min(statement.len()), ..error })
+}
+
+fn expanded(statement: &str, context: &Context) -> Result<Statement, ParseError> {
     let text = comments::expand(statement, context)?;
     let mut cursor = Cursor::new(&text, context)?;
     let parsed = any(&mut cursor)?;
