@@ -363,3 +363,11 @@ mod properties {
         }
     }
 }
+
+/// Found by the property: a string without an end inside of a comment that is expanded.
+#[test]
+fn the_place_of_an_error_is_in_the_statement() {
+    let text = "'' ' /*!40000  '\\";
+    let error = parse(text, &Context::mysql()).expect_err("it is no statement");
+    assert!(error.offset <= text.len(), "{error}");
+}
