@@ -78,6 +78,16 @@ fn clear_text(credentials: &Credentials<'_>) -> Vec<u8> {
     [credentials.password.expose_secret().as_bytes(), &[0]].concat()
 }
 
+/// The challenge of a switch to another method.
+fn challenge_of(request: &AuthSwitchRequest<'_>) -> Vec<u8> {
+    let mut challenge = request.plugin_data().to_vec();
+    if request.auth_plugin() == AuthPlugin::Ed25519 {
+        // Here a zero at the end is a byte like any other; the library takes it for the end mark that other methods send.
+        challenge.resize(ED25519_NONCE, 0);
+    }
+    challenge
+}
+
 /// Goes on after the first response until the server says yes or no.
 ///
 /// # Errors
@@ -102,12 +112,7 @@ pub(super) async fn finish(
                     .parse(())
                     .map_err(|error| response::malformed("authentication switch", error))?;
                 plugin = request.auth_plugin().into_owned();
-                challenge = request.plugin_data().to_vec();
-                if plugin == AuthPlugin::Ed25519 {
-                    // Here a zero at the end is a byte like any other; the library takes it for the end mark that other
-                    // methods send.
-                    challenge.resize(ED25519_NONCE, 0);
-                }
+                challenge = challenge_of(&request);
                 let answer = challenge_response(&plugin, &challenge, credentials)?;
                 stream.write(&answer).await.map_err(response::lost)?;
             }
@@ -165,6 +170,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn a_challenge_of_ed25519_keeps_a_zero_at_its_end() {
+        let mut nonce = [7; ED25519_NONCE];
+        nonce[ED25519_NONCE - 1] = 0;
+        let payload = [b"\xFEclient_ed25519\0".as_slice(), &nonce].concat();
+        let request: AuthSwitchRequest<'_> = ParseBuf(&payload).parse(()).unwrap();
+        assert_eq!(challenge_of(&request), nonce);
+    }
 
     #[test]
     fn the_password_is_not_sent_in_clear_over_a_readable_connection() {
