@@ -5,6 +5,7 @@
 //! `cli` → `service` → `cutover` → `pipeline` → `sources`, `destinations`, `mapping`, `types`, `positions` → `config` and
 //! the decoders. No source knows a destination, no destination a source.
 
+pub mod changes;
 pub mod cli;
 pub mod config;
 pub mod cutover;

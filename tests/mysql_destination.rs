@@ -220,7 +220,7 @@ async fn equal_rows_without_a_key_are_counted() {
             .await
             .unwrap_err();
         assert!(!error.is_transient() && error.to_string().contains("shop.t"), "{error}");
-        assert_eq!(destination.open().await.unwrap(), Some(checkpoint(1)));
+        assert_eq!(destination.open().await.unwrap(), Some(checkpoint(1).into()));
     }
 }
 
@@ -284,7 +284,7 @@ async fn data_and_checkpoint_appear_together_and_an_old_generation_cannot_write(
     let error = destination.apply(&one(), Some(&checkpoint(2))).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     server.restart().unwrap();
-    assert_eq!(destination.open().await.unwrap(), Some(checkpoint(1)));
+    assert_eq!(destination.open().await.unwrap(), Some(checkpoint(1).into()));
     assert_eq!(lines(&server, "SELECT COUNT(*) FROM shop.t"), ["2"]);
 
     destination
@@ -333,7 +333,7 @@ async fn definitions_are_carried_once() {
         };
         destination.apply(&altered(200), None).await.unwrap();
         // The task dies after the statement and before its checkpoint.
-        assert_eq!(destination.open().await.unwrap(), Some(checkpoint(2)));
+        assert_eq!(destination.open().await.unwrap(), Some(checkpoint(2).into()));
         // It comes again from another server, in whose log it stands elsewhere.
         destination.apply(&altered(7_200), Some(&checkpoint(3))).await.unwrap();
         assert_eq!(lines(&server, "SELECT * FROM shop.t"), ["1|x|7"], "{flavor:?}");

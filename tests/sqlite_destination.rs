@@ -179,7 +179,7 @@ async fn nothing_is_visible_before_the_checkpoint() {
     // The process dies here; the next one starts from the checkpoint.
     drop(destination);
     let mut destination = Sqlite::new("orders", SqliteDestination::at(&path));
-    assert_eq!(destination.open().await.unwrap(), Some(checkpoint(1)));
+    assert_eq!(destination.open().await.unwrap(), Some(checkpoint(1).into()));
     destination.apply(&changes(&table, &[Insert(vec![int(2)])]), None).await.unwrap();
     destination.rollback().await.unwrap();
     destination.apply(&changes(&table, &[Insert(vec![int(2)])]), Some(&checkpoint(2))).await.unwrap();
@@ -196,7 +196,7 @@ async fn an_older_generation_cannot_write() {
     let error =
         destination.apply(&changes(&table, &[Insert(vec![int(1)])]), Some(&checkpoint(6))).await.unwrap_err();
     assert!(!error.is_transient() && error.to_string().contains("superseded"), "{error}");
-    assert_eq!(destination.open().await.unwrap().unwrap().generation, 2);
+    assert_eq!(destination.open().await.unwrap().unwrap().checkpoint.generation, 2);
     assert!(query(&path, "SELECT name FROM sqlite_master WHERE name = 't'").is_empty());
 }
 

@@ -8,7 +8,7 @@ use crate::{
     config::{DestinationConfig, SourceConfig, Task},
     destinations::{self, Destination, sqlite::Sqlite},
     error::Result,
-    mapping::Selection,
+    mapping::{Mapping, Selection},
     service::Ends,
     sources::{Source, mysql::Mysql, mysql_files::MysqlFiles},
 };
@@ -18,7 +18,12 @@ use crate::{
 /// # Errors
 /// Definite when an end cannot work as configured.
 pub(super) fn ends(task: &Task) -> Result<Ends> {
-    Ok(Ends { source: source(task)?, destination: destination(task)? })
+    Ok(Ends { source: source(task)?, destination: destination(task)?, mapping: mapping(task) })
+}
+
+/// What becomes of the source's tables on the way.
+fn mapping(task: &Task) -> Arc<Mapping> {
+    Arc::new(Mapping::identity(Selection::new(&task.objects)))
 }
 
 /// The source of a task.

@@ -112,9 +112,15 @@ async fn import(task: &Task, from: Option<&Path>) -> Result<(), Failure> {
     let export = match from {
         Some(from) => read_export(from)?,
         None => {
-            let checkpoint = connect::destination(task)?.open().await?.ok_or_else(|| {
-                Failure::definite(format!("the destination holds no checkpoint of the task {:?}", task.name))
-            })?;
+            let checkpoint =
+                connect::destination(task)?.open().await?.map(|standing| standing.checkpoint).ok_or_else(
+                    || {
+                        Failure::definite(format!(
+                            "the destination holds no checkpoint of the task {:?}",
+                            task.name
+                        ))
+                    },
+                )?;
             Export::of_checkpoint(&task.name, checkpoint)
         }
     };

@@ -1,14 +1,18 @@
 //! Destinations: one module each, known to the rest by [`Destination`] alone.
 
-mod changes;
+pub mod load;
 pub mod mysql;
 pub mod sqlite;
 
 use async_trait::async_trait;
-use slackwater_decoders::batch::Batch;
+use std::sync::Arc;
 
-pub use crate::positions::Checkpoint;
+pub use crate::positions::{Checkpoint, Completeness};
+use slackwater_decoders::schema::TableName;
+
+use self::load::Loader;
 use crate::{
+    changes::Group,
     error::{Error, Result},
     mapping::Selection,
     sources::Finding,
@@ -30,14 +34,19 @@ pub trait Destination: Send {
     ///
     /// # Errors
     /// When the destination cannot be reached or prepared.
-    async fn open(&mut self) -> Result<Option<Checkpoint>>;
+    async fn open(&mut self) -> Result<Option<Standing>>;
 
-    /// Applies a batch. With a checkpoint, everything since the last one becomes visible together with it; without
-    /// one the source's transaction goes on in the next batch and nothing becomes visible yet.
+    /// How many shares a group is to have. Known once the destination is open.
+    fn workers(&self) -> usize {
+        1
+    }
+
+    /// Applies a group. With a checkpoint, everything since the last one becomes visible together with it; without
+    /// one the source's transaction goes on in the next group and nothing becomes visible yet.
     ///
     /// # Errors
     /// After an error the caller calls [`open`](Self::open) and applies again from the stored checkpoint.
-    async fn apply(&mut self, batch: &Batch, checkpoint: Option<&Checkpoint>) -> Result<()>;
+    async fn apply(&mut self, group: &Arc<Group>, checkpoint: Option<&Checkpoint>) -> Result<()>;
 
     /// Drops the open transaction: the source starts it again from its beginning.
     ///
@@ -50,6 +59,49 @@ pub trait Destination: Send {
     /// # Errors
     /// When the destination cannot be reached or holds a higher generation.
     async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()>;
+
+    /// How many loaders at once make loading faster.
+    fn loaders(&self) -> usize {
+        1
+    }
+
+    /// Another connection, for loading rows.
+    ///
+    /// # Errors
+    /// When the destination cannot be reached.
+    async fn loader(&mut self) -> Result<Box<dyn Loader>>;
+
+    /// Removes all rows of a table whose copy begins (again).
+    ///
+    /// # Errors
+    /// When the destination refuses.
+    async fn empty_table(&mut self, table: &TableName) -> Result<()>;
+}
+
+/// What an opened destination holds of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The checkpoint that every worker has reached.
+    pub checkpoint: Checkpoint,
+    /// The group behind it, when some workers have committed their shares of it and others have not.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// A group that was cut off while its shares were committed, one by one. The same group, built again for as many workers from the
+/// same changes, has the same shares; [`Destination::apply`] with the checkpoint `end` then skips those that are
+/// committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The checkpoint behind the group.
+    pub end: Checkpoint,
+    /// The number of shares it was parted into.
+    pub workers: usize,
+}
+
+impl From<Checkpoint> for Standing {
+    fn from(checkpoint: Checkpoint) -> Self {
+        Standing { checkpoint, unfinished: None }
+    }
 }
 
 /// What a destination says to a task whose checkpoint it may not write.

@@ -1,9 +1,11 @@
 //! Which objects of the source a task carries.
 
 pub(crate) mod mysql_grants;
+mod route;
 
 use slackwater_decoders::schema::TableName;
 
+pub use self::route::{Mapping, Route};
 use crate::config::{Objects, Pattern};
 
 /// The databases of MySQL and MariaDB that belong to the server, and the one that belongs to us.

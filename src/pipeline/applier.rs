@@ -12,10 +12,12 @@ use tracing::{debug, info};
 
 use super::status::StatusBoard;
 use crate::{
+    changes::{GroupBuilder, Limits},
     config::Start,
     destinations::Destination,
     error::{Error, Result},
-    positions::{Checkpoint, Origin, Resume, Store, Stored, reconcile},
+    mapping::Mapping,
+    positions::{Checkpoint, Completeness, Origin, Resume, Store, Stored, reconcile},
     sources::Source,
 };
 
@@ -31,6 +33,7 @@ pub(super) struct Applier {
     known: Option<Stored>,
     progress: Option<Progress>,
     applied: watch::Sender<Option<Position>>,
+    mapping: Arc<Mapping>,
 }
 
 /// Where an open destination stands.
@@ -51,13 +54,14 @@ impl Applier {
         store: Store,
         status: StatusBoard,
         applied: watch::Sender<Option<Position>>,
+        mapping: Arc<Mapping>,
     ) -> Self {
         let known = store.found().cloned();
         status.update(|status| {
             status.destination = destination.describe();
             status.position = known.as_ref().map(|stored| stored.checkpoint.position.clone());
         });
-        Applier { destination, store, status, known, progress: None, applied }
+        Applier { destination, store, status, known, progress: None, applied, mapping }
     }
 
     /// Where to read on; connects, unless connected.
@@ -66,11 +70,17 @@ impl Applier {
             return Ok(progress.applied.clone());
         }
         let at_destination = self.destination.open().await?;
+        let at_destination = at_destination.map(|standing| standing.checkpoint);
         let (checkpoint, reason) = match reconcile(self.known.as_ref(), at_destination.as_ref())? {
             Resume::At { checkpoint, reason } => (checkpoint, reason),
             Resume::Fresh => {
                 let position = source.start_position(start).await?;
-                let checkpoint = Checkpoint { generation: FIRST_GENERATION, sequence: 0, position };
+                let checkpoint = Checkpoint {
+                    generation: FIRST_GENERATION,
+                    sequence: 0,
+                    position,
+                    completeness: Completeness::Complete,
+                };
                 // Here first: an end right behind it finds the same start again.
                 self.save(checkpoint.clone(), Origin::Start).await?;
                 (checkpoint, "a new task".to_owned())
@@ -89,11 +99,15 @@ impl Applier {
     }
 
     /// Applies a batch, or only moves the position when nothing in it matters to the destination.
-    pub(super) async fn apply(&mut self, batch: &Batch) -> Result<()> {
+    pub(super) async fn apply(&mut self, batch: Batch) -> Result<()> {
         let progress = self.progress.as_mut().ok_or_else(not_connected)?;
-        let summary = batch.summary();
-        let resume = summary.resume.as_ref();
-        if let Some(position) = resume.filter(|_| !progress.open && !changes_anything(batch)) {
+        let ddl = last_ddl(&batch);
+        let limits = Limits { workers: self.destination.workers(), bytes: 0 };
+        let mut builder = GroupBuilder::new(Arc::clone(&self.mapping), limits, false);
+        builder.push(batch)?;
+        let group = Arc::new(builder.build());
+        let resume = group.resume();
+        if let Some(position) = resume.filter(|_| !progress.open && group.is_empty()) {
             if progress.applied != *position {
                 progress.applied = position.clone();
                 self.publish(position);
@@ -101,11 +115,11 @@ impl Applier {
             return Ok(());
         }
         let checkpoint = resume.map(|position| progress.stored.next(position.clone()));
-        if let Err(error) = self.destination.apply(batch, checkpoint.as_ref()).await {
+        if let Err(error) = self.destination.apply(&group, checkpoint.as_ref()).await {
             return Err(self.lost(error));
         }
-        self.status.applied(summary.row_changes, summary.bytes, checkpoint.is_some(), summary.time_micros);
-        if let Some(ddl) = last_ddl(batch) {
+        self.status.applied(group.row_changes(), group.bytes(), checkpoint.is_some(), group.time_micros());
+        if let Some(ddl) = ddl {
             self.status.update(|status| status.last_ddl = Some(ddl));
         }
         progress.open = checkpoint.is_none();
@@ -194,17 +208,12 @@ impl Applier {
 impl Checkpoint {
     /// The checkpoint after this one.
     fn next(&self, position: Position) -> Self {
-        Checkpoint { generation: self.generation, sequence: self.sequence + 1, position }
+        Checkpoint { sequence: self.sequence + 1, position, ..self.clone() }
     }
 }
 
 fn not_connected() -> Error {
     Error::disconnected("the destination is not connected")
-}
-
-fn changes_anything(batch: &Batch) -> bool {
-    let changes = |event: &Event<'_>| matches!(event, Event::Rows(_) | Event::Truncate(_) | Event::Ddl(_));
-    batch.events().iter().any(changes)
 }
 
 /// What the last schema statement of a batch did, by names alone: statements can hold values.

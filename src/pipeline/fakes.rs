@@ -16,8 +16,9 @@ use slackwater_decoders::{
 };
 
 use crate::{
+    changes::{Group, Job},
     config::Start,
-    destinations::{Checkpoint, Destination},
+    destinations::{Checkpoint, Destination, Standing, load::Loader},
     error::{Error, Result},
     mapping::Selection,
     pipeline::queue::BatchSender,
@@ -232,22 +233,22 @@ impl Destination for FakeDestination {
         Vec::new()
     }
 
-    async fn open(&mut self) -> Result<Option<Checkpoint>> {
+    async fn open(&mut self) -> Result<Option<Standing>> {
         let mut held = self.held.lock().unwrap();
         self.pending.clear();
         held.opened += 1;
         held.open_errors.pop_front().map_or(Ok(()), Err)?;
-        Ok(held.checkpoint.clone())
+        Ok(held.checkpoint.clone().map(Standing::from))
     }
 
-    async fn apply(&mut self, batch: &Batch, checkpoint: Option<&Checkpoint>) -> Result<()> {
+    async fn apply(&mut self, group: &Arc<Group>, checkpoint: Option<&Checkpoint>) -> Result<()> {
         let mut held = self.held.lock().unwrap();
         let error = held.apply_errors.pop_front().flatten();
         if let Some((error, false)) = error {
             return Err(error);
         }
-        for event in batch.events() {
-            let Event::Rows(rows) = event else { continue };
+        for job in group.shares().iter().flat_map(|share| &share.jobs) {
+            let Job::InOrder(rows) = job else { continue };
             let values = rows.changes.iter().filter_map(|change| match change.after()?[0] {
                 Cell::Value(Value::UInt(value)) => Some(value),
                 _ => None,
@@ -274,5 +275,13 @@ impl Destination for FakeDestination {
         held.checkpoint = Some(checkpoint.clone());
         held.position_writes += 1;
         Ok(())
+    }
+
+    async fn loader(&mut self) -> Result<Box<dyn Loader>> {
+        Err(Error::definite("nothing is loaded here"))
+    }
+
+    async fn empty_table(&mut self, _: &TableName) -> Result<()> {
+        Err(Error::definite("nothing is loaded here"))
     }
 }

@@ -30,6 +30,7 @@ use crate::{
     config::Start,
     destinations::Destination,
     error::{Error, Result},
+    mapping::Mapping,
     positions::{SchemaHistory, Store},
     sources::Source,
 };
@@ -43,6 +44,8 @@ const QUESTIONS_AT_THE_END: u64 = 3;
 /// What a tail needs to know beside its two ends.
 #[derive(Clone, Debug)]
 pub struct TailSettings {
+    /// What becomes of the source's tables on the way.
+    pub mapping: Arc<Mapping>,
     /// Where a new task starts.
     pub start: Start,
     /// Bytes that decoded batches may hold in memory.
@@ -141,7 +144,8 @@ impl Tail {
             found: found_sender,
         };
         let fence = AbortOnDrop(tokio::spawn(fence.watch()));
-        let applier = Applier::new(destination, store, status.clone(), applied);
+        let applier =
+            Applier::new(destination, store, status.clone(), applied, Arc::clone(&settings.mapping));
         let quota = MemoryQuota::new(settings.memory);
         Tail { source, applier, history, settings, quota, status, stop, found, fence }
     }
@@ -232,7 +236,7 @@ impl Tail {
                     persist_at = tokio::time::Instant::now() + self.settings.checkpoint_interval;
                 }
                 message = messages.recv() => match message {
-                    Some(Message::Batch(batch, _permit)) => self.applier.apply(&batch).await?,
+                    Some(Message::Batch(batch, _permit)) => self.applier.apply(batch).await?,
                     Some(Message::Rewind) => self.applier.rollback().await?,
                     None => return Ok(None),
                 },

@@ -5,6 +5,8 @@ use std::{collections::VecDeque, sync::Mutex};
 use tokio::time::timeout;
 
 use super::*;
+use crate::config::Objects;
+use crate::mapping::Selection;
 use crate::pipeline::fakes::{FakeDestination, FakeSource, Fault, Held, at};
 
 const POLL: Duration = Duration::from_millis(30);
@@ -62,6 +64,7 @@ impl Bench {
 
     async fn run(&self, at_zero: &mut dyn AtZero) -> Result<End> {
         let settings = TailSettings {
+            mapping: Arc::new(Mapping::identity(Selection::new(&Objects::default()))),
             start: Start::Earliest,
             memory: 1 << 20,
             checkpoint_interval: Duration::from_millis(100),

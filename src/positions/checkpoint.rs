@@ -12,6 +12,23 @@ pub struct Checkpoint {
     pub sequence: u64,
     /// Where the source's log continues after everything the destination holds.
     pub position: Position,
+    /// Whether everything that the source had at the position is at the destination.
+    #[serde(default)]
+    pub completeness: Completeness,
+}
+
+/// How much of the source's rows a destination has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Completeness {
+    /// All that the source had at the checkpoint's position.
+    #[default]
+    Complete,
+    /// Tables are being copied; the log is read from the checkpoint's position when they are.
+    Copying,
+    /// The copied rows are newer than the checkpoint's position, and become one state when the log is applied up to
+    /// here.
+    Converging(Position),
 }
 
 /// How a stored position came to be.

@@ -20,7 +20,7 @@ mod store;
 mod transfer;
 
 pub use self::{
-    checkpoint::{Checkpoint, Origin, Stored},
+    checkpoint::{Checkpoint, Completeness, Origin, Stored},
     history::SchemaHistory,
     reconcile::{Resume, reconcile},
     sidecar::Sidecar,

@@ -88,9 +88,15 @@ mod tests {
     use slackwater_decoders::position::Position;
 
     use super::*;
+    use crate::positions::Completeness;
 
     fn checkpoint(generation: u64, sequence: u64, offset: u64) -> Checkpoint {
-        Checkpoint { generation, sequence, position: Position::binlog("binlog.000001", offset, None) }
+        Checkpoint {
+            generation,
+            sequence,
+            position: Position::binlog("binlog.000001", offset, None),
+            completeness: Completeness::Complete,
+        }
     }
 
     fn stored(origin: Origin, checkpoint: Checkpoint) -> Stored {

@@ -5,11 +5,12 @@ use std::{env, process::Command, thread, time::Duration};
 use slackwater_decoders::position::Position;
 
 use super::*;
+use crate::positions::Completeness;
 use crate::positions::Export;
 
 fn checkpoint(sequence: u64) -> Checkpoint {
     let position = Position::binlog("binlog.000001", sequence * 100, None);
-    Checkpoint { generation: 1, sequence, position }
+    Checkpoint { generation: 1, sequence, position, completeness: Completeness::Complete }
 }
 
 fn filled(directory: &Path, saves: u64) {

@@ -20,6 +20,7 @@ use crate::{
     cutover::{Cutover, Entry},
     destinations::Destination,
     error::{Error, Result},
+    mapping::Mapping,
     pipeline::{
         status::{Phase, StatusBoard},
         tail::{End, RetryLimits, Tail, TailSettings},
@@ -34,6 +35,8 @@ pub struct Ends {
     pub source: Arc<dyn Source>,
     /// What is written to.
     pub destination: Box<dyn Destination>,
+    /// What becomes of the source's tables on the way.
+    pub mapping: Arc<Mapping>,
 }
 
 /// How a run ended well.
@@ -83,7 +86,7 @@ async fn follow(
         );
         return Ok(Ended::AlreadyCutOver);
     }
-    let settings = tail_settings(&task);
+    let settings = tail_settings(&task, ends.mapping);
     let tail = Tail::new(ends.source, ends.destination, store, settings, status, poll_interval, stop.clone());
     tokio::select! {
         ended = tail.run(&mut cutover) => ended.map(Ended::Tail),
@@ -92,8 +95,9 @@ async fn follow(
     }
 }
 
-fn tail_settings(task: &Task) -> TailSettings {
+fn tail_settings(task: &Task, mapping: Arc<Mapping>) -> TailSettings {
     TailSettings {
+        mapping,
         start: task.start.clone(),
         memory: task.apply.memory.0,
         checkpoint_interval: task.apply.checkpoint_interval,

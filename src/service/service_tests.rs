@@ -6,6 +6,7 @@ use slackwater_decoders::position::Position;
 use tokio::time::timeout;
 
 use super::*;
+use crate::mapping::Selection;
 use crate::{
     pipeline::fakes::{FakeDestination, FakeSource, at},
     positions::CutoverStep,
@@ -42,6 +43,7 @@ impl Bench {
         let ends = Ends {
             source: Arc::clone(&self.source) as Arc<dyn Source>,
             destination: Box::new(FakeDestination::of(&self.held)),
+            mapping: Arc::new(Mapping::identity(Selection::new(&task.objects))),
         };
         let (file, level) = (self.file(), logging::start(&task.log, std::io::sink));
         tokio::spawn(async move { run(&file, task, ends, level, StatusBoard::new("orders")).await })

@@ -3,10 +3,12 @@
 pub(crate) mod binlog;
 pub mod mysql;
 pub mod mysql_files;
+pub mod snapshot;
 
 use async_trait::async_trait;
 use slackwater_decoders::position::Position;
 
+use self::snapshot::SnapshotSource;
 use crate::{
     config::Start,
     error::{Error, Result},
@@ -48,6 +50,11 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// Transient ones are retried by the caller from the last batch with a position; definite ones stop the task.
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()>;
+
+    /// How tables are copied; `None` for a source that has a log and no tables.
+    fn snapshot(&self) -> Option<&dyn SnapshotSource> {
+        None
+    }
 }
 
 /// What a task is about to do, for the precheck of its source.

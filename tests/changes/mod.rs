@@ -3,7 +3,13 @@
 
 use std::sync::Arc;
 
-use slackwater::{destinations::Checkpoint, error::Error};
+use slackwater::{
+    changes::{Group, GroupBuilder, Limits},
+    config::Objects,
+    destinations::{Checkpoint, Completeness},
+    error::Error,
+    mapping::{Mapping, Selection},
+};
 use slackwater_decoders::{
     batch::{Batch, Decoded},
     event::{Ddl, Event, RowChange, Rows, SchemaChange},
@@ -60,12 +66,12 @@ pub(crate) fn at(offset: u64) -> LogPosition {
     LogPosition::Binlog { file: "binlog.000001".into(), offset }
 }
 
-pub(crate) fn changes(table: &Arc<Table>, changes: &[Change]) -> Batch {
+pub(crate) fn changes(table: &Arc<Table>, changes: &[Change]) -> Arc<Group> {
     changes_at(table, 120, changes)
 }
 
-pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Batch {
-    Batch::decode(Vec::new(), |_, arena, events| {
+pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Arc<Group> {
+    let batch = Batch::decode(Vec::new(), |_, arena, events| {
         let image = |row: &Row| {
             arena.slice(&row.iter().map(|value| value.map_or(Cell::Absent, Cell::Value)).collect::<Vec<_>>())
         };
@@ -90,11 +96,12 @@ pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) ->
         }));
         Ok::<_, Error>(Decoded::default())
     })
-    .unwrap()
+    .unwrap();
+    group(batch)
 }
 
-pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>) -> Batch {
-    Batch::decode(Vec::new(), |_, arena, events| {
+pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>) -> Arc<Group> {
+    let batch = Batch::decode(Vec::new(), |_, arena, events| {
         let statement = arena.text(statement);
         events.push(Event::Ddl(Ddl {
             statement,
@@ -106,9 +113,23 @@ pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>
         }));
         Ok::<_, Error>(Decoded::default())
     })
-    .unwrap()
+    .unwrap();
+    group(batch)
+}
+
+/// What a destination with one worker gets of a batch.
+pub(crate) fn group(batch: Batch) -> Arc<Group> {
+    let mapping = Mapping::identity(Selection::new(&Objects::default()));
+    let mut builder = GroupBuilder::new(Arc::new(mapping), Limits { workers: 1, bytes: 0 }, false);
+    builder.push(batch).unwrap();
+    Arc::new(builder.build())
 }
 
 pub(crate) fn checkpoint(sequence: u64) -> Checkpoint {
-    Checkpoint { generation: 1, sequence, position: Position::binlog("binlog.000001", sequence, None) }
+    Checkpoint {
+        generation: 1,
+        sequence,
+        position: Position::binlog("binlog.000001", sequence, None),
+        completeness: Completeness::Complete,
+    }
 }

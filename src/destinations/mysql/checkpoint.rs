@@ -16,7 +16,7 @@ use super::{
     session::{Session, code, refused},
 };
 use crate::{
-    destinations::{Checkpoint, superseded},
+    destinations::{Checkpoint, Completeness, superseded},
     error::{Error, Result},
     types::mysql::quote_name,
 };
@@ -102,7 +102,12 @@ impl CheckpointRow {
         let intent: Option<Intent> =
             pending.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?;
         Ok(Stored {
-            checkpoint: position.map(|position| Checkpoint { generation, sequence, position }),
+            checkpoint: position.map(|position| Checkpoint {
+                generation,
+                sequence,
+                position,
+                completeness: Completeness::Complete,
+            }),
             intent,
         })
     }

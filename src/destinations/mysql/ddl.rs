@@ -18,7 +18,7 @@ use super::{
     tables::columns,
 };
 use crate::{
-    destinations::changes::{AlterState, alter_state, same_names},
+    changes::{AlterState, alter_state, same_names},
     error::{Error, Result},
     types::mysql::quote_name,
 };

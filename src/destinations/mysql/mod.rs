@@ -13,10 +13,12 @@ mod session;
 mod statement;
 mod tables;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use slackwater_decoders::{
-    batch::Batch,
-    event::{Ddl, Event, Truncate},
+    event::{Ddl, Truncate},
+    schema::TableName,
 };
 
 use self::{
@@ -25,8 +27,9 @@ use self::{
     statement::Gathered,
     tables::Tables,
 };
-use super::{Checkpoint, Destination};
+use super::{Checkpoint, Destination, Standing, load::Loader};
 use crate::{
+    changes::{Group, Job, Share},
     config::destination::MysqlDestination,
     error::{Error, Result},
     mapping::Selection,
@@ -67,17 +70,17 @@ impl Mysql {
         open.as_mut().ok_or_else(|| Error::disconnected("the destination is not connected"))
     }
 
-    /// Reads the definitions of the batch's tables before its rows are written, through a connection of its own where one
+    /// Reads the definitions of the share's tables before its rows are written, through a connection of its own where one
     /// has to be created: that would commit what is open.
-    async fn read_tables(&mut self, batch: &Batch) -> Result<()> {
+    async fn read_tables(&mut self, share: &Share<'_>) -> Result<()> {
         let applier = Self::applier(&mut self.open)?;
         let mut other: Option<Session> = None;
-        for event in batch.events() {
+        for job in &share.jobs {
             // What comes behind a change of definitions is read behind it.
-            if matches!(event, Event::Ddl(_)) {
+            if matches!(job, Job::Ddl(_)) {
                 break;
             }
-            let Event::Rows(rows) = event else { continue };
+            let Job::InOrder(rows) = job else { continue };
             if applier.tables.get(&rows.table).is_none() {
                 let session = match &mut other {
                     Some(session) => session,
@@ -89,12 +92,12 @@ impl Mysql {
         Ok(())
     }
 
-    async fn apply_events(&mut self, batch: &Batch) -> Result<()> {
-        for event in batch.events() {
+    async fn apply_jobs(&mut self, share: &Share<'_>) -> Result<()> {
+        for job in &share.jobs {
             let applier = Self::applier(&mut self.open)?;
-            match event {
-                Event::Rows(rows) if rows.changes.is_empty() => {}
-                Event::Rows(rows) => {
+            match job {
+                Job::InOrder(rows) if rows.changes.is_empty() => {}
+                Job::InOrder(rows) => {
                     let table = match applier.tables.get(&rows.table) {
                         Some(table) => table,
                         None => {
@@ -111,9 +114,12 @@ impl Mysql {
                     applier.begin().await?;
                     applier.gathered.rows(&mut applier.session, &table, rows).await?;
                 }
-                Event::Truncate(truncate) => applier.truncate(truncate).await?,
-                Event::Ddl(ddl) => applier.ddl(&self.row, ddl).await?,
-                Event::Begin(_) | Event::Heartbeat(_) | Event::Commit(_) => {}
+                Job::Truncate(truncate) => applier.truncate(truncate).await?,
+                Job::Ddl(ddl) => applier.ddl(&self.row, ddl).await?,
+                Job::Net(net) => {
+                    return Err(Error::definite("folded changes came to a destination that takes none")
+                        .on(&net.table.name));
+                }
             }
         }
         Ok(())
@@ -189,7 +195,7 @@ impl Destination for Mysql {
         precheck::findings(&self.config, selection).await
     }
 
-    async fn open(&mut self) -> Result<Option<Checkpoint>> {
+    async fn open(&mut self) -> Result<Option<Standing>> {
         // The server rolls back what a closed connection left; a new transaction waits for it at the first locked row.
         self.open = None;
         let mut session = Session::connect(&self.config).await?;
@@ -207,12 +213,14 @@ impl Destination for Mysql {
             generation: stored.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.generation),
             in_transaction: false,
         });
-        Ok(stored.checkpoint)
+        Ok(stored.checkpoint.map(Standing::from))
     }
 
-    async fn apply(&mut self, batch: &Batch, checkpoint: Option<&Checkpoint>) -> Result<()> {
-        self.read_tables(batch).await?;
-        self.apply_events(batch).await?;
+    async fn apply(&mut self, group: &Arc<Group>, checkpoint: Option<&Checkpoint>) -> Result<()> {
+        for share in group.shares() {
+            self.read_tables(share).await?;
+            self.apply_jobs(share).await?;
+        }
         match checkpoint {
             Some(checkpoint) => Self::applier(&mut self.open)?.commit(&self.row, checkpoint).await,
             None => Ok(()),
@@ -231,5 +239,14 @@ impl Destination for Mysql {
 
     async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         Self::applier(&mut self.open)?.commit(&self.row, checkpoint).await
+    }
+
+    async fn loader(&mut self) -> Result<Box<dyn Loader>> {
+        Err(Error::definite("this destination cannot load copies of tables"))
+    }
+
+    async fn empty_table(&mut self, table: &TableName) -> Result<()> {
+        let name = format!("{}.{}", quote_name(&table.database), quote_name(&table.table));
+        Self::applier(&mut self.open)?.session.run(format!("TRUNCATE TABLE {name}")).await.map(drop)
     }
 }

@@ -22,7 +22,7 @@ use super::{
     tables::ReadyTable,
 };
 use crate::{
-    destinations::changes::{self, Image, Step, diverged, row_missing},
+    changes::{self, Image, Step, diverged, row_missing},
     error::{Error, Result},
     types::mysql::Server,
 };

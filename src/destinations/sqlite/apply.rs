@@ -16,7 +16,7 @@ use super::{
     values::{Scratch, stored},
 };
 use crate::{
-    destinations::changes::{self, Image, Step, diverged, row_missing},
+    changes::{self, Image, Step, diverged, row_missing},
     error::{Error, Result},
 };
 

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::failed;
 use crate::{
-    destinations::Checkpoint,
+    destinations::{Checkpoint, Completeness},
     error::{Error, Result},
 };
 
@@ -39,7 +39,12 @@ pub(super) fn load(connection: &Connection, task: &str) -> Result<Option<Checkpo
                 .caused_by(error)
                 .remedy("`slackwater positions import` sets it from an exported copy")
         })?;
-        Ok(Checkpoint { generation: generation.unsigned_abs(), sequence: sequence.unsigned_abs(), position })
+        Ok(Checkpoint {
+            generation: generation.unsigned_abs(),
+            sequence: sequence.unsigned_abs(),
+            position,
+            completeness: Completeness::Complete,
+        })
     })
     .transpose()
 }

@@ -17,7 +17,7 @@ use super::{
     tables::{Tables, columns},
 };
 use crate::{
-    destinations::changes::{AlterState, alter_state, same_names},
+    changes::{AlterState, alter_state, same_names},
     error::{Error, Result},
     types::sqlite::{column_type, is_row_id},
 };

@@ -13,16 +13,17 @@ mod defaults;
 mod tables;
 mod values;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode};
-use slackwater_decoders::{batch::Batch, event::Event};
+use slackwater_decoders::schema::TableName;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::tables::Tables;
-use super::{Checkpoint, Destination};
+use super::{Checkpoint, Destination, Standing, load::Loader};
 use crate::{
+    changes::{Group, Job},
     config::destination::SqliteDestination,
     error::{Error, Result},
     mapping::Selection,
@@ -101,22 +102,25 @@ impl Sqlite {
 }
 
 impl File {
-    fn apply(&mut self, task: &str, batch: &Batch, checkpoint: Option<&Checkpoint>) -> Result<()> {
-        for event in batch.events() {
-            match event {
-                Event::Rows(rows) => {
+    fn apply(&mut self, task: &str, group: &Group, checkpoint: Option<&Checkpoint>) -> Result<()> {
+        for job in group.shares().iter().flat_map(|share| &share.jobs) {
+            match job {
+                Job::InOrder(rows) => {
                     self.begin()?;
                     apply::rows(&self.connection, &mut self.tables, rows)?;
                 }
-                Event::Truncate(truncate) => {
+                Job::Truncate(truncate) => {
                     self.begin()?;
                     ddl::truncate(&self.connection, &self.tables, truncate)?;
                 }
-                Event::Ddl(ddl) => {
+                Job::Ddl(ddl) => {
                     self.begin()?;
                     ddl::apply(&self.connection, &mut self.tables, ddl)?;
                 }
-                Event::Begin(_) | Event::Heartbeat(_) | Event::Commit(_) => {}
+                Job::Net(net) => {
+                    return Err(Error::definite("folded changes came to a destination that takes none")
+                        .on(&net.table.name));
+                }
             }
         }
         checkpoint.map_or(Ok(()), |checkpoint| self.commit(task, checkpoint))
@@ -166,15 +170,15 @@ impl Destination for Sqlite {
         })
     }
 
-    async fn open(&mut self) -> Result<Option<Checkpoint>> {
+    async fn open(&mut self) -> Result<Option<Standing>> {
         let path = self.config.path.display().to_string();
-        blocking(|| self.open_file().map_err(|error| error.on(path)))
+        blocking(|| self.open_file().map(|stored| stored.map(Standing::from)).map_err(|error| error.on(path)))
     }
 
-    async fn apply(&mut self, batch: &Batch, checkpoint: Option<&Checkpoint>) -> Result<()> {
+    async fn apply(&mut self, group: &Arc<Group>, checkpoint: Option<&Checkpoint>) -> Result<()> {
         blocking(|| {
             let task = self.task.clone();
-            self.file()?.apply(&task, batch, checkpoint)
+            self.file()?.apply(&task, group, checkpoint)
         })
     }
 
@@ -187,6 +191,14 @@ impl Destination for Sqlite {
             let task = self.task.clone();
             self.file()?.commit(&task, checkpoint)
         })
+    }
+
+    async fn loader(&mut self) -> Result<Box<dyn Loader>> {
+        Err(Error::definite("this destination cannot load copies of tables"))
+    }
+
+    async fn empty_table(&mut self, table: &TableName) -> Result<()> {
+        Err(Error::definite("this destination cannot load copies of tables").on(table))
     }
 }
 

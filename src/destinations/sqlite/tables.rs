@@ -10,8 +10,8 @@ use slackwater_decoders::{
 
 use super::{ddl, failed};
 use crate::{
+    changes::same_names,
     config::destination::SqliteDestination,
-    destinations::changes::same_names,
     error::{Error, Result},
 };
 

@@ -11,10 +11,8 @@ use slackwater_decoders::{
     value::{Cell, Value},
 };
 
+use super::group::Image;
 use crate::error::{Error, Result};
-
-/// The cells of a row image, one for each column of the table.
-pub(crate) type Image<'a> = &'a [Cell<'a>];
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,0 +1,139 @@
+//! A group of changes, and the memory that it borrows from.
+
+use std::sync::Arc;
+
+use elsa::sync::FrozenVec;
+use self_cell::self_cell;
+use slackwater_decoders::{
+    arena::ArenaPool,
+    batch::Batch,
+    event::{Ddl, Rows, Truncate},
+    position::{LogPosition, Position},
+    schema::Table,
+    value::Cell,
+};
+
+use super::builder::Contents;
+
+/// The cells of a row image, one for each column of the table.
+pub type Image<'a> = &'a [Cell<'a>];
+
+/// What one worker has to do, in this order.
+#[derive(Debug, Default)]
+pub struct Share<'a> {
+    /// The jobs. All of them take effect together.
+    pub jobs: Vec<Job<'a>>,
+}
+
+/// One thing to do, in the destination's names.
+#[derive(Clone, Debug)]
+pub enum Job<'a> {
+    /// Net effects on different rows of one table, in any order as far as [`NetChanges`] says.
+    Net(NetChanges<'a>),
+    /// Changes to be applied one by one, in their order: partial row images, tables without a key, changes that come with
+    /// unlogged cascades.
+    InOrder(Rows<'a>),
+    /// All rows of a table go.
+    Truncate(Truncate),
+    /// A statement that changes the schema. Alone in its group.
+    Ddl(Ddl<'a>),
+}
+
+/// Net effects on rows of one table with a key. Each key occurs at most once in `deletes` and at most once in the two other lists.
+/// The deletes come first: a row that takes another key, or another value of a unique column, is among the deletes with its former key and
+/// among the inserts with its new one, so that values which move between rows are free when they are taken.
+#[derive(Clone, Debug)]
+pub struct NetChanges<'a> {
+    /// The table as the destination has it.
+    pub table: Arc<Table>,
+    /// Where the first of these changes stands in the log.
+    pub position: LogPosition,
+    /// When the last of them was made, in microseconds since 1970-01-01 UTC.
+    pub time_micros: i64,
+    /// Rows that go, known by their key; other cells may be absent.
+    pub deletes: Vec<Image<'a>>,
+    /// Rows that come and were not there before the group.
+    pub inserts: Vec<Image<'a>>,
+    /// Rows that are there and get these values; no cell is absent or unchanged.
+    pub upserts: Vec<Image<'a>>,
+}
+
+/// What a destination applies at once.
+pub struct Group {
+    contents: Folded,
+    pub(super) summary: GroupSummary,
+}
+
+/// What is known of a group as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct GroupSummary {
+    pub(super) resume: Option<Position>,
+    pub(super) row_changes: u64,
+    pub(super) time_micros: i64,
+    pub(super) bytes: usize,
+    pub(super) converging: bool,
+}
+
+/// What the contents borrow from.
+pub(super) struct Buffers {
+    pub(super) batches: FrozenVec<Box<Batch>>,
+    pub(super) arena: ArenaPool,
+}
+
+self_cell!(
+    pub(super) struct Folded {
+        owner: Buffers,
+        #[covariant]
+        dependent: Contents,
+    }
+);
+
+impl Group {
+    pub(super) fn new(contents: Folded, summary: GroupSummary) -> Self {
+        Group { contents, summary }
+    }
+
+    /// What each worker has to do; as many shares as the group was built for.
+    #[must_use]
+    pub fn shares(&self) -> &[Share<'_>] {
+        self.contents.borrow_dependent().shares()
+    }
+
+    /// Where the log continues behind the group; `None`: inside a transaction that goes on in the next group.
+    #[must_use]
+    pub fn resume(&self) -> Option<&Position> {
+        self.summary.resume.as_ref()
+    }
+
+    /// Number of row changes of the source in the group.
+    #[must_use]
+    pub fn row_changes(&self) -> u64 {
+        self.summary.row_changes
+    }
+
+    /// Time of the last event, in microseconds since 1970-01-01 UTC; 0 when no event had one.
+    #[must_use]
+    pub fn time_micros(&self) -> i64 {
+        self.summary.time_micros
+    }
+
+    /// Bytes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.summary.bytes
+    }
+
+    /// Whether rows of the destination may be newer than the log is here, because they were copied while the log went on:
+    /// a row to be changed may be missing, a unique value may be at another row. What is written takes its place, and the
+    /// log goes on to bring every row to its final state.
+    #[must_use]
+    pub fn is_converging(&self) -> bool {
+        self.summary.converging
+    }
+
+    /// Whether a destination has anything to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shares().iter().all(|share| share.jobs.is_empty())
+    }
+}

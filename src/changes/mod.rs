@@ -1,0 +1,17 @@
+//! From the events of a log to what a destination has to do: the changes of one or many source transactions, folded to their
+//! net effect on each row, and parted among the destination's workers.
+//!
+//! A [`Group`] is what a destination applies at once. It ends at a commit of the source, or inside one transaction that is
+//! larger than memory; the order of the changes of one row is kept, that of the changes of different rows is not.
+
+mod builder;
+mod group;
+mod steps;
+
+pub(crate) use self::steps::{
+    AlterState, Step, alter_state, diverged, key_moves, row_missing, same_names, steps,
+};
+pub use self::{
+    builder::{GroupBuilder, Limits},
+    group::{Group, Image, Job, NetChanges, Share},
+};
