@@ -9,6 +9,7 @@ use crate::{
     destinations::{self, Destination, sqlite::Sqlite},
     error::Result,
     mapping::{Mapping, Selection},
+    pipeline::snapshot::schemas::CreatedByRows,
     service::Ends,
     sources::{Source, mysql::Mysql, mysql_files::MysqlFiles},
 };
@@ -18,7 +19,12 @@ use crate::{
 /// # Errors
 /// Definite when an end cannot work as configured.
 pub(super) fn ends(task: &Task) -> Result<Ends> {
-    Ok(Ends { source: source(task)?, destination: destination(task)?, mapping: mapping(task) })
+    Ok(Ends {
+        source: source(task)?,
+        destination: destination(task)?,
+        mapping: mapping(task),
+        schemas: Box::new(CreatedByRows),
+    })
 }
 
 /// What becomes of the source's tables on the way.

@@ -130,6 +130,8 @@ pub enum Start {
     /// At the end of the log as it is when the task first starts.
     #[default]
     Now,
+    /// At the end of the log as it is when the task first starts, with a copy of the rows that are there.
+    Snapshot,
     /// At the oldest place the log still has.
     Earliest,
     /// At a place in a file.

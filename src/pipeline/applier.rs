@@ -56,7 +56,7 @@ impl Applier {
         applied: watch::Sender<Option<Position>>,
         mapping: Arc<Mapping>,
     ) -> Self {
-        let known = store.found().cloned();
+        let known = store.found();
         status.update(|status| {
             status.destination = destination.describe();
             status.position = known.as_ref().map(|stored| stored.checkpoint.position.clone());

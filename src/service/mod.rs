@@ -16,12 +16,13 @@ use tracing::{error, info, warn};
 pub use self::report::{read_status, status_path};
 use self::{logging::LogLevel, reload::Reload};
 use crate::{
-    config::Task,
+    config::{Start, Task, Then},
     cutover::{Cutover, Entry},
     destinations::Destination,
     error::{Error, Result},
     mapping::Mapping,
     pipeline::{
+        snapshot::{CopyEnd, Snapshot, SnapshotSettings, schemas::TableSchemas},
         status::{Phase, StatusBoard},
         tail::{End, RetryLimits, Tail, TailSettings},
     },
@@ -37,6 +38,8 @@ pub struct Ends {
     pub destination: Box<dyn Destination>,
     /// What becomes of the source's tables on the way.
     pub mapping: Arc<Mapping>,
+    /// Who creates tables at the destination for a copy.
+    pub schemas: Box<dyn TableSchemas>,
 }
 
 /// How a run ended well.
@@ -44,6 +47,8 @@ pub struct Ends {
 pub enum Ended {
     /// The tail ended.
     Tail(End),
+    /// The tables are copied, and the task was to do no more (`snapshot.then = "stop"`).
+    Copied,
     /// The task was cut over by an earlier run.
     AlreadyCutOver,
 }
@@ -86,13 +91,60 @@ async fn follow(
         );
         return Ok(Ended::AlreadyCutOver);
     }
-    let settings = tail_settings(&task, ends.mapping);
-    let tail = Tail::new(ends.source, ends.destination, store, settings, status, poll_interval, stop.clone());
+    let stop_timeout = task.apply.stop_timeout;
     tokio::select! {
-        ended = tail.run(&mut cutover) => ended.map(Ended::Tail),
-        error = overdue(stop, task.apply.stop_timeout) => Err(error),
+        ended = copy_and_tail(task, ends, store, status, poll_interval, stop.clone(), &mut cutover) => ended,
+        error = overdue(stop, stop_timeout) => Err(error),
         never = signals.act(stop_sender, reload) => match never {},
     }
+}
+
+/// Copies what is to be copied, then follows the log.
+async fn copy_and_tail(
+    task: Task,
+    ends: Ends,
+    store: Store,
+    status: StatusBoard,
+    poll_interval: watch::Receiver<Duration>,
+    stop: watch::Receiver<bool>,
+    cutover: &mut Cutover,
+) -> Result<Ended> {
+    let Ends { source, destination, mapping, schemas } = ends;
+    let copy = Snapshot::new(
+        Arc::clone(&source),
+        destination,
+        schemas,
+        store.clone(),
+        snapshot_settings(&task, Arc::clone(&mapping)),
+        status.clone(),
+        stop.clone(),
+    );
+    let copied = match copy.run().await? {
+        CopyEnd::Stopped => return Ok(Ended::Tail(End::Stopped)),
+        CopyEnd::Copied(_) if task.snapshot.then == Then::Stop && task.start == Start::Snapshot => {
+            return Ok(Ended::Copied);
+        }
+        CopyEnd::Copied(copied) => copied,
+    };
+    let settings = tail_settings(&task, mapping);
+    let tail = Tail::new(source, copied.destination, store, settings, status, poll_interval, stop);
+    tail.run(cutover).await.map(Ended::Tail)
+}
+
+fn snapshot_settings(task: &Task, mapping: Arc<Mapping>) -> SnapshotSettings {
+    SnapshotSettings {
+        mapping,
+        start: task.start.clone(),
+        memory: task.apply.memory.0,
+        retry: retry_limits(task),
+        readers: task.snapshot.readers as usize,
+        loaders: task.snapshot.loaders.map(|loaders| loaders as usize),
+        existing: task.snapshot.existing,
+    }
+}
+
+fn retry_limits(task: &Task) -> RetryLimits {
+    RetryLimits { connection_lost: task.apply.connection_lost_limit, other: task.apply.error_limit }
 }
 
 fn tail_settings(task: &Task, mapping: Arc<Mapping>) -> TailSettings {
@@ -101,10 +153,7 @@ fn tail_settings(task: &Task, mapping: Arc<Mapping>) -> TailSettings {
         start: task.start.clone(),
         memory: task.apply.memory.0,
         checkpoint_interval: task.apply.checkpoint_interval,
-        retry: RetryLimits {
-            connection_lost: task.apply.connection_lost_limit,
-            other: task.apply.error_limit,
-        },
+        retry: retry_limits(task),
     }
 }
 

@@ -7,6 +7,7 @@ mod cascade;
 mod checkpoint;
 mod ddl;
 mod definition;
+mod existing;
 mod literal;
 mod precheck;
 mod session;
@@ -246,7 +247,16 @@ impl Destination for Mysql {
     }
 
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
-        let name = format!("{}.{}", quote_name(&table.database), quote_name(&table.table));
-        Self::applier(&mut self.open)?.session.run(format!("TRUNCATE TABLE {name}")).await.map(drop)
+        existing::empty(&mut Self::applier(&mut self.open)?.session, table).await
+    }
+
+    async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
+        existing::occupied(&mut Self::applier(&mut self.open)?.session, tables).await
+    }
+
+    async fn drop_table(&mut self, table: &TableName) -> Result<()> {
+        let applier = Self::applier(&mut self.open)?;
+        applier.tables.forget();
+        existing::drop_table(&mut applier.session, table).await
     }
 }

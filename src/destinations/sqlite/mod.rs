@@ -10,6 +10,7 @@ mod checkpoint;
 mod convert;
 mod ddl;
 mod defaults;
+mod existing;
 mod tables;
 mod values;
 
@@ -199,6 +200,21 @@ impl Destination for Sqlite {
 
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
         Err(Error::definite("this destination cannot load copies of tables").on(table))
+    }
+
+    async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
+        blocking(|| {
+            let file = self.file()?;
+            existing::occupied(&file.connection, &file.tables, tables)
+        })
+    }
+
+    async fn drop_table(&mut self, table: &TableName) -> Result<()> {
+        blocking(|| {
+            let file = self.file()?;
+            existing::drop_table(&file.connection, &mut file.tables, table)
+        })
+        .map_err(|error| error.on(table))
     }
 }
 
