@@ -414,3 +414,5 @@ pub(super) fn recorded_starts(store: &Store) -> Result<Vec<(slackwater_decoders:
 #[cfg(test)]
 #[path = "snapshot_tests.rs"]
 mod tests;
+#[cfg(test)]
+mod world;
