@@ -4,6 +4,8 @@
 //! other unique values. The latter exists only while an older part of the log is applied again, and then the log goes on
 //! to bring that row to its final state. Foreign keys and recursive triggers are off, so that nothing follows from it.
 
+use std::sync::Arc;
+
 use rusqlite::{CachedStatement, Connection, Statement, types::Value as Owned};
 use slackwater_decoders::{
     event::Rows,
@@ -16,18 +18,22 @@ use super::{
     values::{Scratch, stored},
 };
 use crate::{
-    changes::{self, Image, Step, diverged, row_missing},
+    changes::{self, Image, NetChanges, Step, diverged, row_missing},
     error::{Error, Result},
 };
 
-/// Applies the changes of one event.
-pub(super) fn rows(connection: &Connection, tables: &mut Tables, rows: &Rows<'_>) -> Result<()> {
+/// Applies the changes of one event, in their order.
+pub(super) fn rows(
+    connection: &Connection,
+    tables: &mut Tables,
+    rows: &Rows<'_>,
+    converging: bool,
+) -> Result<()> {
     if rows.changes.is_empty() {
         return Ok(());
     }
     let table = tables.ready(connection, &rows.table, &rows.position)?;
-    let mut writer =
-        Writer { connection, table, rows, write: None, delete: None, scratch: Scratch::default() };
+    let mut writer = Writer::new(connection, table, rows, converging);
     for change in rows.changes {
         for step in changes::steps(rows, table.key.as_deref(), change)?.into_iter().flatten() {
             writer.step(step)?;
@@ -36,20 +42,64 @@ pub(super) fn rows(connection: &Connection, tables: &mut Tables, rows: &Rows<'_>
     Ok(())
 }
 
-/// Writes the rows of one event.
-struct Writer<'a, 'b> {
+/// Applies net effects on rows with a key: what goes, what comes, what changes.
+pub(super) fn net(
+    connection: &Connection,
+    tables: &mut Tables,
+    net: &NetChanges<'_>,
+    converging: bool,
+) -> Result<()> {
+    let rows = without_changes(net);
+    let table = tables.ready(connection, &rows.table, &rows.position)?;
+    if table.key.is_none() {
+        return Err(diverged(&rows, "changes were folded by the key of a table that has none"));
+    }
+    let mut writer = Writer::new(connection, table, &rows, converging);
+    let steps = net.deletes.iter().map(|row| Step::Delete(row));
+    for step in steps.chain(net.inserts.iter().chain(&net.upserts).map(|row| Step::Upsert(row))) {
+        writer.step(step)?;
+    }
+    Ok(())
+}
+
+/// Table, place and time of net effects, as errors and defaults need them.
+fn without_changes(net: &NetChanges<'_>) -> Rows<'static> {
+    Rows {
+        table: Arc::clone(&net.table),
+        position: net.position.clone(),
+        time_micros: net.time_micros,
+        sequence: 0,
+        unlogged_cascades: false,
+        changes: &[],
+    }
+}
+
+/// Writes rows of one table, each statement prepared once.
+pub(super) struct Writer<'a, 'b> {
     connection: &'a Connection,
     table: &'a ReadyTable,
     rows: &'a Rows<'b>,
+    /// Whether a row to be changed may be missing: see [`Group::is_converging`](crate::changes::Group::is_converging).
+    converging: bool,
     write: Option<CachedStatement<'a>>,
     delete: Option<CachedStatement<'a>>,
     scratch: Scratch,
 }
 
-impl<'a> Writer<'a, '_> {
+impl<'a, 'b> Writer<'a, 'b> {
+    /// A writer for `rows.table`; `rows` says where and when as well.
+    pub(super) fn new(
+        connection: &'a Connection,
+        table: &'a ReadyTable,
+        rows: &'a Rows<'b>,
+        converging: bool,
+    ) -> Self {
+        Writer { connection, table, rows, converging, write: None, delete: None, scratch: Scratch::default() }
+    }
+
     fn step(&mut self, step: Step<'_>) -> Result<()> {
         match step {
-            Step::Insert(row) | Step::Upsert(row) => self.write(row),
+            Step::Insert(row) | Step::Upsert(row) => self.write(row, &self.table.write),
             Step::Delete(row) => self.delete(row).map(drop),
             Step::DeleteExact(row) => match self.delete(row)? {
                 0 => Err(row_missing(self.rows)),
@@ -63,10 +113,18 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    fn write(&mut self, row: Image<'_>) -> Result<()> {
+    /// Writes a whole row by `sql`, always the same one for a writer.
+    pub(super) fn write(&mut self, row: Image<'_>, sql: &str) -> Result<()> {
+        // A parameter that nothing is bound to would be NULL.
+        if row.len() != self.table.columns.len() {
+            return Err(diverged(
+                self.rows,
+                "a row image has another number of columns than the table's definition",
+            ));
+        }
         let mut statement = match self.write.take() {
             Some(statement) => statement,
-            None => self.prepare(&self.table.write)?,
+            None => self.prepare(sql)?,
         };
         for (place, cell) in row.iter().enumerate() {
             match cell {
@@ -97,7 +155,8 @@ impl<'a> Writer<'a, '_> {
             let moved = changes::key_moves(key, before, after);
             let whole =
                 key.iter().all(|ordinal| matches!(after.get(usize::from(*ordinal)), Some(Cell::Value(_))));
-            if !(moved && whole) || self.update(after, after, after)? == 0 {
+            let found = moved && whole && self.update(after, after, after)? > 0;
+            if !found && !self.converging {
                 return Err(row_missing(self.rows));
             }
         }
@@ -129,7 +188,11 @@ impl<'a> Writer<'a, '_> {
         let mut documents = Vec::new();
         for (ordinal, value) in &known {
             if let Value::JsonDiff(diff) = value {
-                documents.push((*ordinal, self.changed_document(*ordinal, before, diff)?));
+                match self.changed_document(*ordinal, before, diff)? {
+                    Some(document) => documents.push((*ordinal, document)),
+                    None if self.converging => return Ok(0),
+                    None => return Err(row_missing(self.rows)),
+                }
             }
         }
         let mut statement = self.prepare(&sql)?;
@@ -146,7 +209,7 @@ impl<'a> Writer<'a, '_> {
         statement.raw_execute().map_err(|error| failed(error).on(&rows.table.name).at(&rows.position))
     }
 
-    /// The document in the file with the changes applied to it.
+    /// The document in the file with the changes applied to it; `None`: there is no such row.
     fn changed_document(
         &mut self,
         ordinal: usize,
@@ -165,7 +228,7 @@ impl<'a> Writer<'a, '_> {
             }
         };
         match current {
-            None => Err(row_missing(self.rows)),
+            None => Ok(None),
             Some(None) => Err(diverged(self.rows, "a JSON document changes in a row that has none")),
             Some(Some(text)) => {
                 slackwater_decoders::mysql::json::apply_to_text(&text, diff).map(Some).map_err(|error| {

@@ -10,6 +10,8 @@ mod checkpoint;
 mod convert;
 mod ddl;
 mod defaults;
+mod keys;
+mod load;
 mod tables;
 mod values;
 
@@ -17,10 +19,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode};
-use slackwater_decoders::schema::TableName;
+use slackwater_decoders::schema::{Table, TableName};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use self::tables::Tables;
+use self::{load::SqliteLoader, tables::Tables};
 use super::{Checkpoint, Destination, Standing, load::Loader};
 use crate::{
     changes::{Group, Job},
@@ -29,6 +31,10 @@ use crate::{
     mapping::Selection,
     sources::{Finding, Level},
 };
+
+/// Pages of 4 KiB after which the write-ahead log goes into the file: pages that many transactions change are written and synced
+/// once, and the log stays small unless somebody reads the file all the time.
+const WAL_PAGES: u32 = 4096;
 
 /// A SQLite file as the destination of one task.
 pub struct Sqlite {
@@ -50,6 +56,28 @@ impl Sqlite {
         Sqlite { task: task.into(), config, open: None }
     }
 
+    /// Creates a table that rows are to be loaded into: with its key, without its other unique keys and indexes. One of that
+    /// name that fits stays as it is.
+    ///
+    /// # Errors
+    /// Definite when the file has another table of that name; transient when the file cannot be written.
+    pub fn create_table_to_load(&mut self, table: &Arc<Table>) -> Result<()> {
+        let created =
+            blocking(|| self.file()?.alone(|file| keys::create_table(&file.connection, &file.tables, table)));
+        created.map_err(|error| error.on(&table.name))
+    }
+
+    /// Creates what [`create_table_to_load`](Self::create_table_to_load) left out, as far as it is not there.
+    ///
+    /// # Errors
+    /// Definite when two rows have the same values of a unique key; transient when the file cannot be written.
+    pub fn create_secondary_keys(&mut self, table: &Arc<Table>) -> Result<()> {
+        let created = blocking(|| {
+            self.file()?.alone(|file| keys::create_secondary(&file.connection, &file.tables, table))
+        });
+        created.map_err(|error| error.on(&table.name))
+    }
+
     fn connect(&self) -> Result<Connection> {
         let connection = Connection::open(&self.config.path).map_err(|error| {
             failed(error)
@@ -61,7 +89,8 @@ impl Sqlite {
         connection
             .execute_batch(&format!(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{}; PRAGMA foreign_keys = OFF;
-                 PRAGMA recursive_triggers = OFF; PRAGMA legacy_alter_table = ON; PRAGMA journal_size_limit = 67108864",
+                 PRAGMA recursive_triggers = OFF; PRAGMA legacy_alter_table = ON;
+                 PRAGMA wal_autocheckpoint = {WAL_PAGES}; PRAGMA journal_size_limit = 67108864",
                 u64::from(self.config.cache_mib) * 1024
             ))
             .map_err(failed)?;
@@ -107,7 +136,7 @@ impl File {
             match job {
                 Job::InOrder(rows) => {
                     self.begin()?;
-                    apply::rows(&self.connection, &mut self.tables, rows)?;
+                    apply::rows(&self.connection, &mut self.tables, rows, group.is_converging())?;
                 }
                 Job::Truncate(truncate) => {
                     self.begin()?;
@@ -118,8 +147,8 @@ impl File {
                     ddl::apply(&self.connection, &mut self.tables, ddl)?;
                 }
                 Job::Net(net) => {
-                    return Err(Error::definite("folded changes came to a destination that takes none")
-                        .on(&net.table.name));
+                    self.begin()?;
+                    apply::net(&self.connection, &mut self.tables, net, group.is_converging())?;
                 }
             }
         }
@@ -138,6 +167,19 @@ impl File {
         self.begin()?;
         checkpoint::store(&self.connection, task, checkpoint)?;
         self.connection.execute_batch("COMMIT").map_err(failed)
+    }
+
+    /// Does something in a transaction of its own.
+    fn alone(&mut self, change: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+        if !self.connection.is_autocommit() {
+            return Err(Error::definite("a transaction of the source is open while tables are prepared"));
+        }
+        self.begin()?;
+        let done = change(self).and_then(|()| self.connection.execute_batch("COMMIT").map_err(failed));
+        if done.is_err() {
+            self.rollback()?;
+        }
+        done
     }
 
     fn rollback(&mut self) -> Result<()> {
@@ -194,11 +236,15 @@ impl Destination for Sqlite {
     }
 
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {
-        Err(Error::definite("this destination cannot load copies of tables"))
+        blocking(|| {
+            let connection = self.connect()?;
+            Ok(Box::new(SqliteLoader::new(connection, Tables::new(&self.config))?) as Box<dyn Loader>)
+        })
     }
 
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
-        Err(Error::definite("this destination cannot load copies of tables").on(table))
+        blocking(|| self.file()?.alone(|file| ddl::empty(&file.connection, &file.tables, table)))
+            .map_err(|error| error.on(table))
     }
 }
 
@@ -235,3 +281,7 @@ fn failed(error: rusqlite::Error) -> Error {
         error => failure.caused_by(error),
     }
 }
+
+#[cfg(test)]
+#[path = "net_tests.rs"]
+mod net_tests;
