@@ -11,7 +11,7 @@ use changes::{
 };
 use rusqlite::Connection;
 use slackwater::{
-    config::destination::SqliteDestination,
+    config::{OnRowError, destination::SqliteDestination},
     destinations::{Checkpoint, Completeness, Destination, load::Loader, sqlite::Sqlite},
     error::Result,
 };
@@ -464,4 +464,75 @@ async fn the_write_ahead_log_stays_small_during_a_load() {
     }
     let log = std::fs::metadata(dir.path().join("a.db-wal")).unwrap().len();
     assert!(log < 32 << 20, "{log} bytes for 80 MiB of rows");
+}
+
+/// The operator's own table, which takes less than the source's.
+async fn strict(path: &Path, on_row_error: OnRowError) -> Sqlite {
+    Connection::open(path)
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, n INTEGER CHECK (n < 100)) STRICT",
+        )
+        .unwrap();
+    let mut destination = Sqlite::new("orders", SqliteDestination::at(path)).with_row_errors(on_row_error);
+    destination.open().await.unwrap();
+    destination
+}
+
+#[tokio::test]
+async fn a_refused_change_stops_the_task_or_becomes_a_dead_letter() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let table = typed("t", &[("id", INT), ("n", INT)], &[0], &[]);
+    let log = [
+        Insert(vec![int(1), int(10)]),
+        Insert(vec![int(2), int(4711)]),
+        Insert(vec![int(3), text("x")]),
+        Update(vec![int(1), int(10)], vec![int(4), int(815)]),
+        Delete(vec![int(2), int(4711)]),
+        Insert(vec![int(5), int(50)]),
+    ];
+    let mut destination = strict(&path, OnRowError::Stop).await;
+    let error = destination.apply(&changes(&table, &log), Some(&checkpoint(1))).await.unwrap_err();
+    assert!(!error.is_transient() && !error.to_string().contains("4711"), "{error}");
+    assert!(query(&path, "SELECT name FROM sqlite_master WHERE name = 'slackwater_dead_letter'").is_empty());
+    drop(destination);
+
+    let mut destination = strict(&path, OnRowError::DeadLetter).await;
+    // What is rolled back leaves no letter.
+    destination.apply(&changes(&table, &log), None).await.unwrap();
+    destination.rollback().await.unwrap();
+    assert_eq!(destination.dead_letters(), 0);
+    for pass in 1..=2 {
+        destination.apply(&changes(&table, &log), Some(&checkpoint(pass))).await.unwrap();
+        assert_eq!(
+            query(&path, "SELECT * FROM t ORDER BY id"),
+            ["1|10", "5|50"],
+            "the key stays with its row"
+        );
+        assert_eq!(destination.dead_letters(), 3, "pass {pass}");
+    }
+    let letters = query(
+        &path,
+        r#"SELECT task, database, "table", key, operation, position, change ->> '$.before.n', change ->> '$.after.n',
+                  change ->> '$.op', change ->> '$.source.pos', change ->> '$.source.row', error LIKE '%onstraint%'
+           FROM slackwater_dead_letter ORDER BY id"#,
+    );
+    let letter = |key, operation, before, after, row| {
+        format!(
+            "'orders'|'shop'|'t'|'{{\"id\":{key}}}'|'{operation}'|'binlog.000001:120'|{before}|{after}|'{operation}'|120|{row}|1"
+        )
+    };
+    let expected =
+        [letter(2, "c", "NULL", "4711", 1), letter(3, "c", "NULL", "'x'", 2), letter(1, "u", "10", "815", 3)];
+    assert_eq!(letters, expected);
+    // The number lives as long as the letters.
+    let mut again = strict(&path, OnRowError::DeadLetter).await;
+    assert_eq!(again.dead_letters(), 3);
+    let mut loader = again.loader().await.unwrap();
+    let rows = block(&table, &[vec![int(6), int(600)], vec![int(7), int(70)]]);
+    load(&mut loader, &rows, false).await.unwrap();
+    assert_eq!(again.dead_letters(), 4);
+    assert!(!load(&mut loader, &rows, false).await.unwrap_err().is_transient(), "7 is there already");
+    assert_eq!(again.dead_letters(), 4);
 }

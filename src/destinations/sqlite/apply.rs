@@ -8,36 +8,44 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, Statement, types::Value as Owned};
 use slackwater_decoders::{
-    event::Rows,
+    event::{RowChange, Rows},
     value::{Cell, JsonDiff, Value},
 };
 
 use super::{
+    dead_letter::{self, DeadLetters, Unstorable},
     defaults, failed,
     tables::{ReadyTable, Tables},
     values::{Scratch, stored},
 };
 use crate::{
-    changes::{self, Image, NetChanges, Step, diverged, row_missing},
+    changes::{self, Image, NetChanges, Step, Steps, diverged, row_missing},
     error::{Error, Result},
 };
+
+/// How changes are applied.
+pub(super) struct Mode<'a> {
+    /// Whether a row to be changed may be missing: see [`Group::is_converging`](crate::changes::Group::is_converging).
+    pub(super) converging: bool,
+    /// Takes what the file refuses; `None`: that stops the task.
+    pub(super) dead_letters: Option<&'a mut DeadLetters>,
+}
 
 /// Applies the changes of one event, in their order.
 pub(super) fn rows(
     connection: &Connection,
     tables: &mut Tables,
     rows: &Rows<'_>,
-    converging: bool,
+    mode: Mode<'_>,
 ) -> Result<()> {
     if rows.changes.is_empty() {
         return Ok(());
     }
     let table = tables.ready(connection, &rows.table, &rows.position)?;
-    let mut writer = Writer::new(connection, table, rows, converging);
-    for change in rows.changes {
-        for step in changes::steps(rows, table.key.as_deref(), change)?.into_iter().flatten() {
-            writer.step(step)?;
-        }
+    let mut writer = Writer::new(connection, table, rows, mode);
+    for (change, number) in rows.changes.iter().zip(0..) {
+        let steps = changes::steps(rows, table.key.as_deref(), change)?;
+        writer.change(change, Some(number), |writer| writer.steps(steps))?;
     }
     Ok(())
 }
@@ -47,17 +55,24 @@ pub(super) fn net(
     connection: &Connection,
     tables: &mut Tables,
     net: &NetChanges<'_>,
-    converging: bool,
+    mode: Mode<'_>,
 ) -> Result<()> {
     let rows = without_changes(net);
     let table = tables.ready(connection, &rows.table, &rows.position)?;
     if table.key.is_none() {
         return Err(diverged(&rows, "changes were folded by the key of a table that has none"));
     }
-    let mut writer = Writer::new(connection, table, &rows, converging);
-    let steps = net.deletes.iter().map(|row| Step::Delete(row));
-    for step in steps.chain(net.inserts.iter().chain(&net.upserts).map(|row| Step::Upsert(row))) {
-        writer.step(step)?;
+    let mut writer = Writer::new(connection, table, &rows, mode);
+    for row in &net.deletes {
+        writer.change(&RowChange::Delete { before: row }, None, |writer| writer.delete(row).map(drop))?;
+    }
+    for row in &net.inserts {
+        writer.change(&RowChange::Insert { after: row }, None, |writer| writer.write(row, &table.write))?;
+    }
+    for row in &net.upserts {
+        // What the row was is not known any more.
+        let change = RowChange::Update { before: &[], after: row };
+        writer.change(&change, None, |writer| writer.write(row, &table.write))?;
     }
     Ok(())
 }
@@ -79,8 +94,7 @@ pub(super) struct Writer<'a, 'b> {
     connection: &'a Connection,
     table: &'a ReadyTable,
     rows: &'a Rows<'b>,
-    /// Whether a row to be changed may be missing: see [`Group::is_converging`](crate::changes::Group::is_converging).
-    converging: bool,
+    mode: Mode<'a>,
     write: Option<CachedStatement<'a>>,
     delete: Option<CachedStatement<'a>>,
     scratch: Scratch,
@@ -92,9 +106,45 @@ impl<'a, 'b> Writer<'a, 'b> {
         connection: &'a Connection,
         table: &'a ReadyTable,
         rows: &'a Rows<'b>,
-        converging: bool,
+        mode: Mode<'a>,
     ) -> Self {
-        Writer { connection, table, rows, converging, write: None, delete: None, scratch: Scratch::default() }
+        Writer { connection, table, rows, mode, write: None, delete: None, scratch: Scratch::default() }
+    }
+
+    /// Makes a change by `make`, or keeps it as a dead letter where that is wanted and the file refuses it.
+    pub(super) fn change(
+        &mut self,
+        change: &RowChange<'_>,
+        number: Option<u64>,
+        make: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let made = make(self);
+        // A trigger in the file may have rolled the whole transaction back.
+        let (Err(refusal), Some(letters), false) =
+            (&made, self.mode.dead_letters.as_mut(), self.connection.is_autocommit())
+        else {
+            return made;
+        };
+        if !dead_letter::is_refusal(refusal) {
+            return made;
+        }
+        letters.keep(self.connection, self.rows, change, number, refusal)
+    }
+
+    /// Takes the steps of one change: both of them or, when the second one is refused, none.
+    fn steps(&mut self, steps: Steps<'_>) -> Result<()> {
+        let [first, second] = steps;
+        let both = first.is_some() && second.is_some() && self.mode.dead_letters.is_some();
+        if both {
+            self.connection.execute_batch("SAVEPOINT change").map_err(|error| self.failed(error))?;
+        }
+        let done = [first, second].into_iter().flatten().try_for_each(|step| self.step(step));
+        if both && !self.connection.is_autocommit() {
+            let back = if done.is_err() { "ROLLBACK TO change; " } else { "" };
+            let end = format!("{back}RELEASE change");
+            self.connection.execute_batch(&end).map_err(|error| self.failed(error))?;
+        }
+        done
     }
 
     fn step(&mut self, step: Step<'_>) -> Result<()> {
@@ -156,7 +206,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             let whole =
                 key.iter().all(|ordinal| matches!(after.get(usize::from(*ordinal)), Some(Cell::Value(_))));
             let found = moved && whole && self.update(after, after, after)? > 0;
-            if !found && !self.converging {
+            if !found && !self.mode.converging {
                 return Err(row_missing(self.rows));
             }
         }
@@ -190,7 +240,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             if let Value::JsonDiff(diff) = value {
                 match self.changed_document(*ordinal, before, diff)? {
                     Some(document) => documents.push((*ordinal, document)),
-                    None if self.converging => return Ok(0),
+                    None if self.mode.converging => return Ok(0),
                     None => return Err(row_missing(self.rows)),
                 }
             }
@@ -308,6 +358,9 @@ impl<'a, 'b> Writer<'a, 'b> {
 }
 
 /// A column that cannot be written, and why. Says nothing of the value.
-fn unfit(rows: &Rows<'_>, column: &str, what: &str) -> Error {
-    Error::definite(what).on(format!("{}, column {column}", rows.table.name)).at(&rows.position)
+fn unfit(rows: &Rows<'_>, column: &str, what: &'static str) -> Error {
+    Error::definite("a value has no form in the file")
+        .on(format!("{}, column {column}", rows.table.name))
+        .at(&rows.position)
+        .caused_by(Unstorable(what))
 }

@@ -9,7 +9,13 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use slackwater_decoders::event::{RowChange, Rows};
 
-use super::{apply::Writer, blocking, failed, tables::Tables};
+use super::{
+    apply::{Mode, Writer},
+    blocking,
+    dead_letter::DeadLetters,
+    failed,
+    tables::Tables,
+};
 use crate::{
     changes::diverged,
     destinations::load::Loader,
@@ -23,19 +29,27 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct SqliteLoader {
     connection: Connection,
     tables: Tables,
+    dead_letters: Option<DeadLetters>,
 }
 
 impl SqliteLoader {
-    pub(super) fn new(connection: Connection, tables: Tables) -> Result<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        tables: Tables,
+        dead_letters: Option<DeadLetters>,
+    ) -> Result<Self> {
         connection.busy_timeout(PATIENCE).map_err(failed)?;
-        Ok(SqliteLoader { connection, tables })
+        Ok(SqliteLoader { connection, tables, dead_letters })
     }
 
     fn load(&mut self, rows: &Rows<'_>, again: bool) -> Result<()> {
         self.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
         let written = self.write(rows, again);
         let ended = written.and_then(|()| self.connection.execute_batch("COMMIT").map_err(failed));
-        if ended.is_err() {
+        if ended.is_ok() {
+            self.dead_letters.iter_mut().for_each(DeadLetters::committed);
+        } else {
+            self.dead_letters.iter_mut().for_each(DeadLetters::rolled_back);
             self.tables.forget();
             if !self.connection.is_autocommit() {
                 self.connection.execute_batch("ROLLBACK").map_err(failed)?;
@@ -56,12 +70,13 @@ impl SqliteLoader {
         }
         let replaces = again || !table.sole_key;
         let sql = if replaces { &table.write } else { &table.insert };
-        let mut writer = Writer::new(&self.connection, table, rows, true);
-        for change in rows.changes {
+        let mode = Mode { converging: true, dead_letters: self.dead_letters.as_mut() };
+        let mut writer = Writer::new(&self.connection, table, rows, mode);
+        for (change, number) in rows.changes.iter().zip(0..) {
             let RowChange::Insert { after } = change else {
                 return Err(diverged(rows, "the rows of a copy are no inserts"));
             };
-            writer.write(after, sql)?;
+            writer.change(change, Some(number), |writer| writer.write(after, sql))?;
         }
         Ok(())
     }

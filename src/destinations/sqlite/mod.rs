@@ -9,24 +9,31 @@ mod apply;
 mod checkpoint;
 mod convert;
 mod ddl;
+mod dead_letter;
 mod defaults;
 mod keys;
 mod load;
 mod tables;
 mod values;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode};
 use slackwater_decoders::schema::{Table, TableName};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use self::{load::SqliteLoader, tables::Tables};
+use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
 use super::{Checkpoint, Destination, Standing, load::Loader};
 use crate::{
     changes::{Group, Job},
-    config::destination::SqliteDestination,
+    config::{OnRowError, destination::SqliteDestination},
     error::{Error, Result},
     mapping::Selection,
     sources::{Finding, Level},
@@ -40,6 +47,8 @@ const WAL_PAGES: u32 = 4096;
 pub struct Sqlite {
     task: String,
     config: SqliteDestination,
+    on_row_error: OnRowError,
+    dead_letters: Arc<AtomicU64>,
     open: Option<File>,
 }
 
@@ -47,13 +56,32 @@ pub struct Sqlite {
 struct File {
     connection: Connection,
     tables: Tables,
+    dead_letters: Option<DeadLetters>,
 }
 
 impl Sqlite {
     /// A destination that is not open yet. `task` is the task's name, under which its checkpoint is stored.
     #[must_use]
     pub fn new(task: impl Into<String>, config: SqliteDestination) -> Self {
-        Sqlite { task: task.into(), config, open: None }
+        Sqlite {
+            task: task.into(),
+            config,
+            on_row_error: OnRowError::Stop,
+            dead_letters: Arc::default(),
+            open: None,
+        }
+    }
+
+    /// Sets what becomes of row changes that the file refuses.
+    #[must_use]
+    pub fn with_row_errors(mut self, on_row_error: OnRowError) -> Self {
+        self.on_row_error = on_row_error;
+        self
+    }
+
+    fn dead_letters(&self, connection: &Connection) -> Result<Option<DeadLetters>> {
+        let wanted = self.on_row_error == OnRowError::DeadLetter;
+        wanted.then(|| DeadLetters::open(connection, &self.task, &self.dead_letters)).transpose()
     }
 
     /// Creates a table that rows are to be loaded into: with its key, without its other unique keys and indexes. One of that
@@ -104,7 +132,8 @@ impl Sqlite {
         checkpoint::prepare(&connection)?;
         Tables::prepare(&connection)?;
         let stored = checkpoint::load(&connection, &self.task)?;
-        self.open = Some(File { connection, tables: Tables::new(&self.config) });
+        let dead_letters = self.dead_letters(&connection)?;
+        self.open = Some(File { connection, tables: Tables::new(&self.config), dead_letters });
         Ok(stored)
     }
 
@@ -136,7 +165,9 @@ impl File {
             match job {
                 Job::InOrder(rows) => {
                     self.begin()?;
-                    apply::rows(&self.connection, &mut self.tables, rows, group.is_converging())?;
+                    let mode =
+                        Mode { converging: group.is_converging(), dead_letters: self.dead_letters.as_mut() };
+                    apply::rows(&self.connection, &mut self.tables, rows, mode)?;
                 }
                 Job::Truncate(truncate) => {
                     self.begin()?;
@@ -148,7 +179,9 @@ impl File {
                 }
                 Job::Net(net) => {
                     self.begin()?;
-                    apply::net(&self.connection, &mut self.tables, net, group.is_converging())?;
+                    let mode =
+                        Mode { converging: group.is_converging(), dead_letters: self.dead_letters.as_mut() };
+                    apply::net(&self.connection, &mut self.tables, net, mode)?;
                 }
             }
         }
@@ -163,10 +196,12 @@ impl File {
         Ok(())
     }
 
-    fn commit(&self, task: &str, checkpoint: &Checkpoint) -> Result<()> {
+    fn commit(&mut self, task: &str, checkpoint: &Checkpoint) -> Result<()> {
         self.begin()?;
         checkpoint::store(&self.connection, task, checkpoint)?;
-        self.connection.execute_batch("COMMIT").map_err(failed)
+        self.connection.execute_batch("COMMIT").map_err(failed)?;
+        self.dead_letters.iter_mut().for_each(DeadLetters::committed);
+        Ok(())
     }
 
     /// Does something in a transaction of its own.
@@ -184,6 +219,7 @@ impl File {
 
     fn rollback(&mut self) -> Result<()> {
         self.tables.forget();
+        self.dead_letters.iter_mut().for_each(DeadLetters::rolled_back);
         if self.connection.is_autocommit() {
             return Ok(());
         }
@@ -235,10 +271,16 @@ impl Destination for Sqlite {
         })
     }
 
+    fn dead_letters(&self) -> u64 {
+        self.dead_letters.load(Ordering::Relaxed)
+    }
+
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {
         blocking(|| {
             let connection = self.connect()?;
-            Ok(Box::new(SqliteLoader::new(connection, Tables::new(&self.config))?) as Box<dyn Loader>)
+            let dead_letters = self.dead_letters(&connection)?;
+            let loader = SqliteLoader::new(connection, Tables::new(&self.config), dead_letters)?;
+            Ok(Box::new(loader) as Box<dyn Loader>)
         })
     }
 

@@ -26,6 +26,10 @@ fn table(unique: bool) -> Arc<Table> {
     })
 }
 
+fn mode(converging: bool) -> Mode<'static> {
+    Mode { converging, dead_letters: None }
+}
+
 fn row(id: i64, unique: i64) -> [Cell<'static>; 2] {
     [Cell::Value(Value::Int(id)), Cell::Value(Value::Int(unique))]
 }
@@ -48,18 +52,18 @@ fn unique_values_that_change_places_between_rows_arrive_where_they_go() {
     let mut tables = Tables::new(&SqliteDestination::at(":memory:"));
     let (first, second, third) = (row(1, 10), row(2, 20), row(3, 30));
     let come = net(vec![], vec![&first, &second, &third], vec![]);
-    apply::net(&connection, &mut tables, &come, false).unwrap();
+    apply::net(&connection, &mut tables, &come, mode(false)).unwrap();
     // 1 and 2 exchange their unique values, 3 takes the key 4, and 5 was never there.
     let gone = [Cell::Value(Value::Int(5)), Cell::Absent];
     let (first_new, second_new, moved) = (row(1, 20), row(2, 10), row(4, 30));
     let swap = net(vec![&first, &second, &third, &gone], vec![&first_new, &second_new, &moved], vec![]);
     // Twice, as after a crash that the checkpoint came before.
     for _ in 0..2 {
-        apply::net(&connection, &mut tables, &swap, false).unwrap();
+        apply::net(&connection, &mut tables, &swap, mode(false)).unwrap();
         assert_eq!(rows(&connection), [(1, 20), (2, 10), (4, 30)]);
     }
     let changed = row(2, 11);
-    apply::net(&connection, &mut tables, &net(vec![], vec![], vec![&changed]), false).unwrap();
+    apply::net(&connection, &mut tables, &net(vec![], vec![], vec![&changed]), mode(false)).unwrap();
     assert_eq!(rows(&connection), [(1, 20), (2, 11), (4, 30)]);
 }
 
@@ -70,9 +74,9 @@ fn what_was_copied_later_than_the_log_is_converges() {
     let mut tables = Tables::new(&SqliteDestination::at(":memory:"));
     // The source: 1 has u = 10, gives it up for 11, then 2 comes with 10. The copy saw 2 and not yet 1.
     let (newer, older, final_state) = (row(2, 10), row(1, 10), row(1, 11));
-    apply::net(&connection, &mut tables, &net(vec![], vec![&newer], vec![]), true).unwrap();
-    apply::net(&connection, &mut tables, &net(vec![], vec![&older], vec![]), true).unwrap();
-    apply::net(&connection, &mut tables, &net(vec![], vec![&newer], vec![&final_state]), true).unwrap();
+    apply::net(&connection, &mut tables, &net(vec![], vec![&newer], vec![]), mode(true)).unwrap();
+    apply::net(&connection, &mut tables, &net(vec![], vec![&older], vec![]), mode(true)).unwrap();
+    apply::net(&connection, &mut tables, &net(vec![], vec![&newer], vec![&final_state]), mode(true)).unwrap();
     assert_eq!(rows(&connection), [(1, 11), (2, 10)]);
     // A partial image of a row that is gone already changes nothing while converging, and is an error behind it.
     let (before, after) =
@@ -86,7 +90,7 @@ fn what_was_copied_later_than_the_log_is_converges() {
         unlogged_cascades: false,
         changes: &change,
     };
-    apply::rows(&connection, &mut tables, &partial, true).unwrap();
-    assert!(!apply::rows(&connection, &mut tables, &partial, false).unwrap_err().is_transient());
+    apply::rows(&connection, &mut tables, &partial, mode(true)).unwrap();
+    assert!(!apply::rows(&connection, &mut tables, &partial, mode(false)).unwrap_err().is_transient());
     assert_eq!(rows(&connection), [(1, 11), (2, 10)]);
 }
