@@ -45,13 +45,20 @@ pub(crate) fn compare() -> Result<()> {
             }
         }
         println!("\nlatency from commit to visibility, milliseconds; {durability}");
-        println!("{:<20} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8}", "", "", "round", "rows", "p50", "p90", "p99", "max");
+        println!(
+            "{:<20} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            "", "", "round", "rows", "p50", "p90", "p99", "max"
+        );
         results.sort_by_key(|(load, name, round, _)| (*load, *name, *round));
         for (load, name, round, latencies) in &results {
             let at = |part: f64| quantile(latencies, part);
             println!(
                 "{load:<20} {name:<12} {round:>5} {:>8} {:>8.2} {:>8.2} {:>8.2} {:>8.2}",
-                latencies.len(), at(0.5), at(0.9), at(0.99), at(1.0)
+                latencies.len(),
+                at(0.5),
+                at(0.9),
+                at(0.99),
+                at(1.0)
             );
         }
     }
@@ -85,7 +92,11 @@ fn one(name: &str, durability: Durability) -> Result<Vec<(&'static str, Vec<f64>
         .map(|&(load, rate)| {
             let mut latencies = under(&source, &destination, rate, Duration::from_secs(seconds))?;
             latencies.sort_by(f64::total_cmp);
-            println!("  {name}, {load}: p50 {:.2} ms, p99 {:.2} ms", quantile(&latencies, 0.5), quantile(&latencies, 0.99));
+            println!(
+                "  {name}, {load}: p50 {:.2} ms, p99 {:.2} ms",
+                quantile(&latencies, 0.5),
+                quantile(&latencies, 0.99)
+            );
             Ok((load, latencies))
         })
         .collect()
@@ -93,7 +104,8 @@ fn one(name: &str, durability: Durability) -> Result<Vec<(&'static str, Vec<f64>
 
 /// Milliseconds from commit to visibility of each insert under a load of `rate` changes a second.
 fn under(source: &Server, destination: &Server, rate: u32, time: Duration) -> Result<Vec<f64>> {
-    let first: u64 = source.conn()?.query_first("SELECT COALESCE(MAX(id), 0) FROM sbtest.events")?.context("a number")?;
+    let first: u64 =
+        source.conn()?.query_first("SELECT COALESCE(MAX(id), 0) FROM sbtest.events")?.context("a number")?;
     let done = AtomicBool::new(false);
     let (written, seen) = thread::scope(|scope| {
         let reader = scope.spawn(|| watch(destination, first, &done));
@@ -141,7 +153,10 @@ fn write(source: &Server, rate: u32, time: Duration) -> Result<Vec<(u64, Instant
             conn.exec_drop(&update, (u64::from(number) * 7_919 % UPDATED_ROWS + 1,))?;
         }
     }
-    ensure!(late == 0, "{late} of {changes} changes were more than a second late: {rate} a second is too much here");
+    ensure!(
+        late == 0,
+        "{late} of {changes} changes were more than a second late: {rate} a second is too much here"
+    );
     Ok(written)
 }
 

@@ -148,7 +148,16 @@ pub(crate) fn print(title: &str, rows: u64, contenders: &[Contender]) {
     println!("\n{title}: {rows} rows, median of {rounds}");
     println!(
         "{:<34} {:>8} {:>15} {:>9} {:>7} | {:>9} {:>9} {:>11} {:>9} | {:>10}",
-        "", "seconds", "(least to most)", "rows/s", "x rate", "tool CPU", "peak MiB", "server CPU", "peak MiB", "source CPU"
+        "",
+        "seconds",
+        "(least to most)",
+        "rows/s",
+        "x rate",
+        "tool CPU",
+        "peak MiB",
+        "server CPU",
+        "peak MiB",
+        "source CPU"
     );
     let mut first = None;
     for contender in contenders.iter().filter(|contender| !contender.rounds.is_empty()) {
