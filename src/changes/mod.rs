@@ -5,11 +5,13 @@
 //! larger than memory; the order of the changes of one row is kept, that of the changes of different rows is not.
 
 mod builder;
+mod dead_letter;
 mod group;
 mod steps;
 
+pub(crate) use self::dead_letter::DeadLetter;
 pub(crate) use self::steps::{
-    AlterState, Step, alter_state, diverged, key_moves, row_missing, same_names, steps,
+    AlterState, Step, Steps, alter_state, diverged, key_moves, row_missing, same_names, steps,
 };
 pub use self::{
     builder::{GroupBuilder, Limits},

@@ -31,7 +31,7 @@ use self::{
 pub use self::{
     error::ConfigError,
     pattern::{Pattern, PatternError},
-    sections::{After, Apply, Cutover, Log, LogFormat, Objects, Start},
+    sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, Start},
     size::ByteSize,
     snapshot::{Existing, Snapshot, Then},
 };

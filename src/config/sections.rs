@@ -36,6 +36,20 @@ pub struct Apply {
     /// How long a stop may take: finishing the current batch and storing the position, 1 s to 10 min.
     #[serde(with = "humantime_serde")]
     pub stop_timeout: Duration,
+    /// What becomes of a row change that the destination refuses.
+    pub on_row_error: OnRowError,
+}
+
+/// What becomes of a row change that the destination definitely refuses: a constraint, a value that its column cannot hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnRowError {
+    /// The task stops, and goes on from there when the cause is repaired.
+    #[default]
+    Stop,
+    /// The change is kept in the table `slackwater_dead_letter` at the destination, and the task goes on without it. The
+    /// row is not what it is at the source from then on.
+    DeadLetter,
 }
 
 impl Default for Apply {
@@ -47,6 +61,7 @@ impl Default for Apply {
             connection_lost_limit: Duration::from_secs(720 * 60),
             error_limit: Duration::from_secs(10 * 60),
             stop_timeout: Duration::from_secs(60),
+            on_row_error: OnRowError::default(),
         }
     }
 }

@@ -60,6 +60,11 @@ pub trait Destination: Send {
     /// When the destination cannot be reached or holds a higher generation.
     async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()>;
 
+    /// Number of row changes of the task that the destination has refused and keeps apart ([`crate::config::OnRowError`]).
+    fn dead_letters(&self) -> u64 {
+        0
+    }
+
     /// How many loaders at once make loading faster.
     fn loaders(&self) -> usize {
         1

@@ -71,6 +71,8 @@ impl Applier {
         }
         let at_destination = self.destination.open().await?;
         let at_destination = at_destination.map(|standing| standing.checkpoint);
+        let dead_letters = self.destination.dead_letters();
+        self.status.update(|status| status.dead_letters = dead_letters);
         let (checkpoint, reason) = match reconcile(self.known.as_ref(), at_destination.as_ref())? {
             Resume::At { checkpoint, reason } => (checkpoint, reason),
             Resume::Fresh => {
@@ -119,9 +121,11 @@ impl Applier {
             return Err(self.lost(error));
         }
         self.status.applied(group.row_changes(), group.bytes(), checkpoint.is_some(), group.time_micros());
-        if let Some(ddl) = ddl {
-            self.status.update(|status| status.last_ddl = Some(ddl));
-        }
+        let dead_letters = self.destination.dead_letters();
+        self.status.update(|status| {
+            status.dead_letters = dead_letters;
+            status.last_ddl = ddl.or(status.last_ddl.take());
+        });
         progress.open = checkpoint.is_none();
         if let Some(checkpoint) = checkpoint {
             let position = checkpoint.position.clone();

@@ -96,11 +96,6 @@ impl Ledger {
         self.account().copy.clone()
     }
 
-    /// Changes what is recorded, beside the copy itself.
-    pub(super) fn amend(&self, change: impl FnOnce(&mut TableCopy)) {
-        change(&mut self.account().copy);
-    }
-
     /// Whether there is something to do.
     pub(super) fn is_pending(&self) -> bool {
         let account = self.account();
@@ -295,5 +290,38 @@ impl Ledger {
 
     fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(end: &str) -> Loaded {
+        Loaded { end: Some(Bound(end.to_owned())), rows: 10, bytes: 100 }
+    }
+
+    #[tokio::test]
+    async fn what_is_recorded_has_no_gap_before_it() {
+        let begun = CopyState::Begun {
+            start: Position::binlog("binlog.000001", 4, None),
+            after: None,
+            resumable: true,
+        };
+        let name = TableName::new("shop", "orders");
+        let copy = TableCopy { state: begun, ..TableCopy::planned(name.clone(), 30, 300) };
+        let ledger = Ledger::new(copy, name, false);
+        let after = || match ledger.copy().state {
+            CopyState::Begun { after, .. } => after,
+            _ => None,
+        };
+        let numbers = ["10", "20", "30"].map(|end| ledger.issue(Some(&Bound(end.to_owned()))));
+        ledger.loaded(numbers[1], block("20"));
+        assert_eq!((after(), ledger.copy().rows), (None, 0));
+        ledger.loaded(numbers[0], block("10"));
+        assert_eq!((after().as_deref(), ledger.copy().rows), (Some("20"), 20));
+        ledger.given_up();
+        assert!(!ledger.drained().await, "a block that was given up is not there");
+        assert_eq!(after().as_deref(), Some("20"));
     }
 }

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use slackwater_decoders::position::Position;
+use slackwater_decoders::{
+    position::Position,
+    schema::{Column, Table},
+};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -127,8 +130,8 @@ impl TableCopying<'_> {
         };
         let goes_on =
             point.is_some_and(|point| reader.table() == &point.table && reader.start() == &point.start);
-        if !goes_on && !self.begin(&mut *reader, point.is_some()).await? {
-            return Ok(Attempt::Again);
+        if !goes_on {
+            self.begin(&mut *reader, point.is_some()).await?;
         }
         let Some(route) = self.shared.mapping.route(reader.table())? else {
             return Err(Error::definite("the table is read but no rule carries it"));
@@ -171,9 +174,9 @@ impl TableCopying<'_> {
         }
     }
 
-    /// Brings the destination's table to the reader's definition, without rows, and takes the start down. `false`: the
-    /// table was changed meanwhile.
-    async fn begin(&self, reader: &mut dyn TableReader, goes_back: bool) -> Result<bool> {
+    /// Brings the destination's table to the reader's definition, without rows, and takes the start down. (A table that is
+    /// changed meanwhile is another one for the reader, too, which says so.)
+    async fn begin(&self, reader: &mut dyn TableReader, goes_back: bool) -> Result<()> {
         let ledger = self.ledger;
         ledger.drained().await;
         if goes_back {
@@ -181,17 +184,16 @@ impl TableCopying<'_> {
         }
         let copy = ledger.copy();
         // A definition that is not known is taken to fit, until a change was seen.
-        let definition = Arc::clone(reader.table());
-        let fits = |made_for: Option<&Arc<_>>, if_unknown| made_for.map_or(if_unknown, |known| *known == definition);
-        if !fits(copy.definition.as_ref(), copy.restarts == 0) {
+        // A definition that is not known is taken to fit, until a change was seen.
+        let fits = match &copy.definition {
+            Some(known) => same_shape(known, reader.table()),
+            None => copy.restarts == 0,
+        };
+        if !fits {
             self.refuse_if_mixed(&copy)?;
             let mut target = self.shared.target.lock().await;
             let made = target.make_anew(&*self.shared.source, ledger.table(), ledger.target()).await?;
-            let fits_now = fits(made.as_ref(), true);
             ledger.cleaned(made);
-            if !fits_now {
-                return Ok(false);
-            }
         } else if !ledger.is_clean() {
             self.refuse_if_mixed(&copy)?;
             self.shared.target.lock().await.empty(ledger.target()).await?;
@@ -204,7 +206,7 @@ impl TableCopying<'_> {
         } else {
             self.shared.recorder.mark(ledger).await;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Rows of this copy cannot be told from others in the same table.
@@ -248,6 +250,20 @@ pub(super) fn snapshot_of(source: &dyn crate::sources::Source) -> Result<&dyn Sn
             .on(source.describe())
             .remedy("start at a place in the log: `start = \"now\"`, `\"earliest\"`, …")
     })
+}
+
+/// Whether rows of one definition can be written to a table of the other. (Where two readings of a definition came from does not
+/// matter, nor do keys that are created later.)
+fn same_shape(one: &Table, other: &Table) -> bool {
+    let same = |(a, b): (&Column, &Column)| {
+        a.name == b.name
+            && a.column_type == b.column_type
+            && a.nullable == b.nullable
+            && a.generated.is_some() == b.generated.is_some()
+    };
+    one.columns.len() == other.columns.len()
+        && one.primary_key == other.primary_key
+        && one.columns.iter().zip(&other.columns).all(same)
 }
 
 fn mixed_with_others(ledger: &Ledger) -> Error {

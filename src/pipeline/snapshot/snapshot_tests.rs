@@ -230,3 +230,104 @@ async fn changes_definitions_renames_faults_and_kills_in_any_order_converge() {
     });
     runs.join_all().await;
 }
+
+/// Rows at the destination before anything is copied.
+fn occupy(bench: &Bench, table: &str) {
+    let mut state = bench.lock();
+    let rows = BTreeMap::from([(0, (77, 1)), (999, (77, 1))]);
+    let mut there = state.source[table].clone();
+    (there.number, there.rows) = (0, rows);
+    state.held.insert(table.to_owned(), there);
+}
+
+#[tokio::test]
+async fn rows_that_are_there_before_stop_the_copy_before_it_begins_or_go_or_stay_as_the_task_says() {
+    for (existing, expected) in [
+        (Existing::Stop, None),
+        (Existing::Replace, Some(vec![0, 10, 20])),
+        (Existing::Truncate, Some(vec![0, 10, 20])),
+        (Existing::Keep, Some(vec![0, 10, 20, 999])),
+    ] {
+        let bench = Bench { existing, ..Bench::new(&[("a", 3), ("b", 2)]) };
+        occupy(&bench, "a");
+        let outcome = bench.run().await;
+        let Some(expected) = expected else {
+            let error = outcome.unwrap_err().to_string();
+            assert!(error.contains("1 tables of the destination have rows already: shop.a"), "{error}");
+            assert!(error.contains("\"truncate\""), "{error}");
+            assert!(bench.lock().trace.iter().all(|step| !step.starts_with("create") && !step.starts_with("load")));
+            // The way out that the error names.
+            let bench = Bench { existing: Existing::Truncate, ..bench };
+            bench.run().await.unwrap();
+            continue;
+        };
+        outcome.unwrap();
+        let state = bench.lock();
+        let a = &state.held["a"];
+        assert_eq!(a.rows.keys().copied().collect::<Vec<_>>(), expected, "{existing:?}");
+        assert_eq!(a.rows[&0].0, 0, "the copied row takes the place of the other");
+        assert_eq!(state.trace.contains(&"dropped a".to_owned()), existing == Existing::Replace);
+        assert_eq!(state.doubles, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn kept_rows_are_not_removed_when_the_copy_would_have_to_begin_again() {
+    let bench = Bench { existing: Existing::Keep, ..Bench::new(&[("a", 8)]) };
+    occupy(&bench, "a");
+    let bench = bench.script(&[("read a", Action::Change(Change::AddColumn("a".into())))]);
+    let error = bench.run().await.unwrap_err().to_string();
+    assert!(error.contains("holds other rows as well"), "{error}");
+    assert!(bench.lock().held["a"].rows.contains_key(&999));
+}
+
+#[tokio::test]
+async fn a_table_that_fails_does_not_lose_the_others_work_and_is_tried_again_at_the_next_start() {
+    let bench = Bench::new(&[("a", 9), ("b", 3), ("c", 2), ("k", 2)]);
+    let start = bench.lock().log.len();
+    let bench = bench.script(&[
+        ("create b", Action::Fail("a type that is not known", false)),
+        ("load a", Action::Fail("a value out of range", false)),
+    ]);
+    let error = bench.run().await.unwrap_err();
+    let text = error.to_string();
+    assert!(!error.is_transient() && text.contains("2 of 4 tables could not be copied"), "{text}");
+    assert!(text.contains("a type that is not known [shop.b]") && text.contains("out of range [shop.a]"), "{text}");
+    let copy = bench.status.snapshot().copy.unwrap();
+    assert_eq!((copy.copied, copy.failed, copy.details.len()), (2, 2, 2));
+    assert_eq!(bench.lock().checkpoint.as_ref().unwrap().completeness, Completeness::Copying);
+    bench.lock().trace.clear();
+    bench.run().await.unwrap();
+    assert!(bench.lock().trace.iter().all(|step| !["begin c", "begin k"].contains(&step.as_str())), "copied already");
+    bench.expect_converged(start).await;
+}
+
+#[tokio::test]
+async fn a_destination_that_is_copying_needs_the_records_of_the_copy() {
+    let mut bench = Bench::new(&[("a", 9)]);
+    assert!(!bench.run_for(20).await);
+    bench.store().await;
+    bench.state = tempfile::tempdir().unwrap();
+    let error = bench.run().await.unwrap_err().to_string();
+    assert!(error.contains("incomplete copy") && error.contains("slackwater_checkpoint"), "{error}");
+}
+
+#[tokio::test]
+async fn a_stop_keeps_what_is_loaded() {
+    let bench = Bench::new(&[("a", 6000)]);
+    let start = bench.lock().log.len();
+    let process = bench.process().await;
+    let (ended, ()) = tokio::join!(process.run(), async {
+        while bench.status.snapshot().copy.is_none_or(|copy| copy.rows < 30) {
+            sleep(Duration::from_millis(1)).await;
+        }
+        bench.stop.send_replace(true);
+    });
+    assert!(matches!(ended.unwrap(), CopyEnd::Stopped));
+    let loaded = bench.store().await.copies().unwrap().unwrap()[0].rows;
+    assert!((30..6000).contains(&loaded), "{loaded}");
+    assert_eq!(bench.lock().held["a"].rows.len() as u64, loaded, "what was on its way is recorded");
+    bench.stop.send_replace(false);
+    bench.run().await.unwrap();
+    bench.expect_converged(start).await;
+}
