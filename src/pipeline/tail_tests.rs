@@ -67,6 +67,8 @@ impl Bench {
             mapping: Arc::new(Mapping::identity(Selection::new(&Objects::default()))),
             start: Start::Earliest,
             memory: 1 << 20,
+            group_size: 1 << 20,
+            starts: TableStarts::default(),
             checkpoint_interval: Duration::from_millis(100),
             retry: self.retry,
         };
