@@ -190,7 +190,8 @@ impl Reader<'_> {
     fn common_error(&self, error: &toml::de::Error) -> ConfigError {
         let before = error.span().and_then(|span| self.text.get(..span.start)).unwrap_or_default();
         let header = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next());
-        let section = ["objects", "snapshot", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
+        let section =
+            ["objects", "snapshot", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
         self.error(section.unwrap_or_default(), error)
     }
 
@@ -312,6 +313,7 @@ impl Reader<'_> {
         for (key, value, least, most) in [
             ("apply.batch_size", apply.batch_size, ByteSize(4096), ByteSize::mib(64)),
             ("apply.memory", apply.memory, ByteSize::mib(1), ByteSize::mib(4096)),
+            ("apply.group_size", apply.group_size, ByteSize(64 * 1024), ByteSize::mib(1024)),
         ] {
             if value < least || value > most {
                 return Err(ConfigError::at_key(self.file, self.text, key, format!("{key} is {value}"))
@@ -323,7 +325,11 @@ impl Reader<'_> {
         for (key, value, most) in [
             ("snapshot.readers", u64::from(snapshot.readers), 64),
             ("snapshot.loaders", per_second(snapshot.loaders.map(u64::from)), 64),
-            ("snapshot.queries_per_second", per_second(snapshot.queries_per_second.map(u64::from)), 1_000_000),
+            (
+                "snapshot.queries_per_second",
+                per_second(snapshot.queries_per_second.map(u64::from)),
+                1_000_000,
+            ),
             ("snapshot.rows_per_second", per_second(snapshot.rows_per_second), 1_000_000_000),
             ("snapshot.bytes_per_second", per_second(snapshot.bytes_per_second.map(|size| size.0)), 1 << 40),
         ] {

@@ -164,8 +164,7 @@ impl Store {
 }
 
 /// What helps when the records of a copy are lost.
-pub(crate) const COPY_AGAIN: &str =
-    "the copy has to begin again: remove the task's row from the destination's table slackwater_checkpoint, move the \
+pub(crate) const COPY_AGAIN: &str = "the copy has to begin again: remove the task's row from the destination's table slackwater_checkpoint, move the \
      state directory away, and start the task with `snapshot.existing = \"replace\"` (or \"truncate\") in its file";
 
 /// Names of databases and tables hold no NUL.

@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 pub use self::report::{read_status, status_path};
 use self::{logging::LogLevel, reload::Reload};
 use crate::{
+    changes::TableStarts,
     config::{Start, Task, Then},
     cutover::{Cutover, Entry},
     destinations::Destination,
@@ -126,8 +127,9 @@ async fn copy_and_tail(
         }
         CopyEnd::Copied(copied) => copied,
     };
-    let settings = tail_settings(&task, mapping);
-    let tail = Tail::new(source, copied.destination, store, settings, status, poll_interval, stop);
+    let settings = TailSettings { starts: copied.starts, ..tail_settings(&task, mapping) };
+    let tail = Tail::new(source, copied.destination, store, settings, status, poll_interval, stop)
+        .with_completion(copied.completion);
     tail.run(cutover).await.map(Ended::Tail)
 }
 
@@ -152,6 +154,8 @@ fn tail_settings(task: &Task, mapping: Arc<Mapping>) -> TailSettings {
         mapping,
         start: task.start.clone(),
         memory: task.apply.memory.0,
+        group_size: task.apply.group_size.0,
+        starts: TableStarts::default(),
         checkpoint_interval: task.apply.checkpoint_interval,
         retry: retry_limits(task),
     }

@@ -30,8 +30,13 @@ pub(super) async fn occupied(session: &mut Session, asked: &[TableName]) -> Resu
 
 /// Removes all rows of a table, if there is one.
 pub(super) async fn empty(session: &mut Session, table: &TableName) -> Result<()> {
-    if_there(session.run_raw(format!("TRUNCATE TABLE {}", qualified(table))).await)
-        .map_err(|error| error.on(table))
+    let name = qualified(table);
+    let emptied = match session.run_raw(format!("TRUNCATE TABLE {name}")).await {
+        // Foreign keys of other tables point to it.
+        Err(error) if code(&error) == Some(1701) => session.run_raw(format!("DELETE FROM {name}")).await,
+        truncated => truncated,
+    };
+    if_there(emptied).map_err(|error| error.on(table))
 }
 
 /// Removes a table, if there is one.

@@ -158,11 +158,8 @@ impl Ledger {
         let mut account = self.account();
         account.clean = false;
         account.copy.definition = Some(Arc::clone(reader.table()));
-        account.copy.state = CopyState::Begun {
-            start: reader.start().clone(),
-            after: None,
-            resumable: reader.is_resumable(),
-        };
+        account.copy.state =
+            CopyState::Begun { start: reader.start().clone(), after: None, resumable: reader.is_resumable() };
         account.read = None;
         (account.issued, account.settled, account.contiguous) = (0, 0, 0);
         account.beyond.clear();

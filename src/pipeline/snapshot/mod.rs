@@ -32,6 +32,7 @@ mod target;
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use slackwater_decoders::position::Position;
 use tokio::{
     sync::{Mutex, mpsc, watch},
@@ -43,6 +44,7 @@ use tracing::{info, warn};
 use self::{
     ledger::Ledger,
     loading::load_blocks,
+    plan::records_lost,
     progress::CopyBoard,
     reading::{Schedule, copy_tables, snapshot_of},
     recorder::Recorder,
@@ -53,8 +55,10 @@ use super::{
     queue::MemoryQuota,
     retry::{Retries, RetryLimits},
     status::{Phase, StatusBoard},
+    tail::AtComplete,
 };
 use crate::{
+    changes::TableStarts,
     config::{Existing, Start},
     destinations::Destination,
     error::{Error, Result},
@@ -97,10 +101,23 @@ pub enum CopyEnd {
 pub struct CopiedEnds {
     /// The destination.
     pub destination: Box<dyn Destination>,
-    /// Who creates tables, for what is left to do when the destination is consistent.
-    pub schemas: Box<dyn TableSchemas>,
-    /// Whether this process copied something.
-    pub copied_now: bool,
+    /// What is left to do when the log has made the copy one state.
+    pub completion: Box<dyn AtComplete>,
+    /// What the copies of the tables show already, while the destination converges.
+    pub starts: TableStarts,
+}
+
+/// Creates what could not be created while the copied rows were of different times.
+struct Completion {
+    source: Arc<dyn Source>,
+    schemas: Box<dyn TableSchemas>,
+}
+
+#[async_trait]
+impl AtComplete for Completion {
+    async fn at_complete(&mut self, destination: &mut dyn Destination, _: &Position) -> Result<()> {
+        self.schemas.complete(&*self.source, destination, Stage::AtConsistency).await
+    }
 }
 
 /// The copy of a task's tables.
@@ -161,10 +178,9 @@ impl Snapshot {
     pub async fn run(mut self) -> Result<CopyEnd> {
         let mut retries = Retries::new(self.settings.retry);
         let mut rows = 0;
-        let mut copied_now = false;
         loop {
             let mut stop = self.stop.clone();
-            let attempt = self.attempt(&mut copied_now).await;
+            let attempt = self.attempt().await;
             let error = match attempt {
                 Ok(Ended::Stopped) => return Ok(CopyEnd::Stopped),
                 Ok(Ended::Done) => break,
@@ -186,10 +202,17 @@ impl Snapshot {
             .ok_or_else(|| Error::definite("a reader or loader of the copy outlived it"))?
             .into_inner();
         let Target { destination, schemas, .. } = target;
-        Ok(CopyEnd::Copied(CopiedEnds { destination, schemas, copied_now }))
+        let completion = Box::new(Completion { source: self.source, schemas });
+        let mut starts = TableStarts::default();
+        for copy in self.store.copies()?.unwrap_or_default() {
+            if let Some(start) = copy.start() {
+                starts.insert(copy.table.clone(), start.clone());
+            }
+        }
+        Ok(CopyEnd::Copied(CopiedEnds { destination, completion, starts }))
     }
 
-    async fn attempt(&mut self, copied_now: &mut bool) -> Result<Ended> {
+    async fn attempt(&mut self) -> Result<Ended> {
         if !self.is_wanted() {
             return Ok(Ended::Done);
         }
@@ -199,7 +222,6 @@ impl Snapshot {
             checkpoint = self.standing() => checkpoint?,
         };
         let Some(checkpoint) = checkpoint else { return Ok(Ended::Done) };
-        *copied_now = true;
         self.status.update(|status| {
             status.phase = Phase::Snapshot;
             status.position = Some(checkpoint.position.clone());
@@ -230,9 +252,9 @@ impl Snapshot {
 
     /// Whether the destination has to be asked if there is something to copy. A task that never copied has no need to connect here.
     fn is_wanted(&self) -> bool {
-        let copying = |checkpoint: &Checkpoint| checkpoint.completeness == Completeness::Copying;
+        let incomplete = |checkpoint: &Checkpoint| checkpoint.completeness != Completeness::Complete;
         self.settings.start == Start::Snapshot
-            || self.store.found().is_some_and(|stored| copying(&stored.checkpoint))
+            || self.store.found().is_some_and(|stored| incomplete(&stored.checkpoint))
     }
 
     /// The checkpoint of a copy that is to be made or finished; `None`: there is none.
@@ -250,11 +272,19 @@ impl Snapshot {
                 checkpoint
             }
             Resume::Fresh => return Ok(None),
-            Resume::At { checkpoint, .. } if checkpoint.completeness != Completeness::Copying => return Ok(None),
-            Resume::At { checkpoint, reason } => {
-                info!(position = %checkpoint.position, reason, "going on with the copy");
-                checkpoint
-            }
+            Resume::At { checkpoint, reason } => match checkpoint.completeness {
+                Completeness::Copying => {
+                    info!(position = %checkpoint.position, reason, "going on with the copy");
+                    checkpoint
+                }
+                Completeness::Converging(_) if self.store.copies()?.is_none() => return Err(records_lost()),
+                Completeness::Converging(_) => return Ok(None),
+                Completeness::Complete => {
+                    // Cut off before it was forgotten.
+                    self.store.forget_copies()?;
+                    return Ok(None);
+                }
+            },
         };
         if held.is_none() {
             // Cut off before the destination heard of the task.
@@ -386,7 +416,8 @@ fn failures(ledgers: &[Arc<Ledger>]) -> Result<()> {
     if failed.is_empty() {
         return Ok(());
     }
-    let mut list: String = failed.iter().take(NAMED).map(|error| format!("\n  {}", error.replace('\n', "\n  "))).collect();
+    let mut list: String =
+        failed.iter().take(NAMED).map(|error| format!("\n  {}", error.replace('\n', "\n  "))).collect();
     if failed.len() > NAMED {
         list.push_str(&format!("\n  and {} more", failed.len() - NAMED));
     }
@@ -400,15 +431,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
         // Whoever could ask is gone: nobody will.
         std::future::pending::<()>().await;
     }
-}
-
-/// The tables' starts of a destination that converges.
-///
-/// # Errors
-/// Definite when they are lost.
-pub(super) fn recorded_starts(store: &Store) -> Result<Vec<(slackwater_decoders::schema::TableName, Position)>> {
-    let copies = store.copies()?.ok_or_else(plan::records_lost)?;
-    Ok(copies.into_iter().filter_map(|copy| copy.start().cloned().map(|start| (copy.table, start))).collect())
 }
 
 #[cfg(test)]

@@ -73,7 +73,8 @@ impl Snapshot {
         planned: &mut [TableCopy],
     ) -> Result<()> {
         let mut uses: HashMap<TableName, u32> = HashMap::new();
-        let others = ledgers.iter().filter(|ledger| ledger.copy().state != CopyState::Planned && !ledger.is_gone());
+        let others =
+            ledgers.iter().filter(|ledger| ledger.copy().state != CopyState::Planned && !ledger.is_gone());
         for target in others
             .map(|ledger| ledger.target().clone())
             .chain(planned.iter().map(|copy| targets.of(&copy.table)))
@@ -176,8 +177,10 @@ impl Targets {
 }
 
 pub(super) fn records_lost() -> Error {
-    Error::definite("the destination holds an incomplete copy, but the local store does not know how far its tables are")
-        .remedy(crate::positions::COPY_AGAIN)
+    Error::definite(
+        "the destination holds an incomplete copy, but the local store does not know how far its tables are",
+    )
+    .remedy(crate::positions::COPY_AGAIN)
 }
 
 fn occupied_tables(tables: &[TableName]) -> Error {

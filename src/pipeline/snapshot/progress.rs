@@ -119,7 +119,8 @@ impl CopyBoard {
         let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut status = sum(&watched.ledgers, details);
         let seconds = watched.since.elapsed().as_secs_f64().max(0.001);
-        let before = watched.before.as_ref().map_or((0, 0, 0.0), |before| (before.rows, before.bytes, before.done));
+        let before =
+            watched.before.as_ref().map_or((0, 0, 0.0), |before| (before.rows, before.bytes, before.done));
         status.rows_per_second = status.rows.saturating_sub(before.0) as f64 / seconds;
         status.bytes_per_second = status.bytes.saturating_sub(before.1) as f64 / seconds;
         let pace = (status.done - before.2) / seconds;

@@ -101,8 +101,10 @@ impl TableCopying<'_> {
                     changes = if self.ledger.issued() == issued { changes + 1 } else { 0 };
                     issued = self.ledger.issued();
                     if changes > CHANGES {
-                        return Err(Error::definite("the table is changed again and again before it can be copied")
-                            .remedy("start the task again when its definition is at rest"));
+                        return Err(Error::definite(
+                            "the table is changed again and again before it can be copied",
+                        )
+                        .remedy("start the task again when its definition is at rest"));
                     }
                     CHANGE_PAUSE
                 }
@@ -274,4 +276,3 @@ fn mixed_with_others(ledger: &Ledger) -> Error {
              state directory away, and start the task with `snapshot.existing = \"replace\"` or \"truncate\"",
         )
 }
-

@@ -111,12 +111,17 @@ impl Bench {
         assert_eq!(state.doubles, Vec::<String>::new(), "rows that came again unannounced");
         let checkpoint = state.checkpoint.clone().unwrap();
         let Completeness::Converging(end) = &checkpoint.completeness else { panic!("{checkpoint:?}") };
-        assert!(store.found().unwrap().checkpoint.sequence <= checkpoint.sequence, "the local store is never ahead");
+        assert!(
+            store.found().unwrap().checkpoint.sequence <= checkpoint.sequence,
+            "the local store is never ahead"
+        );
         assert_eq!(checkpoint.position, at(from));
-        let starts = recorded_starts(&store).unwrap();
-        assert!(starts.iter().all(|(_, start)| number_of(start) <= number_of(end)));
-        let starts: BTreeMap<String, usize> =
-            starts.into_iter().map(|(table, start)| (table.table.to_string(), number_of(&start))).collect();
+        let copies = store.copies().unwrap().unwrap();
+        let starts: BTreeMap<String, usize> = copies
+            .iter()
+            .map(|copy| (copy.table.table.to_string(), number_of(copy.start().unwrap())))
+            .collect();
+        assert!(starts.values().all(|start| *start <= number_of(end)));
         state.replay(from, &starts);
         assert_eq!(State::visible(&state.held), State::visible(&state.source), "{:#?}", state.trace);
     }
@@ -135,7 +140,9 @@ async fn the_position_comes_before_the_plan_and_the_end_of_log_after_the_last_ro
     let trace = bench.lock().trace.clone();
     let first = |name: &str| trace.iter().position(|step| step == name).unwrap();
     let last = |name: &str| trace.iter().rposition(|step| step == name).unwrap();
-    assert!(first("start position") < first("checkpoint stored") && first("checkpoint stored") < first("tables"));
+    assert!(
+        first("start position") < first("checkpoint stored") && first("checkpoint stored") < first("tables")
+    );
     assert!(first("tables") < first("occupied") && last("create k") < first("begin a"));
     assert!(["a", "b", "k"].iter().all(|table| last(&format!("loaded {table}")) < first("AfterLoad")));
     assert!(first("AfterLoad") < first("end of log") && first("end of log") < last("checkpoint"));
@@ -158,7 +165,9 @@ async fn killed_after(steps: usize) -> bool {
         bench.expect_converged(start).await;
         return true;
     }
-    for change in [Change::Put("a".into(), 15, 1), Change::Delete("a".into(), 0), Change::Put("k".into(), 20, 2)] {
+    for change in
+        [Change::Put("a".into(), 15, 1), Change::Delete("a".into(), 0), Change::Put("k".into(), 20, 2)]
+    {
         bench.lock().change(change);
     }
     let stored = bench.store().await.found();
@@ -202,7 +211,11 @@ async fn turmoil(seed: u64) {
             let step = format!("{} {at}", steps[random.random_range(0..steps.len())]);
             // Of a test's few thousand names.
             let step: &'static str = Box::leak(step.into_boxed_str());
-            let action = if random.random_range(0..5) == 0 { Action::Fail("a fault", true) } else { Action::Change(change) };
+            let action = if random.random_range(0..5) == 0 {
+                Action::Fail("a fault", true)
+            } else {
+                Action::Change(change)
+            };
             script.push_back((step, action));
         }
         bench.lock().script = script;
@@ -255,7 +268,13 @@ async fn rows_that_are_there_before_stop_the_copy_before_it_begins_or_go_or_stay
             let error = outcome.unwrap_err().to_string();
             assert!(error.contains("1 tables of the destination have rows already: shop.a"), "{error}");
             assert!(error.contains("\"truncate\""), "{error}");
-            assert!(bench.lock().trace.iter().all(|step| !step.starts_with("create") && !step.starts_with("load")));
+            assert!(
+                bench
+                    .lock()
+                    .trace
+                    .iter()
+                    .all(|step| !step.starts_with("create") && !step.starts_with("load"))
+            );
             // The way out that the error names.
             let bench = Bench { existing: Existing::Truncate, ..bench };
             bench.run().await.unwrap();
@@ -292,13 +311,19 @@ async fn a_table_that_fails_does_not_lose_the_others_work_and_is_tried_again_at_
     let error = bench.run().await.unwrap_err();
     let text = error.to_string();
     assert!(!error.is_transient() && text.contains("2 of 4 tables could not be copied"), "{text}");
-    assert!(text.contains("a type that is not known [shop.b]") && text.contains("out of range [shop.a]"), "{text}");
+    assert!(
+        text.contains("a type that is not known [shop.b]") && text.contains("out of range [shop.a]"),
+        "{text}"
+    );
     let copy = bench.status.snapshot().copy.unwrap();
     assert_eq!((copy.copied, copy.failed, copy.details.len()), (2, 2, 2));
     assert_eq!(bench.lock().checkpoint.as_ref().unwrap().completeness, Completeness::Copying);
     bench.lock().trace.clear();
     bench.run().await.unwrap();
-    assert!(bench.lock().trace.iter().all(|step| !["begin c", "begin k"].contains(&step.as_str())), "copied already");
+    assert!(
+        bench.lock().trace.iter().all(|step| !["begin c", "begin k"].contains(&step.as_str())),
+        "copied already"
+    );
     bench.expect_converged(start).await;
 }
 

@@ -156,7 +156,10 @@ impl State {
 
     /// The tables with their rows, without what is not visible.
     pub(super) fn visible(tables: &BTreeMap<String, Content>) -> BTreeMap<String, Content> {
-        tables.iter().map(|(name, content)| (name.clone(), Content { number: 0, ..content.clone() })).collect()
+        tables
+            .iter()
+            .map(|(name, content)| (name.clone(), Content { number: 0, ..content.clone() }))
+            .collect()
     }
 }
 
@@ -215,7 +218,8 @@ pub(super) fn name(table: &str) -> TableName {
 }
 
 fn definition(table: &str, content: &Content) -> Arc<Table> {
-    let column = |number: usize| Column::new(format!("c{number}"), ColumnType::Integer { bytes: 8, unsigned: true });
+    let column =
+        |number: usize| Column::new(format!("c{number}"), ColumnType::Integer { bytes: 8, unsigned: true });
     Arc::new(Table {
         name: name(table),
         columns: (0..content.columns).map(column).collect(),
@@ -280,7 +284,11 @@ impl SnapshotSource for WorldSource {
         Ok(state.source.iter().map(estimate).collect())
     }
 
-    async fn read_table(&self, table: &TableName, resume: Option<&CopyPoint>) -> Result<Option<Box<dyn TableReader>>> {
+    async fn read_table(
+        &self,
+        table: &TableName,
+        resume: Option<&CopyPoint>,
+    ) -> Result<Option<Box<dyn TableReader>>> {
         self.0.step(format!("begin {}", table.table)).await?;
         let state = self.0.0.lock().unwrap();
         let Some(content) = state.source.get(&*table.table) else { return Ok(None) };
@@ -329,7 +337,9 @@ impl TableReader for WorldReader {
         let state = self.world.0.lock().unwrap();
         let rows = match (&self.keyless, state.source.get(&self.name)) {
             (Some(rows), _) => rows,
-            (None, Some(now)) if now.number == self.number && now.columns == self.table.columns.len() => &now.rows,
+            (None, Some(now)) if now.number == self.number && now.columns == self.table.columns.len() => {
+                &now.rows
+            }
             _ => return Ok(Read::Changed),
         };
         let block: Vec<(u64, u64)> = rows
@@ -419,7 +429,8 @@ impl Destination for WorldDestination {
     async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
         self.0.step("occupied".into()).await?;
         let state = self.0.0.lock().unwrap();
-        let occupied = |table: &&TableName| state.held.get(&*table.table).is_some_and(|held| !held.rows.is_empty());
+        let occupied =
+            |table: &&TableName| state.held.get(&*table.table).is_some_and(|held| !held.rows.is_empty());
         Ok(tables.iter().filter(occupied).cloned().collect())
     }
 
@@ -446,7 +457,8 @@ impl Loader for WorldLoader {
             }
             for change in rows.changes {
                 let after = change.after().unwrap();
-                let (Cell::Value(Value::UInt(key)), Cell::Value(Value::UInt(value))) = (after[0], after[1]) else {
+                let (Cell::Value(Value::UInt(key)), Cell::Value(Value::UInt(value))) = (after[0], after[1])
+                else {
                     panic!("not a row of this world")
                 };
                 let row = content.rows.entry(key).or_insert((value, 0));
@@ -466,7 +478,12 @@ pub(super) struct WorldSchemas(pub(super) World);
 
 #[async_trait]
 impl TableSchemas for WorldSchemas {
-    async fn create(&mut self, _: &dyn Source, _: &mut dyn Destination, tables: &[TableName]) -> Result<Vec<Created>> {
+    async fn create(
+        &mut self,
+        _: &dyn Source,
+        _: &mut dyn Destination,
+        tables: &[TableName],
+    ) -> Result<Vec<Created>> {
         let mut all = Vec::new();
         for table in tables {
             let short = table.table.to_string();
