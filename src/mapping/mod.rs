@@ -40,7 +40,12 @@ impl Selection {
     /// well, whatever the rules say of its name.
     #[must_use]
     pub fn includes(&self, table: &TableName) -> bool {
-        self.names(table) || online_change::altered_tables(table).any(|altered| self.names(&altered))
+        self.names(table) || self.altered(table).next().is_some()
+    }
+
+    /// The tables that the rules name and that an online schema change would use the table for.
+    pub(crate) fn altered(&self, table: &TableName) -> impl Iterator<Item = TableName> {
+        online_change::altered_tables(table).filter(|altered| self.names(altered))
     }
 
     /// Whether the rules name the table.
