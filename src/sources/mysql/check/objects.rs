@@ -20,6 +20,7 @@ pub(super) async fn findings(connection: &mut Connection, selection: &Selection)
     let understood = format!("the definitions of {} tables are understood", tables.len());
     let mut findings =
         vec![Finding::ok("mysql.definitions", understood), exist(&tables, selection), keys(&tables)];
+    findings.extend(online_change(&tables, selection));
     let cascades = cascades(connection, &tables).await;
     findings.push(cascades.unwrap_or_else(|error| Finding::unanswered("mysql.cascades", &error)));
     findings
@@ -72,6 +73,24 @@ fn keys(tables: &Catalog) -> Finding {
         ),
         repair.join("\n"),
     )
+}
+
+/// A tool that fills a table now which will take the place of another one.
+fn online_change(tables: &Catalog, selection: &Selection) -> Option<Finding> {
+    let is_new = |name: &TableName| name.table.ends_with("_gho") || name.table.ends_with("_new");
+    let altered = tables.iter().map(|table| &table.name).filter(|name| is_new(name)).flat_map(|name| {
+        let altered = selection.altered(name).filter(|altered| tables.get(altered).is_some());
+        altered.map(move |altered| format!("{name} beside {altered}"))
+    });
+    let found: Vec<String> = altered.collect();
+    (!found.is_empty()).then(|| {
+        Finding::warning(
+            "mysql.online_change",
+            format!("an online schema change seems to be under way: {}", listed(&found)),
+            "let it end before a new task starts at the end of the log: the rows that are in the new table already are not \
+             in the log again; drop the table if it is a remainder",
+        )
+    })
 }
 
 /// Foreign keys that change other rows, which InnoDB does below the log.
