@@ -203,7 +203,9 @@ async fn start_position(connection: &mut Connection, plan: &Plan<'_>) -> Result<
     let code = "mysql.start_position";
     let (position, whose) = match (plan.stored, plan.start) {
         (Some(stored), _) => (Ok(stored.clone()), "the task goes on at"),
-        (None, Start::Now) => (questions::now(connection).await, "a new task starts at the end,"),
+        (None, Start::Now | Start::Snapshot) => {
+            (questions::now(connection).await, "a new task starts at the end,")
+        }
         (None, Start::Earliest) => {
             (questions::earliest(connection).await, "a new task starts at the oldest place,")
         }
