@@ -79,18 +79,19 @@ pub(super) async fn read(connection: &mut Connection, wanted: &TableFilter) -> R
     Ok(catalog)
 }
 
-/// The ENUM and SET columns with a `?` in a member's name that may stand for another character: servers show definitions in
-/// `utf8mb3`, whatever the session's character set is.
+/// The ENUM and SET columns with members whose names are [doubtful](has_doubtful_members).
 fn doubtful_members(table: &Table) -> Vec<String> {
-    let is_doubtful = |column: &&Column| {
-        let is_wide =
-            matches!(column.charset.as_deref(), Some("utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030"));
-        let (ColumnType::Enum(members) | ColumnType::Set(members)) = &column.column_type else {
-            return false;
-        };
-        is_wide && members.iter().any(|member| member.contains('?'))
-    };
-    table.columns.iter().filter(is_doubtful).map(|column| column.name.clone()).collect()
+    let doubtful = table.columns.iter().filter(|column| has_doubtful_members(column));
+    doubtful.map(|column| column.name.clone()).collect()
+}
+
+/// Whether an ENUM or SET column has a `?` in a member's name that may stand for another character: servers show definitions in
+/// `utf8mb3`, whatever the session's character set is.
+pub(super) fn has_doubtful_members(column: &Column) -> bool {
+    let is_wide =
+        matches!(column.charset.as_deref(), Some("utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030"));
+    let (ColumnType::Enum(members) | ColumnType::Set(members)) = &column.column_type else { return false };
+    is_wide && members.iter().any(|member| member.contains('?'))
 }
 
 /// The server's CREATE TABLE of a table; `None`: the table is gone.

@@ -10,7 +10,7 @@ use crate::{
         reader::{Malformed, Reader},
         rows::cell::{enumeration, geometry, set},
     },
-    value::{Bits, Cell, Value},
+    value::{Bits, Cell, Enum, Set, Value},
 };
 
 impl Form {
@@ -59,12 +59,18 @@ impl Form {
             Form::Timestamp { precision } => temporal::timestamp(reader, *precision)?,
             Form::Year => Value::Year(reader.u16()?),
             Form::Bits { length } => bits(reader.lenenc_slice()?, *length, arena),
-            Form::Enum(members) => {
-                let index = u16::try_from(reader.u64()?)
-                    .map_err(|_| Malformed("has an ENUM value that is not declared"))?;
-                enumeration(members, index, arena)?
+            Form::Enum { bytes, members } => {
+                enumeration(members, index(reader.uint(usize::from(*bytes))?)?, arena)?
             }
-            Form::Set(members) => set(members, reader.u64()?, arena)?,
+            Form::Set { bytes, members } => set(members, reader.uint(usize::from(*bytes))?, arena)?,
+            Form::NamedEnum => {
+                let (number, label) = named(reader.lenenc_slice()?)?;
+                Value::Enum(Enum { index: index(number)?, label: Some(label) })
+            }
+            Form::NamedSet => {
+                let (mask, labels) = named(reader.lenenc_slice()?)?;
+                Value::Set(arena.value(Set { mask, labels: Some(labels) }))
+            }
             Form::Geometry => geometry(reader.lenenc_slice()?)?,
             Form::Json => Value::Json(json::from_text(charset::utf8(reader.lenenc_slice()?)?, arena)?),
             Form::Vector => Value::Vector(reader.lenenc_slice()?),
@@ -78,7 +84,8 @@ impl Form {
         match self {
             Form::Integer { bytes, .. } => reader.take(usize::from(*bytes)),
             Form::Float => reader.take(4),
-            Form::Double | Form::Enum(_) | Form::Set(_) => reader.take(8),
+            Form::Double => reader.take(8),
+            Form::Enum { bytes, .. } | Form::Set { bytes, .. } => reader.take(usize::from(*bytes)),
             Form::Year => reader.take(2),
             // A temporal value's length is one byte, which a length-encoded integer below 251 is as well.
             _ => reader.lenenc_slice(),
@@ -89,6 +96,17 @@ impl Form {
 #[inline(always)]
 fn put<'a>(cell: &mut Cell<'a>, value: Value<'a>) {
     *cell = Cell::Value(value);
+}
+
+fn index(number: u64) -> Result<u16, Malformed> {
+    u16::try_from(number).map_err(|_| Malformed("has an ENUM value that is not declared"))
+}
+
+/// `3:name`.
+fn named(bytes: &[u8]) -> Result<(u64, &str), Malformed> {
+    let (number, name) = charset::utf8(bytes)?.split_once(':').unwrap_or_default();
+    let number = number.parse().map_err(|_| Malformed("has an ENUM or SET value without its number"))?;
+    Ok((number, name))
 }
 
 fn integer<'a>(reader: &mut Reader<'_>, bytes: u8, unsigned: bool) -> Result<Value<'a>, Malformed> {

@@ -46,8 +46,18 @@ pub(super) enum Form {
     Bits {
         length: u16,
     },
-    Enum(Arc<[String]>),
-    Set(Arc<[String]>),
+    /// A number in that many bytes, as [`Integer`](Form::Integer).
+    Enum {
+        bytes: u8,
+        members: Arc<[String]>,
+    },
+    Set {
+        bytes: u8,
+        members: Arc<[String]>,
+    },
+    /// The number, a colon, and the name or names, in UTF-8.
+    NamedEnum,
+    NamedSet,
     Geometry,
     Json,
     Vector,
@@ -110,8 +120,15 @@ impl Form {
             }
             (ColumnType::Year, code::YEAR) => Form::Year,
             (ColumnType::Bits(length), code::BIT) => Form::Bits { length: *length },
-            (ColumnType::Enum(members), code::LONGLONG | code::LONG) => Form::Enum(members.as_slice().into()),
-            (ColumnType::Set(members), code::LONGLONG | code::LONG) => Form::Set(members.as_slice().into()),
+            (ColumnType::Enum(_), _) if is_string => Form::NamedEnum,
+            (ColumnType::Set(_), _) if is_string => Form::NamedSet,
+            // MariaDB chooses the width by the number of members.
+            (ColumnType::Enum(members), type_code) => {
+                Form::Enum { bytes: integer_bytes(type_code)?, members: members.as_slice().into() }
+            }
+            (ColumnType::Set(members), type_code) => {
+                Form::Set { bytes: integer_bytes(type_code)?, members: members.as_slice().into() }
+            }
             (ColumnType::Geometry(_), code::GEOMETRY) => Form::Geometry,
             (ColumnType::Json, code::JSON) => Form::Json,
             (ColumnType::Vector(_), code::VECTOR) => Form::Vector,

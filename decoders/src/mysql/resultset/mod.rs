@@ -5,7 +5,8 @@
 //!
 //! * text comes in the character set of its column (`character_set_results = NULL`) and is decoded here, as from the log;
 //! * ENUM and SET columns are selected as numbers (`CAST(c AS UNSIGNED)`): the place of a member and the mask of the members, which
-//!   stay exact where two members look alike;
+//!   stay exact where two members look alike. Where the definition does not tell all members' names (servers show characters
+//!   beyond U+FFFF as `?`), as number and name: `CONCAT(CAST(c AS UNSIGNED), ':', CONVERT(c USING utf8mb4))`;
 //! * instants come in UTC (`time_zone = '+00:00'`);
 //! * numbers come in their own form, and a geometry is the stored SRID and well-known binary.
 //!

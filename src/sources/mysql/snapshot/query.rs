@@ -6,7 +6,7 @@ use slackwater_decoders::schema::{Column, ColumnType, Table};
 
 use super::bound::Place;
 use crate::sources::mysql::{
-    catalog::{identifier, qualified},
+    catalog::{has_doubtful_members, identifier, qualified},
     connection::Version,
 };
 
@@ -28,9 +28,17 @@ pub(super) fn all_rows(table: &Table, version: &Version) -> String {
 fn expression(column: &Column) -> String {
     let name = identifier(&column.name);
     match column.column_type {
-        ColumnType::Enum(_) | ColumnType::Set(_) => format!("CAST({name} AS UNSIGNED)"),
+        ColumnType::Enum(_) | ColumnType::Set(_) if has_doubtful_members(column) => {
+            format!("CONCAT({}, ':', CONVERT({name} USING utf8mb4))", number(column))
+        }
+        ColumnType::Enum(_) | ColumnType::Set(_) => number(column),
         _ => name,
     }
+}
+
+/// An ENUM or SET as a number.
+fn number(column: &Column) -> String {
+    format!("CAST({} AS UNSIGNED)", identifier(&column.name))
 }
 
 /// Bounded SELECTs in the order of a key.
@@ -49,7 +57,7 @@ impl KeyQuery {
         let names: Vec<String> = columns().map(|column| identifier(&column.name)).collect();
         // A SET is compared as a number; in its own form it would be as a DOUBLE, which has not enough digits for 64 members.
         let compared = columns().map(|column| match column.column_type {
-            ColumnType::Set(_) => expression(column),
+            ColumnType::Set(_) => number(column),
             _ => identifier(&column.name),
         });
         KeyQuery {
