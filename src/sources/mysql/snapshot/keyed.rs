@@ -27,8 +27,6 @@ use crate::{
     },
 };
 
-/// ER_KEY_DOES_NOT_EXITS: the hint names an index that queries may not use (invisible or ignored).
-const NO_SUCH_INDEX: u16 = 1176;
 /// How often the definition may change while the copy starts.
 const STARTS: u32 = 10;
 
@@ -126,8 +124,7 @@ impl KeyedReader {
 
     fn block(&mut self, rows: RowBuffer, plan: &RowPlan) -> Result<Block, Failure> {
         let last = rows.last_row().to_vec();
-        let refused =
-            |error| Failure::Refused(Error::definite("a row cannot be read").caused_by(error), None);
+        let refused = |error| Failure::Refused(Error::definite("a row cannot be read").caused_by(error));
         let batch = rows::batch(rows.bytes, rows.count, plan, &self.start).map_err(refused)?;
         let cells = batch.events().iter().find_map(|event| match event {
             Event::Rows(rows) => rows.changes.last().and_then(RowChange::after),
@@ -144,7 +141,7 @@ impl KeyedReader {
                 .zip(cells.and_then(|cells| cells.get(place)))
                 .and_then(|(column, cell)| bound::literal(column, *cell, raw, version));
             literal.ok_or_else(|| {
-                Failure::Refused(Error::definite("the table's key cannot be read in its order"), None)
+                Failure::Refused(Error::definite("the table's key cannot be read in its order"))
             })
         };
         let place = Place(self.key.iter().map(literal).collect::<Result<_, _>>()?);
@@ -197,16 +194,10 @@ impl TableReader for KeyedReader {
     }
 
     async fn next(&mut self) -> Result<Read> {
-        loop {
-            return match self.read_on().await {
-                Ok(read) => Ok(read),
-                Err(Failure::Refused(_, Some(NO_SUCH_INDEX))) if self.query.has_hint() => {
-                    self.query.without_hint();
-                    continue;
-                }
-                Err(Failure::Refused(error, _)) => self.explain(error).await,
-                Err(Failure::Lost(error)) => Err(error.on(self.definitions.name())),
-            };
+        match self.read_on().await {
+            Ok(read) => Ok(read),
+            Err(Failure::Refused(error)) => self.explain(error).await,
+            Err(Failure::Lost(error)) => Err(error.on(self.definitions.name())),
         }
     }
 }

@@ -68,16 +68,6 @@ impl KeyQuery {
         }
     }
 
-    /// Leaves the choice of the index to the server.
-    pub(super) fn without_hint(&mut self) {
-        self.hint.clear();
-    }
-
-    /// Whether the statement names the index.
-    pub(super) fn has_hint(&self) -> bool {
-        !self.hint.is_empty()
-    }
-
     /// The SELECT of the next `rows` rows behind a place.
     pub(super) fn statement(&self, after: Option<&Place>, rows: u64) -> String {
         let mut statement = format!("{}{}", self.all_rows, self.hint);

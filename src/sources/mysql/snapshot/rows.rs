@@ -65,8 +65,8 @@ pub(super) struct Piece {
 pub(super) enum Failure {
     /// The connection cannot be used any more.
     Lost(Error),
-    /// The query did; others may follow. The server's number where it has one.
-    Refused(Error, Option<u16>),
+    /// The query did; others may follow.
+    Refused(Error),
 }
 
 impl From<Error> for Failure {
@@ -77,8 +77,7 @@ impl From<Error> for Failure {
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        let code = error.code;
-        Failure::Refused(error.into(), Some(code))
+        Failure::Refused(error.into())
     }
 }
 
@@ -106,7 +105,7 @@ impl RowSource {
             }
             Err(unfit) => {
                 self.drain(&selected).await?;
-                Err(Failure::Refused(Error::from(unfit), None))
+                Err(Failure::Refused(Error::from(unfit)))
             }
         }
     }

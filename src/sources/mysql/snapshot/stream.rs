@@ -92,7 +92,7 @@ impl StreamReader {
             }
             if rows.count > 0 {
                 let refused =
-                    |error| Failure::Refused(Error::definite("a row cannot be read").caused_by(error), None);
+                    |error| Failure::Refused(Error::definite("a row cannot be read").caused_by(error));
                 let batch = rows::batch(rows.bytes, rows.count, &plan, &self.start).map_err(refused)?;
                 return Ok(Read::Block(Block { batch, end: None }));
             }
@@ -164,7 +164,7 @@ impl TableReader for StreamReader {
     async fn next(&mut self) -> Result<Read> {
         match self.read_on().await {
             Ok(read) => Ok(read),
-            Err(Failure::Refused(error, _)) => self.explain(error).await,
+            Err(Failure::Refused(error)) => self.explain(error).await,
             Err(Failure::Lost(error)) => Err(error.on(self.definitions.name())),
         }
     }
