@@ -13,12 +13,13 @@ use std::{
 };
 
 use slackwater::{
-    config::{ByteSize, Start, source::MysqlSource},
+    config::{ByteSize, Objects, Start, source::MysqlSource},
     error::Kind,
+    mapping::Selection,
     pipeline::queue::{MemoryQuota, Message, queue},
     positions::SchemaHistory,
     sources::{
-        Source,
+        Finding, Level, Plan, Source,
         mysql::Mysql,
         snapshot::{Block, CopyPoint, Read, TableReader},
         throttle::{Limits, Throttle},
@@ -567,4 +568,42 @@ async fn estimates_privileges_and_limits() {
     assert_eq!(copied(&mut *open(&slow, "t").await, Flavor::Mysql97).await.len(), 3);
     assert!(started.elapsed() > Duration::from_millis(400));
     throttle.set(Limits::default());
+}
+
+/// What `check` says of a new task that begins with a copy, and that it is satisfied when that has been done.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_precheck_of_a_copy() {
+    let server = Server::builder(Flavor::Mysql97)
+        .args(["--binlog-row-image=MINIMAL", "--binlog-row-value-options=PARTIAL_JSON"])
+        .arg("--binlog-expire-logs-seconds=1")
+        .start()
+        .unwrap();
+    server
+        .exec(
+            "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v INT UNIQUE, w LONGTEXT); CREATE TABLE shop.n (n INT);
+             INSERT INTO shop.t VALUES (1, 1, REPEAT('x', 25000000)); ANALYZE TABLE shop.t;
+             CREATE USER reader@'%'; GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO reader@'%'; GRANT SELECT ON shop.* TO reader@'%'",
+        )
+        .unwrap();
+    let objects: Objects = toml::from_str("include = ['shop.*']").unwrap();
+    let selection = Selection::new(&objects);
+    let found = async |start: &Start| {
+        let plan = Plan { start, stored: None, selection: &selection };
+        let findings = login(&server, "reader").check(&plan).await;
+        findings.into_iter().filter(|it| it.code.starts_with("mysql.copy_")).collect::<Vec<Finding>>()
+    };
+    assert_eq!(found(&Start::Now).await, []);
+    let findings = found(&Start::Snapshot).await;
+    let levels: Vec<_> = findings.iter().map(|it| (it.code, it.level)).collect();
+    let expected = [
+        ("mysql.copy_privileges", Level::Error),
+        ("mysql.copy_row_image", Level::Warning),
+        ("mysql.copy_partial_json", Level::Error),
+        ("mysql.copy_retention", Level::Warning),
+    ];
+    assert_eq!(levels, expected, "{findings:#?}");
+    assert!(findings[0].found.contains("shop.n"), "{findings:#?}");
+    findings.iter().for_each(|it| server.exec(it.repair.as_ref().unwrap()).unwrap());
+    let findings = found(&Start::Snapshot).await;
+    assert!(findings.iter().all(|it| it.level == Level::Ok), "{findings:#?}");
 }

@@ -98,10 +98,10 @@ impl Hosts {
     ///
     /// # Errors
     /// As [`connect_for`](Self::connect_for).
-    pub(crate) async fn connect(&self) -> Result<Connection> {
+    pub(crate) async fn connect(&self) -> Result<(Connection, Address)> {
         match self.addresses.get(self.current.load(Ordering::Relaxed)).filter(|_| self.is_settled()) {
-            Some(address) => self.open(address, None).await,
-            None => Ok(self.first(None).await?.0),
+            Some(address) => Ok((self.open(address, None).await?, address.clone())),
+            None => self.first(None).await,
         }
     }
 

@@ -169,7 +169,7 @@ async fn started(
     mysql: &Mysql,
 ) -> Result<Option<Position>> {
     for _ in 0..STARTS {
-        let start = start::settled(mysql, &mut source.connection, definitions.name()).await?;
+        let start = start::settled(mysql, source, definitions.name()).await?;
         let Some(now) = definitions.read(&mut source.connection).await? else { return Ok(None) };
         if now.is(definition) {
             return Ok(Some(start));

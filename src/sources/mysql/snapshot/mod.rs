@@ -53,15 +53,15 @@ impl SnapshotSource for Mysql {
         table: &TableName,
         resume: Option<&CopyPoint>,
     ) -> Result<Option<Box<dyn TableReader>>> {
-        let mut connection = match resume {
+        let (mut connection, address) = match resume {
             // The rows have to hold what lies before the start: of several servers, not each may.
-            Some(point) if self.hosts.addresses().len() > 1 => self.hosts.connect_for(&point.start).await?.0,
+            Some(point) if self.hosts.addresses().len() > 1 => self.hosts.connect_for(&point.start).await?,
             _ => self.hosts.connect().await?,
         };
         session::prepare(&mut connection).await?;
         let definitions = Definitions::new(&mut connection, table).await?;
         let Some(definition) = definitions.read(&mut connection).await? else { return Ok(None) };
-        let source = rows::RowSource::new(connection, self.block_bytes, self.throttle.clone());
+        let source = rows::RowSource::new(connection, address, self.block_bytes, self.throttle.clone());
         if definition.table.key().is_some() {
             let reader = KeyedReader::open(source, definitions, definition, resume, self).await?;
             return Ok(reader.map(|reader| Box::new(reader) as Box<dyn TableReader>));
@@ -71,15 +71,11 @@ impl SnapshotSource for Mysql {
     }
 }
 
-impl Mysql {
-    /// A connection beside the one that reads a table, to the same server.
-    async fn second_connection(&self) -> Result<Connection> {
-        self.hosts.connect().await
-    }
-}
-
 /// All tables with what the server estimates of them, in one question.
-async fn estimates(connection: &mut Connection) -> Result<Vec<TableEstimate>> {
+///
+/// # Errors
+/// The server's error, or a lost connection.
+pub(super) async fn estimates(connection: &mut Connection) -> Result<Vec<TableEstimate>> {
     if connection.version().is_mysql(8, 0, 0) {
         connection.query("SET SESSION information_schema_stats_expiry = 0").await?;
     }

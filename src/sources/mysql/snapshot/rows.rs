@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     sources::{
         mysql::{
-            connection::Connection,
+            connection::{Address, Connection},
             response::ServerError,
             statement::{Received, RowBuffer, Selected},
         },
@@ -31,6 +31,8 @@ const FIRST_BUFFER: usize = 64 << 10;
 /// A connection that reads rows, and what was received of the current query.
 pub(super) struct RowSource {
     pub(super) connection: Connection,
+    /// Where it leads to.
+    pub(super) address: Address,
     block_bytes: usize,
     throttle: Throttle,
     query: Option<Query>,
@@ -82,9 +84,14 @@ impl From<ServerError> for Failure {
 }
 
 impl RowSource {
-    pub(super) fn new(connection: Connection, block_bytes: usize, throttle: Throttle) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        address: Address,
+        block_bytes: usize,
+        throttle: Throttle,
+    ) -> Self {
         let buffer = RowBuffer::new(FIRST_BUFFER.min(block_bytes));
-        RowSource { connection, block_bytes, throttle, query: None, buffer }
+        RowSource { connection, address, block_bytes, throttle, query: None, buffer }
     }
 
     /// Whether a query is being read.

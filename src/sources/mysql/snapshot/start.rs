@@ -9,12 +9,13 @@
 
 use slackwater_decoders::{position::Position, schema::TableName};
 
+use super::rows::RowSource;
 use crate::{
     error::{Error, Result},
     sources::mysql::{
         Mysql,
         catalog::qualified,
-        connection::Connection,
+        connection::{Address, Connection},
         questions::{self, quoted},
         response::ServerError,
     },
@@ -58,15 +59,12 @@ impl Engine {
     }
 }
 
-/// A position of which everything is visible to queries that follow on `connection`.
+/// A position of which everything is visible to queries of `source` that follow.
 ///
 /// # Errors
 /// The server's error, a lost connection, or a lock that was not to be had.
-pub(super) async fn settled(
-    source: &Mysql,
-    connection: &mut Connection,
-    table: &TableName,
-) -> Result<Position> {
+pub(super) async fn settled(mysql: &Mysql, source: &mut RowSource, table: &TableName) -> Result<Position> {
+    let connection = &mut source.connection;
     if connection.version().mariadb {
         let position = begin_snapshot(connection).await?;
         connection.query("COMMIT").await?;
@@ -75,7 +73,7 @@ pub(super) async fn settled(
     if questions::has_gtid_mode(connection).await? {
         return questions::end_of_log(connection).await;
     }
-    let lock = Lock::take(source, table).await?;
+    let lock = Lock::take(mysql, &source.address, table).await?;
     let position = questions::end_of_log(connection).await?;
     lock.release().await?;
     Ok(position)
@@ -106,12 +104,12 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Waits for those who change the table, and keeps others from doing so until the lock is released or dropped.
+    /// On the server at `address`: waits for those who change the table, and keeps others from doing so until the lock is released or dropped.
     ///
     /// # Errors
     /// Definite without the privilege LOCK TABLES; transient when the table is changed all the time.
-    pub(super) async fn take(source: &Mysql, table: &TableName) -> Result<Self> {
-        let mut connection = source.second_connection().await?;
+    pub(super) async fn take(mysql: &Mysql, address: &Address, table: &TableName) -> Result<Self> {
+        let mut connection = mysql.hosts.connect_to(address).await?;
         // Before 5.7, LOCK TABLES waits for transactions of others only by InnoDB's own locks, which it takes without autocommit.
         connection
             .query(&format!(

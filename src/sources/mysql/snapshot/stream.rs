@@ -131,7 +131,7 @@ async fn begin(
     // It also keeps the definition as it is until the transaction ends.
     let touch = format!("SELECT 1 FROM {} LIMIT 1", qualified(table));
     if !engine.is_transactional {
-        let lock = Lock::take(mysql, table).await?;
+        let lock = Lock::take(mysql, &source.address, table).await?;
         return Ok((questions::end_of_log(connection).await?, Some(lock)));
     }
     if connection.version().mariadb {
@@ -139,7 +139,7 @@ async fn begin(
         connection.query(&touch).await?;
         return Ok((position, None));
     }
-    let lock = Lock::take(mysql, table).await?;
+    let lock = Lock::take(mysql, &source.address, table).await?;
     let position = questions::end_of_log(connection).await?;
     connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
     connection.query(&touch).await?;
