@@ -149,6 +149,8 @@ pub enum Start {
     /// At the end of the log as it is when the task first starts.
     #[default]
     Now,
+    /// With a copy of the tables as they are when the task first starts, and at the end of the log before it.
+    Snapshot,
     /// At the oldest place the log still has.
     Earliest,
     /// At a place in a file.

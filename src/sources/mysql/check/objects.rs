@@ -2,14 +2,27 @@
 
 use slackwater_decoders::{mysql::catalog::Catalog, schema::TableName};
 
-use super::super::{catalog, connection::Connection, questions};
-use crate::{error::Result, mapping::Selection, sources::Finding};
+use super::{
+    super::{catalog, connection::Connection, questions},
+    Settings, copying,
+};
+use crate::{
+    config::Start,
+    error::Result,
+    mapping::Selection,
+    sources::{Finding, Plan},
+};
 
 /// Names that are listed before the rest is counted.
 const LISTED: usize = 20;
 
 /// The items on tables. Read are their definitions, as at the start of a task.
-pub(super) async fn findings(connection: &mut Connection, selection: &Selection) -> Vec<Finding> {
+pub(super) async fn findings(
+    connection: &mut Connection,
+    plan: &Plan<'_>,
+    settings: &Settings,
+) -> Vec<Finding> {
+    let selection = plan.selection;
     let wanted = selection.clone();
     let filter: super::super::TableFilter =
         std::sync::Arc::new(move |table: &TableName| wanted.includes(table));
@@ -23,6 +36,9 @@ pub(super) async fn findings(connection: &mut Connection, selection: &Selection)
     findings.extend(online_change(&tables, selection));
     let cascades = cascades(connection, &tables).await;
     findings.push(cascades.unwrap_or_else(|error| Finding::unanswered("mysql.cascades", &error)));
+    if plan.stored.is_none() && *plan.start == Start::Snapshot {
+        findings.extend(copying::findings(connection, selection, settings, &tables).await);
+    }
     findings
 }
 
@@ -161,7 +177,7 @@ fn table_sql(database: &str, table: &str) -> String {
 }
 
 /// Some names, and how many more there are.
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     let first = names.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(LISTED) {
         0 => first,
