@@ -149,7 +149,7 @@ pub enum Start {
     /// At the end of the log as it is when the task first starts.
     #[default]
     Now,
-    /// At the end of the log as it is when the task first starts, with a copy of the rows that are there.
+    /// With a copy of the tables as they are when the task first starts, and at the end of the log before it.
     Snapshot,
     /// At the oldest place the log still has.
     Earliest,

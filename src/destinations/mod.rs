@@ -122,6 +122,16 @@ impl From<Checkpoint> for Standing {
     }
 }
 
+/// What a destination says to a table whose rows it does not have.
+fn renamed_in(from: &TableName, to: &TableName) -> Error {
+    Error::definite(format!("the table {from}, which is not carried, takes the name {to}, which is"))
+        .on(to)
+        .remedy(format!(
+            "its rows are not at the destination: copy {to} anew and continue behind this statement with `slackwater \
+             positions import`; include {from} under [objects] where this is to happen again"
+        ))
+}
+
 /// What a destination says to a task whose checkpoint it may not write.
 fn superseded(task: &str, generation: u64) -> Error {
     Error::definite(format!(

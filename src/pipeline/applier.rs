@@ -299,6 +299,9 @@ fn describe(change: &SchemaChange) -> String {
         SchemaChange::CreateTable { table, .. } => format!("create table {}", table.name),
         SchemaChange::AlterTable { after, .. } => format!("alter table {}", after.name),
         SchemaChange::RenameTable { from, to } => format!("rename table {from} to {to}"),
+        SchemaChange::RenamedIn { from, to, .. } => {
+            format!("rename table {from}, which is not carried, to {to}")
+        }
         SchemaChange::DropTable { table } => format!("drop table {table}"),
         SchemaChange::CreateDatabase { database } => format!("create database {database}"),
         SchemaChange::DropDatabase { database } => format!("drop database {database}"),

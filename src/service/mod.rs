@@ -13,6 +13,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+pub(crate) use self::reload::limits;
 pub use self::report::{read_status, status_path};
 use self::{logging::LogLevel, reload::Reload};
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
         tail::{End, RetryLimits, Tail, TailSettings},
     },
     positions::Store,
-    sources::Source,
+    sources::{Source, throttle::Throttle},
 };
 
 /// The two ends of a task.
@@ -41,6 +42,8 @@ pub struct Ends {
     pub mapping: Arc<Mapping>,
     /// Who creates tables at the destination for a copy.
     pub schemas: Box<dyn TableSchemas>,
+    /// The limits that the source's tables are read within.
+    pub throttle: Throttle,
 }
 
 /// How a run ended well.
@@ -84,7 +87,7 @@ async fn follow(
     signals: Signals,
 ) -> Result<Ended> {
     let (stop_sender, stop) = watch::channel(false);
-    let (reload, poll_interval, cutover_settings) = Reload::new(file, &task, level);
+    let (reload, poll_interval, cutover_settings) = Reload::new(file, &task, level, ends.throttle.clone());
     let (mut cutover, entry) = Cutover::resume(&task.name, store.clone(), cutover_settings, status.clone())?;
     if entry == Entry::AlreadyDone {
         info!(
@@ -110,7 +113,7 @@ async fn copy_and_tail(
     stop: watch::Receiver<bool>,
     cutover: &mut Cutover,
 ) -> Result<Ended> {
-    let Ends { source, destination, mapping, schemas } = ends;
+    let Ends { source, destination, mapping, schemas, throttle: _ } = ends;
     let copy = Snapshot::new(
         Arc::clone(&source),
         destination,

@@ -45,6 +45,7 @@ impl Bench {
             destination: Box::new(FakeDestination::of(&self.held)),
             mapping: Arc::new(Mapping::identity(Selection::new(&task.objects))),
             schemas: Box::new(crate::pipeline::snapshot::schemas::CreatedByRows),
+            throttle: Throttle::default(),
         };
         let (file, level) = (self.file(), logging::start(&task.log, std::io::sink));
         tokio::spawn(async move { run(&file, task, ends, level, StatusBoard::new("orders")).await })

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     changes::{AlterState, alter_state, same_names},
+    destinations::renamed_in,
     error::{Error, Result},
     types::sqlite::{column_type, is_row_id},
 };
@@ -56,6 +57,7 @@ fn apply_change(
         SchemaChange::RenameTable { from, to } => {
             rename(connection, tables, from, to).map_err(|error| error.on(from))
         }
+        SchemaChange::RenamedIn { from, to, .. } => Err(renamed_in(from, to)),
         SchemaChange::DropTable { table } => {
             drop_table(connection, tables, table).map_err(|error| error.on(table))
         }

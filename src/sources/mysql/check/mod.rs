@@ -1,8 +1,10 @@
 //! The precheck of a server: each item is asked for, even when one before it fails.
 //!
-//! * `settings`: what follows from the server's variables. `privileges`: what the account may do. `objects`: the tables.
+//! * `settings`: what follows from the server's variables. `privileges`: what the account may do. `objects`: the tables. `copying`: what a
+//!   task needs that begins with a copy of them.
 //! * Here: getting there at all, and what the log and the topology are like.
 
+mod copying;
 mod objects;
 mod privileges;
 mod settings;
@@ -88,7 +90,7 @@ impl Mysql {
         for (code, finding) in several {
             findings.push(finding.unwrap_or_else(|error| Finding::unanswered(code, &error)));
         }
-        findings.extend(objects::findings(&mut connection, plan.selection).await);
+        findings.extend(objects::findings(&mut connection, plan, &settings).await);
         findings
     }
 
