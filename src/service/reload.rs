@@ -30,7 +30,8 @@ impl Reload {
     ) -> (Self, watch::Receiver<Duration>, watch::Receiver<Cutover>) {
         let (poll_interval, poll_receiver) = watch::channel(task.cutover.poll_interval);
         let (cutover, cutover_receiver) = watch::channel(task.cutover.clone());
-        let reload = Reload { file: file.to_owned(), task: task.clone(), level, poll_interval, cutover, throttle };
+        let reload =
+            Reload { file: file.to_owned(), task: task.clone(), level, poll_interval, cutover, throttle };
         (reload, poll_receiver, cutover_receiver)
     }
 

@@ -463,7 +463,7 @@ impl Loader for WorldLoader {
                 };
                 let row = content.rows.entry(key).or_insert((value, 0));
                 row.0 = value;
-                if row.1 > 0 && !content.keyless && !again {
+                if (row.1 > 0 && !content.keyless && !again) || (content.keyless && again) {
                     doubles.push(format!("{table} {key}"));
                 }
                 row.1 = if content.keyless { row.1 + 1 } else { 1 };
