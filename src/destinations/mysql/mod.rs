@@ -9,6 +9,7 @@ mod ddl;
 mod definition;
 mod literal;
 mod precheck;
+mod schema;
 mod session;
 mod statement;
 mod tables;
@@ -27,7 +28,11 @@ use self::{
     statement::Gathered,
     tables::Tables,
 };
-use super::{Checkpoint, Destination, Standing, load::Loader};
+use super::{
+    Checkpoint, Destination, Standing,
+    load::Loader,
+    schema::{PlannedStatement, SchemaPlan, Wanted},
+};
 use crate::{
     changes::{Group, Job, Share},
     config::destination::MysqlDestination,
@@ -43,6 +48,8 @@ pub struct Mysql {
     row: CheckpointRow,
     version: Option<String>,
     open: Option<Applier>,
+    /// The session that objects are created in, beside the one that applies: their statements would commit what is open.
+    creating: Option<Session>,
 }
 
 /// An open session with its transaction.
@@ -63,7 +70,20 @@ impl Mysql {
     #[must_use]
     pub fn new(task: impl AsRef<str>, config: MysqlDestination) -> Self {
         let row = CheckpointRow::new(&config.checkpoint_database, task.as_ref());
-        Mysql { config, row, version: None, open: None }
+        Mysql { config, row, version: None, open: None, creating: None }
+    }
+
+    /// The session that objects are created in.
+    async fn creating(&mut self) -> Result<&mut Session> {
+        let session = match self.creating.take() {
+            Some(session) => session,
+            None => {
+                let mut session = Session::connect(&self.config).await?;
+                schema::prepare(&mut session).await;
+                session
+            }
+        };
+        Ok(self.creating.insert(session))
     }
 
     fn applier(open: &mut Option<Applier>) -> Result<&mut Applier> {
@@ -239,6 +259,24 @@ impl Destination for Mysql {
 
     async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         Self::applier(&mut self.open)?.commit(&self.row, checkpoint).await
+    }
+
+    async fn plan(&mut self, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        let plan = schema::plan(self.creating().await?, wanted).await;
+        // A session of its own is not kept over a lost connection, nor over the days between two plans.
+        self.creating = None;
+        plan
+    }
+
+    async fn execute(&mut self, statement: &PlannedStatement) -> Result<()> {
+        let result = schema::execute(self.creating().await?, statement).await;
+        if result.as_ref().is_err_and(Error::is_transient) {
+            self.creating = None;
+        }
+        if let Some(applier) = &mut self.open {
+            applier.tables.forget();
+        }
+        result
     }
 
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params_from_iter, types::Value as Owned};
 use slackwater_decoders::{
     event::{Ddl, SchemaChange, Truncate},
-    schema::{Table, TableName},
+    schema::{Column, Table, TableName},
 };
 
 use super::{
@@ -97,18 +97,31 @@ pub(super) fn create_table(connection: &Connection, name: &str, table: &Table) -
     run(connection, &create_statement(name, table))
 }
 
-/// A table with one integer as key uses SQLite's row id as that key; one with another key is stored by it; one without a key
-/// has the row id to tell equal rows apart.
+/// A table with its key and its other unique keys.
 fn create_statement(name: &str, table: &Table) -> String {
     let key = table.key().unwrap_or_default();
-    let names = |ordinals: &[u16]| {
-        let names: Vec<_> = ordinals
-            .iter()
-            .filter_map(|ordinal| table.columns.get(usize::from(*ordinal)))
-            .map(|column| quote(&column.name))
-            .collect();
-        names.join(", ")
-    };
+    let unique = table.unique_keys.iter().filter(|unique| !unique.partial && unique.columns != key);
+    let unique: Vec<_> = unique.map(|unique| format!("UNIQUE ({})", names(table, &unique.columns))).collect();
+    create_with(name, table, &unique, |_| None)
+}
+
+/// The quoted names of columns, joined by commas.
+pub(super) fn names(table: &Table, ordinals: &[u16]) -> String {
+    let columns = ordinals.iter().filter_map(|ordinal| table.columns.get(usize::from(*ordinal)));
+    columns.map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// A table with one integer as key uses SQLite's row id as that key; one with another key is stored by it; one without a key
+/// has the row id to tell equal rows apart.
+///
+/// `constraints` come behind the columns; `chosen` tells the types that the operator chose.
+pub(super) fn create_with<'c>(
+    name: &str,
+    table: &Table,
+    constraints: &[String],
+    chosen: impl Fn(&Column) -> Option<&'c str>,
+) -> String {
+    let key = table.key().unwrap_or_default();
     let row_id = match key {
         [ordinal] => table
             .columns
@@ -123,7 +136,7 @@ fn create_statement(name: &str, table: &Table) -> String {
         if row_id.map(usize::from) == Some(ordinal) {
             part.push_str(" INTEGER PRIMARY KEY");
         } else {
-            let declared = column_type(column).declaration;
+            let declared = chosen(column).map_or_else(|| column_type(column).declaration, ToOwned::to_owned);
             part.push_str(if declared.is_empty() { "" } else { " " });
             part.push_str(&declared);
             // A computed column may be missing from the log.
@@ -134,11 +147,9 @@ fn create_statement(name: &str, table: &Table) -> String {
         parts.push(part);
     }
     if row_id.is_none() && !key.is_empty() {
-        parts.push(format!("PRIMARY KEY ({})", names(key)));
+        parts.push(format!("PRIMARY KEY ({})", names(table, key)));
     }
-    for unique in table.unique_keys.iter().filter(|unique| !unique.partial && unique.columns != key) {
-        parts.push(format!("UNIQUE ({})", names(&unique.columns)));
-    }
+    parts.extend_from_slice(constraints);
     let storage = if row_id.is_none() && !key.is_empty() { " WITHOUT ROWID" } else { "" };
     format!("CREATE TABLE {} (\n  {}\n){storage}", quote(name), parts.join(",\n  "))
 }
@@ -340,13 +351,7 @@ impl Alteration<'_> {
     }
 
     /// An empty table can be altered whatever its values would become.
-    fn if_empty(
-        &self,
-        connection: &Connection,
-        name: &str,
-        column: &slackwater_decoders::schema::Column,
-        what: &str,
-    ) -> Result<Owned> {
+    fn if_empty(&self, connection: &Connection, name: &str, column: &Column, what: &str) -> Result<Owned> {
         let rows: bool = connection
             .query_row(&format!("SELECT EXISTS (SELECT 1 FROM {})", quote(name)), [], |row| row.get(0))
             .map_err(failed)?;
@@ -375,11 +380,32 @@ impl Alteration<'_> {
         .remedy("the log does not hold the new values: load the table again from the source"))
     }
 
-    /// The indexes and triggers that somebody made on the table in the file.
+    /// The indexes and triggers on the table in the file, without those that stand for unique keys of the source: the new
+    /// table has the keys that the source's has now.
     fn indexes(&self, connection: &Connection, name: &str) -> Result<Vec<String>> {
-        connection
-            .prepare("SELECT sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL")
-            .and_then(|mut statement| statement.query_map([name], |row| row.get(0))?.collect())
-            .map_err(failed)
+        let rows: rusqlite::Result<Vec<(String, String)>> = connection
+            .prepare("SELECT name, sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL")
+            .and_then(|mut statement| {
+                statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            });
+        let mut kept = Vec::new();
+        for (index, sql) in rows.map_err(failed)? {
+            if !self.is_unique_key(connection, name, &index)? {
+                kept.push(sql);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn is_unique_key(&self, connection: &Connection, name: &str, index: &str) -> Result<bool> {
+        let columns: rusqlite::Result<Vec<Option<String>>> = connection
+            .prepare(
+                "SELECT info.name FROM pragma_index_list(?1) AS list, pragma_index_info(?2) AS info
+                 WHERE list.name = ?2 AND list.\"unique\" ORDER BY info.seqno",
+            )
+            .and_then(|mut statement| statement.query_map([name, index], |row| row.get(0))?.collect());
+        let columns: Vec<_> = columns.map_err(failed)?.into_iter().map(Option::unwrap_or_default).collect();
+        let columns = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
+        Ok(self.before.unique_keys.iter().any(|key| names(self.before, &key.columns) == columns))
     }
 }

@@ -10,18 +10,23 @@ mod checkpoint;
 mod convert;
 mod ddl;
 mod defaults;
+mod schema;
 mod tables;
 mod values;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use slackwater_decoders::schema::TableName;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::tables::Tables;
-use super::{Checkpoint, Destination, Standing, load::Loader};
+use super::{
+    Checkpoint, Destination, Standing,
+    load::Loader,
+    schema::{PlannedStatement, SchemaPlan, Wanted},
+};
 use crate::{
     changes::{Group, Job},
     config::destination::SqliteDestination,
@@ -81,6 +86,20 @@ impl Sqlite {
 
     fn file(&mut self) -> Result<&mut File> {
         self.open.as_mut().ok_or_else(|| Error::transient("the file is not open"))
+    }
+
+    /// Plans over the open file, or over one that is opened for reading; a file that is not there is not created.
+    fn plan(&self, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        if let Some(File { connection, tables }) = &self.open {
+            return schema::plan(wanted, tables, Some(connection));
+        }
+        let tables = Tables::new(&self.config);
+        if !self.config.path.exists() {
+            return schema::plan(wanted, &tables, None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let file = Connection::open_with_flags(&self.config.path, flags).map_err(failed)?;
+        schema::plan(wanted, &tables, Some(&file))
     }
 
     fn findings(&self) -> Result<Vec<Finding>> {
@@ -190,6 +209,17 @@ impl Destination for Sqlite {
         blocking(|| {
             let task = self.task.clone();
             self.file()?.commit(&task, checkpoint)
+        })
+    }
+
+    async fn plan(&mut self, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        blocking(|| Sqlite::plan(self, wanted))
+    }
+
+    async fn execute(&mut self, statement: &PlannedStatement) -> Result<()> {
+        blocking(|| {
+            let File { connection, tables } = self.file()?;
+            schema::execute(connection, tables, statement)
         })
     }
 

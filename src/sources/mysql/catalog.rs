@@ -19,7 +19,7 @@ use super::{
 use crate::error::{Error, Result};
 
 /// The server's own databases: never carried.
-const SYSTEM: &str = "'mysql', 'information_schema', 'performance_schema', 'sys'";
+pub(super) const SYSTEM: &str = "'mysql', 'information_schema', 'performance_schema', 'sys'";
 /// ER_NO_SUCH_TABLE: dropped since the list was read.
 const NO_SUCH_TABLE: u16 = 1146;
 
@@ -54,34 +54,37 @@ pub(super) async fn without_tables(connection: &mut Connection) -> Result<Catalo
 pub(super) async fn read(connection: &mut Connection, wanted: &TableFilter) -> Result<Catalog> {
     let mut catalog = without_tables(connection).await?;
     connection.query("SET SESSION sql_mode = '', SESSION sql_quote_show_create = 1").await?;
+    let context = context(connection, &catalog);
+    for name in table_names(connection, wanted).await? {
+        if let Some(statement) = create_statement(connection, &name).await? {
+            define(&mut catalog, &statement, &context, &name)?;
+        }
+    }
+    Ok(catalog)
+}
+
+/// How the server's own statements are to be read, under the empty SQL mode.
+pub(super) fn context(connection: &Connection, catalog: &Catalog) -> ddl::Context {
+    ddl::Context {
+        mariadb: connection.version().mariadb,
+        version: catalog.settings().version,
+        ..ddl::Context::default()
+    }
+}
+
+/// The names of the tables that `wanted` takes.
+///
+/// # Errors
+/// The server's error, or a lost connection.
+pub(super) async fn table_names(connection: &mut Connection, wanted: &TableFilter) -> Result<Vec<TableName>> {
     let tables = connection
         .query(&format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
              WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ({SYSTEM})"
         ))
         .await?;
-    let context = ddl::Context {
-        mariadb: connection.version().mariadb,
-        version: catalog.settings().version,
-        ..ddl::Context::default()
-    };
-    for row in tables.iter() {
-        let (Some(database), Some(table)) = (row.at(0), row.at(1)) else { continue };
-        let name = TableName::new(database, table);
-        if !wanted(&name) {
-            continue;
-        }
-        if let Some(statement) = create_statement(connection, &name).await? {
-            define(&mut catalog, &statement, &context, &name)?;
-            catalog.get(&name).map_or_else(Vec::new, |table| doubtful_members(table)).iter().for_each(|column| {
-                tracing::warn!(
-                    table = %name, column,
-                    "the server shows characters beyond U+FFFF as `?`: if a member's name has one, set binlog_row_metadata = FULL"
-                );
-            });
-        }
-    }
-    Ok(catalog)
+    let names = tables.iter().filter_map(|row| Some(TableName::new(row.at(0)?, row.at(1)?)));
+    Ok(names.filter(|name| wanted(name)).collect())
 }
 
 /// The ENUM and SET columns with a `?` in a member's name that may stand for another character: servers show definitions in
@@ -106,8 +109,7 @@ pub(super) async fn create_statement(
     connection: &mut Connection,
     name: &TableName,
 ) -> Result<Option<String>> {
-    let identifier = |name: &str| format!("`{}`", name.replace('`', "``"));
-    let statement = format!("SHOW CREATE TABLE {}.{}", identifier(&name.database), identifier(&name.table));
+    let statement = format!("SHOW CREATE TABLE {}", qualified(name));
     match connection.try_query(&statement).await? {
         Ok(rows) => Ok(rows.first().and_then(|row| row.at(1)).map(str::to_owned)),
         Err(error) if error.code == NO_SUCH_TABLE => Ok(None),
@@ -115,7 +117,22 @@ pub(super) async fn create_statement(
     }
 }
 
-fn define(catalog: &mut Catalog, statement: &str, context: &ddl::Context, name: &TableName) -> Result<()> {
+/// A table's name in a statement.
+pub(super) fn qualified(name: &TableName) -> String {
+    let identifier = |name: &str| format!("`{}`", name.replace('`', "``"));
+    format!("{}.{}", identifier(&name.database), identifier(&name.table))
+}
+
+/// Takes the table that a server's own CREATE TABLE defines into the catalog.
+///
+/// # Errors
+/// Definite when the statement is not understood.
+pub(super) fn define(
+    catalog: &mut Catalog,
+    statement: &str,
+    context: &ddl::Context,
+    name: &TableName,
+) -> Result<()> {
     let not_understood = |cause: Box<dyn std::error::Error + Send + Sync>| {
         Error::definite("the table's definition is not understood")
             .on(name)
@@ -124,5 +141,11 @@ fn define(catalog: &mut Catalog, statement: &str, context: &ddl::Context, name: 
     };
     let parsed = ddl::parse(statement, context).map_err(|error| not_understood(error.into()))?;
     catalog.apply(&parsed, &name.database, None).map_err(|error| not_understood(error.into()))?;
+    catalog.get(name).map_or_else(Vec::new, |table| doubtful_members(table)).iter().for_each(|column| {
+        tracing::warn!(
+            table = %name, column,
+            "the server shows characters beyond U+FFFF as `?`: if a member's name has one, set binlog_row_metadata = FULL"
+        );
+    });
     Ok(())
 }

@@ -4,7 +4,7 @@
 //!   questions to the server go through the same, so that both are encrypted and authenticated alike.
 //! * `hosts`, `questions`: which server is read, and what it says about its log.
 //! * `dump`: the log itself; `binlog` makes batches of it.
-//! * `catalog`: table definitions for a task that starts. `check`: the precheck.
+//! * `catalog`: table definitions for a task that starts; `schema`: all definitions. `check`: the precheck.
 //!
 //! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
 //! transaction (`gtid_mode = ON`, MariaDB always). So they decide alone, on any server of the topology, and a file and offset decide
@@ -19,6 +19,7 @@ mod hosts;
 mod packets;
 mod questions;
 mod response;
+mod schema;
 mod tls;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use slackwater_decoders::{
     event::{Event, SchemaChange},
     mysql::catalog::Catalog,
     position::Position,
-    schema::{Table, TableName},
+    schema::{Table, TableName, definition::Schema},
 };
 
 use self::{
@@ -135,6 +136,12 @@ impl Source for Mysql {
             catalog.insert(table);
         }
         self.follow(log, from, catalog, false, history, out).await
+    }
+
+    async fn schema(&self, tables: Option<&[TableName]>) -> Result<Option<Schema>> {
+        let mut control = self.hosts.control().await?;
+        let schema = schema::read(&mut control.connection, &self.selected, tables).await;
+        control.keep(schema).map(Some)
     }
 }
 
