@@ -92,6 +92,13 @@ impl Translation {
         }
         let column = source.column;
         let mapped = column_type(column, self.server);
+        if let (ColumnType::Timestamp(fraction), true) = (&column.column_type, self.wider_timestamps) {
+            if is_version(column) {
+                loss("datetime(6)", "an instant becomes its date and time in UTC");
+                return format!("datetime({fraction})");
+            }
+            loss(&mapped.declaration, "instants behind 2038-01-19 03:14:07 UTC do not fit");
+        }
         if let Some(what) = mapped.loss {
             loss(&mapped.declaration, what);
         }
@@ -112,7 +119,7 @@ impl Translation {
         let column = source.column;
         let Some(generated) = &column.generated else { return false };
         let Some(expression) = &generated.expression else { return false };
-        if matches!(expression.as_str(), "ROW START" | "ROW END") {
+        if is_version(column) {
             return false;
         }
         let expression = text::with_collations(expression, self.server).into_owned();
@@ -180,6 +187,12 @@ impl Translation {
     pub(super) fn expression(&self, expression: &str, names: &ColumnNames<'_>) -> Option<String> {
         text::with_columns(expression, |name| names.get(name))
     }
+}
+
+/// Whether the column tells when a version of a row began or ended.
+fn is_version(column: &Column) -> bool {
+    let expression = column.generated.as_ref().and_then(|generated| generated.expression.as_deref());
+    matches!(expression, Some("ROW START" | "ROW END"))
 }
 
 /// A default as the server takes it; `None` when it takes none.

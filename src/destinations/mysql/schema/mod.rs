@@ -39,6 +39,9 @@ pub(super) struct Translation {
     server: Server,
     /// Whether the source's text serves there.
     native: bool,
+    /// Whether the source's TIMESTAMP goes on behind 2038: that of MariaDB 11.5 and later does, up to 2106, and marks current
+    /// versions of rows with its last instant.
+    wider_timestamps: bool,
     /// Whether a character set without a collation means the same to both.
     same_collations: bool,
 }
@@ -49,6 +52,7 @@ impl Translation {
         Translation {
             server,
             native: source.mariadb == server.mariadb && version(server) >= version(source),
+            wider_timestamps: source.mariadb_since(11, 5) && !server.mariadb_since(11, 5),
             same_collations: source.mysql_since(8) == server.mysql_since(8)
                 && source.mariadb_since(11, 5) == server.mariadb_since(11, 5),
         }
@@ -111,6 +115,7 @@ fn plan_for(
         plan,
     };
     planner.databases(tables);
+    planner.objects(true);
     for table in tables {
         planner.table(table);
     }
@@ -122,7 +127,7 @@ fn plan_for(
     for table in tables {
         planner.foreign_keys(table, &by_name);
     }
-    planner.objects();
+    planner.objects(false);
     for note in &wanted.schema.notes {
         planner.plan.note("source", note);
     }

@@ -32,8 +32,10 @@ const REMOVED: [&str; 11] = [
 ];
 
 impl Planner<'_> {
-    pub(super) fn objects(&mut self) {
-        let mut objects: Vec<_> = self.wanted.schema.objects.iter().collect();
+    /// Sequences, which defaults of tables name, or all others.
+    pub(super) fn objects(&mut self, sequences: bool) {
+        let is_wanted = |object: &&StoredObject| (object.kind == ObjectKind::Sequence) == sequences;
+        let mut objects: Vec<_> = self.wanted.schema.objects.iter().filter(is_wanted).collect();
         objects.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         for object in objects {
             self.object(object);
@@ -56,7 +58,7 @@ impl Planner<'_> {
             return;
         }
         let (statement, had_definer) = text::without_definer(&stored.statement);
-        let Some((before, behind)) = text::around_name(&statement) else {
+        let Some((before, behind)) = text::around_name(&statement, object.kind.word()) else {
             self.plan.note(&object, "its statement names it in no known way: create it by hand");
             return;
         };
@@ -67,6 +69,9 @@ impl Planner<'_> {
         };
         if had_definer {
             self.plan.note(&object, "its definer is the account of the destination");
+        }
+        if self.renames_tables && stage == Stage::AtCutover {
+            self.plan.note(&object, "its text may name tables as the source does");
         }
         let mut behind = self.with_tables(&behind);
         if stored.kind == ObjectKind::View {

@@ -150,17 +150,25 @@ pub(super) fn without_definer(statement: &str) -> (String, bool) {
     (kept.map(|piece| piece.text()).collect(), true)
 }
 
-/// A CREATE statement up to the name of the object, and what follows the name; `None` when there is no name in backticks. A
-/// database before the name goes with it.
-pub(super) fn around_name(statement: &str) -> Option<(String, String)> {
+/// A CREATE statement up to the name of the object, and what follows the name; `None` when `kind` (`VIEW`) does not stand
+/// before one. A database before the name goes with it. Triggers and routines of MariaDB are shown as they were written, so
+/// that the name may be without backticks.
+pub(super) fn around_name(statement: &str, kind: &str) -> Option<(String, String)> {
     let pieces = pieces(statement);
-    let start = pieces.iter().position(|piece| matches!(piece, Piece::Name(_)))?;
-    let is_qualified = matches!(
-        (pieces.get(start + 1), pieces.get(start + 2)),
-        (Some(Piece::Other(".")), Some(Piece::Name(_)))
-    );
+    let is_space = |piece: &Piece<'_>| piece.text().chars().all(char::is_whitespace);
+    let is_word =
+        |piece: &Piece<'_>, word: &str| matches!(piece, Piece::Word(text) if text.eq_ignore_ascii_case(word));
+    let mut start = pieces.iter().position(|piece| is_word(piece, kind))? + 1;
+    while pieces.get(start).is_some_and(|piece| {
+        is_space(piece) || ["IF", "NOT", "EXISTS"].iter().any(|word| is_word(piece, word))
+    }) {
+        start += 1;
+    }
+    let is_name = |place: usize| matches!(pieces.get(place), Some(Piece::Name(_) | Piece::Word(_)));
+    let is_qualified = pieces.get(start + 1) == Some(&Piece::Other(".")) && is_name(start + 2);
     let end = if is_qualified { start + 3 } else { start + 1 };
     let text = |range: &[Piece<'_>]| range.iter().map(|piece| piece.text()).collect::<String>();
+    is_name(start).then_some(())?;
     Some((text(pieces.get(..start)?), text(pieces.get(end..)?)))
 }
 
@@ -202,9 +210,11 @@ mod tests {
         let (view, had) = without_definer(view);
         assert!(had);
         assert_eq!(view, "CREATE ALGORITHM=UNDEFINED SQL SECURITY DEFINER VIEW `s`.`v` AS select 1");
-        let around = around_name(&view).unwrap();
+        let around = around_name(&view, "VIEW").unwrap();
         assert_eq!(around.0, "CREATE ALGORITHM=UNDEFINED SQL SECURITY DEFINER VIEW ");
         assert_eq!(around.1, " AS select 1");
+        let around = around_name("create trigger if not exists s.t before insert on u", "TRIGGER").unwrap();
+        assert_eq!(around, ("create trigger if not exists ".to_owned(), " before insert on u".to_owned()));
         assert_eq!(
             without_definer("CREATE DEFINER = 'a b'@'%' PROCEDURE `p`() SELECT 'DEFINER=x y'").0,
             "CREATE PROCEDURE `p`() SELECT 'DEFINER=x y'"
