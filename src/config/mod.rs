@@ -5,6 +5,7 @@
 
 pub mod destination;
 mod error;
+mod overrides;
 mod pattern;
 mod sections;
 mod size;
@@ -29,8 +30,9 @@ use self::{
 };
 pub use self::{
     error::ConfigError,
+    overrides::Overrides,
     pattern::{Pattern, PatternError},
-    sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, Start},
+    sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, SchemaSection, Start},
     size::ByteSize,
 };
 
@@ -52,6 +54,8 @@ pub struct Task {
     pub destination: DestinationConfig,
     /// `[objects]`.
     pub objects: Objects,
+    /// `[schema]`.
+    pub schema: SchemaSection,
     /// `[apply]`.
     pub apply: Apply,
     /// `[cutover]`.
@@ -93,6 +97,8 @@ struct Common {
     start: Start,
     #[serde(default)]
     objects: Objects,
+    #[serde(default)]
+    schema: SchemaSection,
     #[serde(default)]
     apply: Apply,
     #[serde(default)]
@@ -138,6 +144,7 @@ impl Task {
             state_dir: PathBuf::new(),
             start: common.start,
             objects: common.objects,
+            schema: SchemaSection { overrides: common.schema.overrides.map(|file| reader.beside(&file)) },
             apply: common.apply,
             cutover: common.cutover,
             log: common.log,
@@ -182,7 +189,8 @@ impl Reader<'_> {
     fn common_error(&self, error: &toml::de::Error) -> ConfigError {
         let before = error.span().and_then(|span| self.text.get(..span.start)).unwrap_or_default();
         let header = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next());
-        let section = ["objects", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
+        let section =
+            ["objects", "schema", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
         self.error(section.unwrap_or_default(), error)
     }
 

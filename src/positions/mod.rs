@@ -15,6 +15,7 @@ mod checkpoint;
 mod history;
 mod reconcile;
 mod record;
+mod schema_ledger;
 mod sidecar;
 mod store;
 mod transfer;
@@ -23,6 +24,7 @@ pub use self::{
     checkpoint::{Checkpoint, Completeness, Origin, Stored},
     history::SchemaHistory,
     reconcile::{Resume, reconcile},
+    schema_ledger::{SchemaLedger, SchemaRecord},
     sidecar::Sidecar,
     store::{CutoverRecord, CutoverStep, Store},
     transfer::Export,
