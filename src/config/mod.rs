@@ -9,6 +9,7 @@ mod overrides;
 mod pattern;
 mod sections;
 mod size;
+mod snapshot;
 pub mod source;
 
 use std::{
@@ -34,6 +35,7 @@ pub use self::{
     pattern::{Pattern, PatternError},
     sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, SchemaSection, Start},
     size::ByteSize,
+    snapshot::{Existing, Snapshot, Then},
 };
 
 const STATE_ROOT: &str = "/var/lib/slackwater";
@@ -56,6 +58,8 @@ pub struct Task {
     pub objects: Objects,
     /// `[schema]`.
     pub schema: SchemaSection,
+    /// `[snapshot]`.
+    pub snapshot: Snapshot,
     /// `[apply]`.
     pub apply: Apply,
     /// `[cutover]`.
@@ -99,6 +103,7 @@ struct Common {
     objects: Objects,
     #[serde(default)]
     schema: SchemaSection,
+    snapshot: Snapshot,
     #[serde(default)]
     apply: Apply,
     #[serde(default)]
@@ -145,6 +150,7 @@ impl Task {
             start: common.start,
             objects: common.objects,
             schema: SchemaSection { overrides: common.schema.overrides.map(|file| reader.beside(&file)) },
+            snapshot: common.snapshot,
             apply: common.apply,
             cutover: common.cutover,
             log: common.log,
@@ -164,6 +170,7 @@ impl Task {
             ("state_dir", self.state_dir != new.state_dir),
             ("[source] or [destination]", self.fixed != new.fixed),
             ("[objects]", self.objects != new.objects),
+            ("[snapshot]", self.snapshot.needs_restart_for(&new.snapshot)),
             ("[apply]", apply_differs),
             ("log.format", self.log.format != new.log.format),
         ]
@@ -189,8 +196,9 @@ impl Reader<'_> {
     fn common_error(&self, error: &toml::de::Error) -> ConfigError {
         let before = error.span().and_then(|span| self.text.get(..span.start)).unwrap_or_default();
         let header = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next());
-        let section =
-            ["objects", "schema", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
+        let section = ["objects", "schema", "snapshot", "apply", "cutover", "log"]
+            .into_iter()
+            .find(|name| Some(*name) == header);
         self.error(section.unwrap_or_default(), error)
     }
 
@@ -317,6 +325,24 @@ impl Reader<'_> {
             if value < least || value > most {
                 return Err(ConfigError::at_key(self.file, self.text, key, format!("{key} is {value}"))
                     .hint(format!("give a size from {least} to {most}")));
+            }
+        }
+        let snapshot = &task.snapshot;
+        let per_second = |limit: Option<u64>| limit.unwrap_or(1);
+        for (key, value, most) in [
+            ("snapshot.readers", u64::from(snapshot.readers), 64),
+            ("snapshot.loaders", per_second(snapshot.loaders.map(u64::from)), 64),
+            (
+                "snapshot.queries_per_second",
+                per_second(snapshot.queries_per_second.map(u64::from)),
+                1_000_000,
+            ),
+            ("snapshot.rows_per_second", per_second(snapshot.rows_per_second), 1_000_000_000),
+            ("snapshot.bytes_per_second", per_second(snapshot.bytes_per_second.map(|size| size.0)), 1 << 40),
+        ] {
+            if value < 1 || value > most {
+                return Err(ConfigError::at_key(self.file, self.text, key, format!("{key} is {value}"))
+                    .hint(format!("give a number from 1 to {most}, or leave it out")));
             }
         }
         if let Err(error) = task.log.level.parse::<tracing_subscriber::filter::Targets>() {

@@ -97,11 +97,24 @@ pub trait Destination: Send {
     /// When the destination cannot be reached.
     async fn loader(&mut self) -> Result<Box<dyn Loader>>;
 
-    /// Removes all rows of a table whose copy begins (again).
+    /// Removes all rows of a table whose copy begins (again). One that is not there is empty.
     ///
     /// # Errors
     /// When the destination refuses.
     async fn empty_table(&mut self, table: &TableName) -> Result<()>;
+
+    /// Which of these tables are there and have rows.
+    ///
+    /// # Errors
+    /// When the destination cannot be asked.
+    async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>>;
+
+    /// Removes a table whose copy begins again with another definition, or that the source does not have any more. One that
+    /// is not there is removed already.
+    ///
+    /// # Errors
+    /// When the destination refuses.
+    async fn drop_table(&mut self, table: &TableName) -> Result<()>;
 }
 
 /// What an opened destination holds of a task.

@@ -64,6 +64,15 @@ pub trait Source: Send + Sync {
         Ok(None)
     }
 
+    /// Fills an empty history with the definitions at a position, as [`tail`](Self::tail) does when it starts there: for a task
+    /// that follows the log from there later, when the definitions may be others. A history that holds something stays.
+    ///
+    /// # Errors
+    /// When the source cannot be asked, or the history cannot be written.
+    async fn remember_definitions(&self, _at: &Position, _history: &SchemaHistory) -> Result<()> {
+        Ok(())
+    }
+
     /// How tables are copied; `None` for a source that has a log and no tables.
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {
         None

@@ -8,6 +8,7 @@ mod cascade;
 mod checkpoint;
 mod ddl;
 mod definition;
+mod existing;
 mod gathered;
 mod literal;
 mod load;
@@ -29,7 +30,7 @@ use tracing::warn;
 
 use self::{
     checkpoint::{CheckpointRows, Parts},
-    session::{Session, code},
+    session::Session,
     tables::Tables,
     worker::{Commit, Shared, Work, Worker},
 };
@@ -44,7 +45,6 @@ use crate::{
     error::{Error, Result},
     mapping::Selection,
     sources::Finding,
-    types::mysql::quote_name,
 };
 
 /// A MySQL or MariaDB server as the destination of one task.
@@ -289,18 +289,16 @@ impl Destination for Mysql {
     }
 
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
-        // On a connection of its own: it commits.
-        let mut session = Session::connect(&self.config).await?;
-        let name = format!("{}.{}", quote_name(&table.database), quote_name(&table.table));
-        let failed = |error: Error| error.on(table);
-        match session.run_raw(format!("TRUNCATE TABLE {name}")).await {
-            // Foreign keys of other tables point to it.
-            Err(error) if code(&error) == Some(1701) => {
-                session.run(format!("DELETE FROM {name}")).await.map(drop).map_err(failed)
-            }
-            Err(error) => Err(failed(session::refused(error))),
-            Ok(_) => Ok(()),
-        }
+        // On a connection of its own, as below: it commits.
+        existing::empty(&mut Session::connect(&self.config).await?, table).await
+    }
+
+    async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
+        existing::occupied(&mut Session::connect(&self.config).await?, tables).await
+    }
+
+    async fn drop_table(&mut self, table: &TableName) -> Result<()> {
+        existing::drop_table(&mut Session::connect(&self.config).await?, table).await
     }
 }
 

@@ -11,6 +11,7 @@ mod convert;
 mod ddl;
 mod dead_letter;
 mod defaults;
+mod existing;
 mod keys;
 mod load;
 mod schema;
@@ -317,6 +318,21 @@ impl Destination for Sqlite {
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
         blocking(|| self.file()?.alone(|file| ddl::empty(&file.connection, &file.tables, table)))
             .map_err(|error| error.on(table))
+    }
+
+    async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
+        blocking(|| {
+            let file = self.file()?;
+            existing::occupied(&file.connection, &file.tables, tables)
+        })
+    }
+
+    async fn drop_table(&mut self, table: &TableName) -> Result<()> {
+        blocking(|| {
+            let file = self.file()?;
+            existing::drop_table(&file.connection, &mut file.tables, table)
+        })
+        .map_err(|error| error.on(table))
     }
 }
 

@@ -150,8 +150,7 @@ impl Source for Mysql {
         // First of all: it settles which server is asked from here on.
         let mut log = self.hosts.connect_for(&from).await?;
         if history.is_empty() {
-            let tables = self.definitions_at(&from).await?;
-            history.replace_all(&from, &tables)?;
+            self.remember_definitions(&from, history).await?;
             // Looking through the log may have taken longer than a server waits.
             log = self.hosts.connect_for(&from).await?;
         } else {
@@ -163,6 +162,14 @@ impl Source for Mysql {
             catalog.insert(table);
         }
         self.follow(log, from, catalog, false, history, out).await
+    }
+
+    async fn remember_definitions(&self, at: &Position, history: &SchemaHistory) -> Result<()> {
+        if history.is_empty() {
+            let tables = self.definitions_at(at).await?;
+            history.replace_all(at, &tables)?;
+        }
+        Ok(())
     }
 
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {
