@@ -30,7 +30,7 @@ use self::{
 pub use self::{
     error::ConfigError,
     pattern::{Pattern, PatternError},
-    sections::{After, Apply, Cutover, Log, LogFormat, Objects, Start},
+    sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, Start},
     size::ByteSize,
 };
 

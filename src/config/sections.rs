@@ -39,6 +39,20 @@ pub struct Apply {
     /// How long a stop may take: finishing the current batch and storing the position, 1 s to 10 min.
     #[serde(with = "humantime_serde")]
     pub stop_timeout: Duration,
+    /// What becomes of a row change that the destination refuses.
+    pub on_row_error: OnRowError,
+}
+
+/// What becomes of a row change that the destination definitely refuses: a constraint, a value that its column cannot hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnRowError {
+    /// The task stops, and goes on from there when the cause is repaired.
+    #[default]
+    Stop,
+    /// The change is kept in the table `slackwater_dead_letter` at the destination, and the task goes on without it. The
+    /// row is not what it is at the source from then on.
+    DeadLetter,
 }
 
 impl Default for Apply {
@@ -51,6 +65,7 @@ impl Default for Apply {
             connection_lost_limit: Duration::from_secs(720 * 60),
             error_limit: Duration::from_secs(10 * 60),
             stop_timeout: Duration::from_secs(60),
+            on_row_error: OnRowError::default(),
         }
     }
 }
@@ -134,6 +149,8 @@ pub enum Start {
     /// At the end of the log as it is when the task first starts.
     #[default]
     Now,
+    /// With a copy of the tables as they are when the task first starts, and at the end of the log before it.
+    Snapshot,
     /// At the oldest place the log still has.
     Earliest,
     /// At a place in a file.

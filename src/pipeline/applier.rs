@@ -89,6 +89,8 @@ impl Applier {
             Some(standing) => (Some(standing.checkpoint), standing.unfinished),
             None => (None, None),
         };
+        let dead_letters = self.destination.dead_letters();
+        self.status.update(|status| status.dead_letters = dead_letters);
         let (checkpoint, reason) = match reconcile(self.known.as_ref(), at_destination.as_ref())? {
             Resume::At { checkpoint, reason } => (checkpoint, reason),
             Resume::Fresh => {
@@ -165,10 +167,12 @@ impl Applier {
         if let Err(error) = self.destination.apply(group, checkpoint.as_ref()).await {
             return Err(self.lost(error));
         }
+        let dead_letters = self.destination.dead_letters();
         self.status.applied(group.row_changes(), group.bytes(), group.commits(), group.time_micros());
-        if let Some(ddl) = last_ddl(group) {
-            self.status.update(|status| status.last_ddl = Some(ddl));
-        }
+        self.status.update(|status| {
+            status.dead_letters = dead_letters;
+            status.last_ddl = last_ddl(group).or(status.last_ddl.take());
+        });
         let progress = self.progress.as_mut().ok_or_else(not_connected)?;
         progress.open = checkpoint.is_none();
         if let Some(checkpoint) = checkpoint {
@@ -299,6 +303,9 @@ fn describe(change: &SchemaChange) -> String {
         SchemaChange::CreateTable { table, .. } => format!("create table {}", table.name),
         SchemaChange::AlterTable { after, .. } => format!("alter table {}", after.name),
         SchemaChange::RenameTable { from, to } => format!("rename table {from} to {to}"),
+        SchemaChange::RenamedIn { from, to, .. } => {
+            format!("rename table {from}, which is not carried, to {to}")
+        }
         SchemaChange::DropTable { table } => format!("drop table {table}"),
         SchemaChange::CreateDatabase { database } => format!("create database {database}"),
         SchemaChange::DropDatabase { database } => format!("drop database {database}"),

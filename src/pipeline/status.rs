@@ -70,6 +70,9 @@ pub struct Status {
     pub retries: u64,
     /// The last statement that changed the schema.
     pub last_ddl: Option<String>,
+    /// Row changes that the destination refused and keeps in its table of dead letters: the task goes on without them.
+    #[serde(default)]
+    pub dead_letters: u64,
     /// How the cutover stands.
     pub cutover: Option<String>,
 }
