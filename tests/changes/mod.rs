@@ -71,7 +71,21 @@ pub(crate) fn changes(table: &Arc<Table>, changes: &[Change]) -> Arc<Group> {
 }
 
 pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Arc<Group> {
-    let batch = Batch::decode(Vec::new(), |_, arena, events| {
+    group(batch_of(table, offset, changes))
+}
+
+/// The changes for that many workers.
+pub(crate) fn parted(table: &Arc<Table>, offset: u64, changes: &[Change], workers: usize) -> Arc<Group> {
+    grouped(batch_of(table, offset, changes), workers, false)
+}
+
+/// The changes for rows that may be newer.
+pub(crate) fn converging(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Arc<Group> {
+    grouped(batch_of(table, offset, changes), 1, true)
+}
+
+pub(crate) fn batch_of(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Batch {
+    Batch::decode(Vec::new(), |_, arena, events| {
         let image = |row: &Row| {
             arena.slice(&row.iter().map(|value| value.map_or(Cell::Absent, Cell::Value)).collect::<Vec<_>>())
         };
@@ -94,10 +108,12 @@ pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) ->
             unlogged_cascades: false,
             changes,
         }));
-        Ok::<_, Error>(Decoded::default())
+        Ok::<_, Error>(Decoded {
+            resume: Some(Position::binlog("binlog.000001", offset + 10, None)),
+            ..Decoded::default()
+        })
     })
-    .unwrap();
-    group(batch)
+    .unwrap()
 }
 
 pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>) -> Arc<Group> {
@@ -119,8 +135,12 @@ pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>
 
 /// What a destination with one worker gets of a batch.
 pub(crate) fn group(batch: Batch) -> Arc<Group> {
+    grouped(batch, 1, false)
+}
+
+fn grouped(batch: Batch, workers: usize, converging: bool) -> Arc<Group> {
     let mapping = Mapping::identity(Selection::new(&Objects::default()));
-    let mut builder = GroupBuilder::new(Arc::new(mapping), Limits { workers: 1, bytes: 0 }, false);
+    let mut builder = GroupBuilder::new(Arc::new(mapping), Limits { workers, bytes: 0 }, converging);
     builder.push(batch).unwrap();
     Arc::new(builder.build())
 }
