@@ -70,20 +70,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut applied = None;
     if arguments.apply {
         destination.open().await?;
-        let mut report = phase.complete(source, destination, Stage::Tables).await?;
         let until = match arguments.stage {
-            Some(Until::Tables) => None,
-            Some(Until::AtCutover) => Some(Stage::AtCutover),
-            Some(Until::AfterLoad) | None => Some(Stage::AtConsistency),
+            Some(Until::Tables) => Stage::Tables,
+            Some(Until::AfterLoad) | None => Stage::AtConsistency,
+            Some(Until::AtCutover) => Stage::AtCutover,
         };
-        if let Some(stage) = until {
-            let rest = phase.complete(source, destination, stage).await?;
-            report.executed += rest.executed;
-            report.kept = rest.kept;
-            // Objects in the way are in both.
-            report.failures.retain(|failure| failure.sql.is_some());
-            report.failures.extend(rest.failures);
-        }
+        let report = phase.apply(source, destination, until).await?;
         applied = Some(report);
     }
     let plan = phase.plan(source, destination).await?;

@@ -3,7 +3,7 @@
 //! The destination itself tells what is done; the file tells the operator how, and what was refused.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -31,14 +31,16 @@ pub struct SchemaRecord {
 #[derive(Clone, Debug)]
 pub struct SchemaLedger {
     path: PathBuf,
-    records: BTreeMap<String, SchemaRecord>,
+    content: Content,
     changed: bool,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Content {
     format: u8,
     objects: BTreeMap<String, SchemaRecord>,
+    /// What belonged to each table (`shop.orders`) when it was created.
+    parts: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl SchemaLedger {
@@ -54,37 +56,54 @@ impl SchemaLedger {
                 .caused_by(cause)
                 .remedy("remove the file: the destination itself tells what is created")
         };
-        let records = match fs::read(&path) {
+        let content = match fs::read(&path) {
             Ok(text) => {
                 let content: Content =
                     serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
                 if content.format != FORMAT {
                     return Err(unreadable("its format is not known to this program".into()));
                 }
-                content.objects
+                content
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Content { format: FORMAT, objects: BTreeMap::new(), parts: BTreeMap::new() }
+            }
             Err(error) => return Err(unreadable(error.into())),
         };
-        Ok(SchemaLedger { path, records, changed: false })
+        Ok(SchemaLedger { path, content, changed: false })
     }
 
     /// The records, by object.
     #[must_use]
     pub fn records(&self) -> &BTreeMap<String, SchemaRecord> {
-        &self.records
+        &self.content.objects
+    }
+
+    /// Takes down what belongs to a table when it is created.
+    pub fn expect(&mut self, table: String, parts: BTreeSet<String>) {
+        if self.content.parts.get(&table) != Some(&parts) {
+            self.content.parts.insert(table, parts);
+            self.changed = true;
+        }
+    }
+
+    /// Whether an object belonged to a table when that was created; `true` for a table that was not created here.
+    #[must_use]
+    pub fn expects(&self, table: &str, object: &str) -> bool {
+        self.content.parts.get(table).is_none_or(|parts| parts.contains(object))
     }
 
     /// Takes down that a statement was run for an object; `error` is what the destination said when it refused.
     pub fn record(&mut self, object: String, sql: &str, error: Option<String>) {
-        let attempts = self.records.get(&object).map_or(0, |record| record.attempts).saturating_add(1);
-        self.records.insert(object, SchemaRecord { sql: sql.to_owned(), attempts, error });
+        let attempts =
+            self.content.objects.get(&object).map_or(0, |record| record.attempts).saturating_add(1);
+        self.content.objects.insert(object, SchemaRecord { sql: sql.to_owned(), attempts, error });
         self.changed = true;
     }
 
     /// Takes down that an object is there, whoever made it.
     pub fn settle(&mut self, object: &str) {
-        if let Some(record) = self.records.get_mut(object).filter(|record| record.error.is_some()) {
+        if let Some(record) = self.content.objects.get_mut(object).filter(|record| record.error.is_some()) {
             record.error = None;
             self.changed = true;
         }
@@ -98,12 +117,11 @@ impl SchemaLedger {
         if !self.changed {
             return Ok(());
         }
-        let content = Content { format: FORMAT, objects: self.records.clone() };
         let write = || -> io::Result<()> {
             if let Some(directory) = self.path.parent() {
                 fs::create_dir_all(directory)?;
             }
-            replace_file(&self.path, &serde_json::to_vec_pretty(&content)?)
+            replace_file(&self.path, &serde_json::to_vec_pretty(&self.content)?)
         };
         write().map_err(|error| {
             Error::definite("the record of created objects cannot be written")

@@ -106,10 +106,9 @@ impl Planner<'_> {
         } else {
             let what = format!("the table {name} in the file has other columns ({})", actual.join(", "));
             self.conflict(source, &name, what);
-            return Ok(());
         }
         self.losses(definition);
-        self.indexes(definition, target, &name)
+        self.indexes(definition, target, &name, &actual)
     }
 
     fn losses(&mut self, definition: &TableDefinition) {
@@ -128,7 +127,13 @@ impl Planner<'_> {
         }
     }
 
-    fn indexes(&mut self, definition: &TableDefinition, target: &Table, name: &str) -> Result<()> {
+    fn indexes(
+        &mut self,
+        definition: &TableDefinition,
+        target: &Table,
+        name: &str,
+        actual: &[String],
+    ) -> Result<()> {
         let names = ColumnNames::new(&definition.table, target);
         let existing = self.file.map_or_else(|| Ok(Vec::new()), |file| indexes(file, name))?;
         for key in definition.details.keys.iter().filter(|key| key.kind != KeyKind::Primary) {
@@ -145,6 +150,12 @@ impl Planner<'_> {
                     continue;
                 }
             };
+            let is_there =
+                |column: &String| actual.iter().any(|known| known.to_lowercase() == column.to_lowercase());
+            if !actual.is_empty() && !columns.iter().all(is_there) {
+                // The log has yet to bring the column.
+                continue;
+            }
             let ordinals: Option<Vec<u16>> = columns
                 .iter()
                 .map(|column| target.ordinal(column).and_then(|ordinal| u16::try_from(ordinal).ok()))

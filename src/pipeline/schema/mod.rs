@@ -7,7 +7,7 @@
 mod overrides;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::Path,
     sync::Arc,
 };
@@ -15,7 +15,7 @@ use std::{
 use serde::Serialize;
 use slackwater_decoders::schema::{
     TableName,
-    definition::{ObjectKind, Schema},
+    definition::{ObjectKind, Schema, TableDefinition},
 };
 use tracing::{info, warn};
 
@@ -23,7 +23,7 @@ use crate::{
     config::Overrides,
     destinations::{
         Destination,
-        schema::{ColumnTypes, Kind, Object, PlannedStatement, SchemaPlan, Stage, Wanted},
+        schema::{ColumnTypes, Conflict, Kind, Object, PlannedStatement, SchemaPlan, Stage, Wanted},
     },
     error::{Error, Result},
     mapping::Mapping,
@@ -106,6 +106,9 @@ impl SchemaPhase {
         let Some(schema) = source.schema(Some(tables)).await? else { return Ok(Report::default()) };
         let plan = self.plan_of(&schema, destination).await?;
         let mut report = Report { kept: plan.kept.len(), ..Report::default() };
+        for definition in &schema.tables {
+            self.ledger.expect(definition.table.name.to_string(), parts_of(definition));
+        }
         for conflict in plan.conflicts.iter().filter(|conflict| conflict.object.kind == Kind::Table) {
             report.uncopyable.insert(conflict.table.clone(), conflict.what.clone());
         }
@@ -116,12 +119,9 @@ impl SchemaPhase {
                 report.uncopyable.insert(table.clone(), failure.error.clone());
             }
         }
+        let kept: HashSet<_> = plan.kept.iter().map(ToString::to_string).collect();
         for table in overrides::skipped_tables(&self.overrides, &schema) {
-            if !plan
-                .kept
-                .iter()
-                .any(|object| object.kind == Kind::Table && object.source == table.to_string())
-            {
+            if !kept.contains(&format!("{} {table}", Kind::Table.word())) {
                 let why = "the override file skips it, and it is not at the destination";
                 report.uncopyable.insert(table, why.to_owned());
             }
@@ -130,8 +130,9 @@ impl SchemaPhase {
         Ok(report)
     }
 
-    /// Runs what is missing at the destination of a stage, and of the stages between the copy and it. What belongs to tables that
-    /// are not at the destination waits for them.
+    /// Runs what is missing at the destination of a stage behind the copy, and of those between the copy and it. What belongs to
+    /// tables or columns that are not at the destination waits for them. Before the cutover keys are left to the
+    /// log that came to a table after it was created: the log has the statements, and they would find their work done.
     ///
     /// # Errors
     /// When one of both cannot be asked. Statements that are refused are in the report; the next call tries them again.
@@ -143,23 +144,57 @@ impl SchemaPhase {
     ) -> Result<Report> {
         let Some(schema) = source.schema(None).await? else { return Ok(Report::default()) };
         let mut plan = self.plan_of(&schema, destination).await?;
-        let mut report = Report { kept: plan.kept.len(), ..Report::default() };
-        for conflict in &plan.conflicts {
-            report.failures.push(Failure {
-                object: conflict.object.clone(),
-                stage,
-                sql: None,
-                error: conflict.what.clone(),
+        if stage < Stage::AtCutover {
+            plan.statements.retain(|statement| {
+                let is_part = matches!(statement.object.kind, Kind::Index | Kind::ForeignKey);
+                let table = statement.table.as_ref().filter(|_| is_part).map(ToString::to_string);
+                table.is_none_or(|table| self.ledger.expects(&table, &statement.object.to_string()))
             });
         }
-        if stage == Stage::Tables {
-            self.run(&plan, Stage::Tables, destination, &mut report).await?;
-        } else {
-            without_missing_tables(&mut plan);
-            for step in [Stage::AfterLoad, Stage::AtConsistency, Stage::AtCutover] {
-                if step <= stage {
-                    self.run(&plan, step, destination, &mut report).await?;
-                }
+        self.run_behind_tables(plan, destination, stage).await
+    }
+
+    /// Runs everything that is missing at the destination up to a stage, because the operator says so.
+    ///
+    /// # Errors
+    /// When one of both cannot be asked. Statements that are refused are in the report.
+    pub async fn apply(
+        &mut self,
+        source: &dyn Source,
+        destination: &mut dyn Destination,
+        until: Stage,
+    ) -> Result<Report> {
+        let Some(schema) = source.schema(None).await? else { return Ok(Report::default()) };
+        let plan = self.plan_of(&schema, destination).await?;
+        let mut created = Report { kept: plan.kept.len(), ..Report::default() };
+        created.failures.extend(in_the_way(&plan, |kind| kind == Kind::Table));
+        self.run(&plan, Stage::Tables, destination, &mut created).await?;
+        if until == Stage::Tables {
+            self.ledger.save()?;
+            return Ok(created);
+        }
+        let plan = self.plan_of(&schema, destination).await?;
+        let mut report = self.run_behind_tables(plan, destination, until).await?;
+        report.executed += created.executed;
+        created.failures.retain(|failure| failure.sql.is_some() || until == Stage::AfterLoad);
+        report.failures.splice(0..0, created.failures);
+        Ok(report)
+    }
+
+    async fn run_behind_tables(
+        &mut self,
+        mut plan: SchemaPlan,
+        destination: &mut dyn Destination,
+        stage: Stage,
+    ) -> Result<Report> {
+        let mut report = Report { kept: plan.kept.len(), ..Report::default() };
+        // Between the copy and its consistency the log has yet to bring changes of columns.
+        let settled = stage != Stage::AfterLoad;
+        report.failures.extend(in_the_way(&plan, |kind| settled || kind != Kind::Table));
+        without_missing_tables(&mut plan);
+        for step in [Stage::AfterLoad, Stage::AtConsistency, Stage::AtCutover] {
+            if step <= stage {
+                self.run(&plan, step, destination, &mut report).await?;
             }
         }
         self.ledger.save()?;
@@ -290,12 +325,31 @@ impl SchemaPhase {
     }
 }
 
-/// Takes out what belongs to tables that are not at the destination, or not as they should be.
+/// The objects that are in the way, of some kinds.
+fn in_the_way(plan: &SchemaPlan, counts: impl Fn(Kind) -> bool) -> Vec<Failure> {
+    let conflicts = plan.conflicts.iter().filter(|conflict| counts(conflict.object.kind));
+    let failure = |conflict: &Conflict| Failure {
+        object: conflict.object.clone(),
+        stage: if conflict.object.kind == Kind::Table { Stage::Tables } else { Stage::AfterLoad },
+        sql: None,
+        error: conflict.what.clone(),
+    };
+    conflicts.map(failure).collect()
+}
+
+/// The keys and foreign keys of a table, as the plan names them.
+fn parts_of(definition: &TableDefinition) -> BTreeSet<String> {
+    let (table, details) = (&definition.table.name, &definition.details);
+    let keys = details.keys.iter().map(|key| format!("{} {table}.{}", Kind::Index.word(), key.name));
+    let foreign = details.foreign_keys.iter();
+    let foreign = foreign.map(|key| format!("{} {table}.{}", Kind::ForeignKey.word(), key.name));
+    keys.chain(foreign).collect()
+}
+
+/// Takes out what belongs to tables that are not at the destination.
 fn without_missing_tables(plan: &mut SchemaPlan) {
     let pending = plan.statements.iter().filter(|statement| statement.object.kind == Kind::Table);
-    let mut missing: HashSet<TableName> = pending.filter_map(|statement| statement.table.clone()).collect();
-    let unfit = plan.conflicts.iter().filter(|conflict| conflict.object.kind == Kind::Table);
-    missing.extend(unfit.map(|conflict| conflict.table.clone()));
+    let missing: HashSet<TableName> = pending.filter_map(|statement| statement.table.clone()).collect();
     plan.statements.retain(|statement| {
         let waits = statement.table.as_ref().is_some_and(|table| missing.contains(table));
         if waits && statement.stage != Stage::Tables {

@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 
 use slackwater_decoders::schema::{
     TableName,
-    definition::{Key, KeyKind, TableDetails},
+    definition::{Indexed, Key, KeyKind, TableDetails},
 };
 
 use self::{
@@ -183,7 +183,10 @@ impl Planner<'_> {
         let details = &table.definition.details;
         let first = FirstKeys::of(&table.definition.table, details);
         let mut notes = Vec::new();
-        for key in details.keys.iter().filter(|key| key.kind != KeyKind::Primary) {
+        let there = |column: &String| self.has_column(table, column);
+        let wanted = details.keys.iter().filter(|key| key.kind != KeyKind::Primary);
+        let wanted: Vec<_> = wanted.filter(|key| columns_of(key).all(there)).collect();
+        for key in wanted {
             let is = |other: Option<&Key>| other.is_some_and(|other| other.name == key.name);
             let (present, is_unique) = match self.existing.table(table.target) {
                 Some(actual) => {
@@ -218,6 +221,12 @@ impl Planner<'_> {
         }
     }
 
+    /// Whether a table that is there has a column. What is said of columns that the log has yet to bring waits for them.
+    fn has_column(&self, table: &Carried<'_>, column: &str) -> bool {
+        let Some(actual) = self.existing.table(table.target) else { return true };
+        table.names.get(column).is_none_or(|name| actual.column(name).is_some())
+    }
+
     fn add_key(&mut self, table: &Carried<'_>, key: &Key, before: &str, notes: &mut Vec<String>) {
         let Some(definition) = self.translation.key(key, &table.names, notes) else { return };
         // InnoDB builds one full-text index at a time.
@@ -240,6 +249,10 @@ impl Planner<'_> {
                 self.plan.note(&object, format!("is left out: {} is not carried", key.references));
                 continue;
             };
+            let here = key.columns.iter().all(|column| self.has_column(table, column));
+            if !here || !key.referenced.iter().all(|column| self.has_column(other, column)) {
+                continue;
+            }
             let references = qualified(other.target);
             match Translation::foreign_key(key, &table.names, &references, &other.names) {
                 Some(definition) => self.alter(table, object, format!("ADD {definition}"), true),
@@ -255,6 +268,14 @@ impl Planner<'_> {
         statement.change = combines.then_some((head, change));
         self.plan.statements.push(statement);
     }
+}
+
+/// The columns that a key is over.
+fn columns_of(key: &Key) -> impl Iterator<Item = &String> {
+    key.parts.iter().filter_map(|part| match &part.of {
+        Indexed::Column(name) => Some(name),
+        Indexed::Expression(_) | Indexed::Period(_) => None,
+    })
 }
 
 fn same_name(one: &str, other: &str) -> bool {
