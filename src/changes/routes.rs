@@ -22,8 +22,11 @@ pub struct Routes {
     mapping: Arc<Mapping>,
     starts: TableStarts,
     /// By the address of the definition, which is kept so that no other one gets the address.
-    known: Mutex<HashMap<usize, (Arc<Table>, Option<Arc<Route>>)>>,
+    known: Mutex<HashMap<usize, Known>>,
 }
+
+/// A definition and where its rows go.
+type Known = (Arc<Table>, Option<Arc<Route>>);
 
 impl Routes {
     /// The rules of a mapping, for tables that were copied as `starts` says.

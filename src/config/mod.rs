@@ -5,6 +5,7 @@
 
 pub mod destination;
 mod error;
+mod overrides;
 mod pattern;
 mod sections;
 mod size;
@@ -30,8 +31,9 @@ use self::{
 };
 pub use self::{
     error::ConfigError,
+    overrides::Overrides,
     pattern::{Pattern, PatternError},
-    sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, Start},
+    sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, SchemaSection, Start},
     size::ByteSize,
     snapshot::{Existing, Snapshot, Then},
 };
@@ -54,6 +56,8 @@ pub struct Task {
     pub destination: DestinationConfig,
     /// `[objects]`.
     pub objects: Objects,
+    /// `[schema]`.
+    pub schema: SchemaSection,
     /// `[snapshot]`.
     pub snapshot: Snapshot,
     /// `[apply]`.
@@ -98,6 +102,7 @@ struct Common {
     #[serde(default)]
     objects: Objects,
     #[serde(default)]
+    schema: SchemaSection,
     snapshot: Snapshot,
     #[serde(default)]
     apply: Apply,
@@ -144,6 +149,7 @@ impl Task {
             state_dir: PathBuf::new(),
             start: common.start,
             objects: common.objects,
+            schema: SchemaSection { overrides: common.schema.overrides.map(|file| reader.beside(&file)) },
             snapshot: common.snapshot,
             apply: common.apply,
             cutover: common.cutover,
@@ -190,8 +196,9 @@ impl Reader<'_> {
     fn common_error(&self, error: &toml::de::Error) -> ConfigError {
         let before = error.span().and_then(|span| self.text.get(..span.start)).unwrap_or_default();
         let header = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next());
-        let section =
-            ["objects", "snapshot", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
+        let section = ["objects", "schema", "snapshot", "apply", "cutover", "log"]
+            .into_iter()
+            .find(|name| Some(*name) == header);
         self.error(section.unwrap_or_default(), error)
     }
 

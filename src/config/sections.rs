@@ -1,6 +1,6 @@
 //! The sections of the task file that every pair of databases shares.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,14 @@ pub struct Objects {
     pub include: Vec<Pattern>,
     /// Patterns of what is not, although `include` matches it.
     pub exclude: Vec<Pattern>,
+}
+
+/// `[schema]`: how the destination's objects are created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchemaSection {
+    /// A file with statements and types to use instead of those that are planned ([`Overrides`](super::Overrides)).
+    pub overrides: Option<PathBuf>,
 }
 
 /// `[apply]`: how changes get to the destination.

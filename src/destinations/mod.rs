@@ -2,6 +2,7 @@
 
 pub mod load;
 pub mod mysql;
+pub mod schema;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -10,7 +11,10 @@ use std::sync::Arc;
 pub use crate::positions::{Checkpoint, Completeness};
 use slackwater_decoders::schema::TableName;
 
-use self::load::Loader;
+use self::{
+    load::Loader,
+    schema::{PlannedStatement, SchemaPlan, Wanted},
+};
 use crate::{
     changes::Group,
     error::{Error, Result},
@@ -63,6 +67,23 @@ pub trait Destination: Send {
     /// Number of row changes of the task that the destination has refused and keeps apart ([`crate::config::OnRowError`]).
     fn dead_letters(&self) -> u64 {
         0
+    }
+
+    /// What has to be created for the objects of a source. Reads what is there, and changes nothing. Needs no
+    /// [`open`](Self::open).
+    ///
+    /// # Errors
+    /// When the destination cannot be reached.
+    async fn plan(&mut self, _wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        Ok(SchemaPlan::default())
+    }
+
+    /// Runs a statement of a plan, outside of the transaction that changes are applied in.
+    ///
+    /// # Errors
+    /// Definite when the destination refuses the statement: then nothing has changed.
+    async fn execute(&mut self, statement: &PlannedStatement) -> Result<()> {
+        Err(Error::definite("this destination creates no objects").on(&statement.object))
     }
 
     /// How many loaders at once make loading faster.

@@ -17,6 +17,7 @@ mod copies;
 mod history;
 mod reconcile;
 mod record;
+mod schema_ledger;
 mod sidecar;
 mod store;
 mod transfer;
@@ -27,6 +28,7 @@ pub use self::{
     copies::{CopyState, TableCopy},
     history::SchemaHistory,
     reconcile::{Resume, reconcile},
+    schema_ledger::{SchemaLedger, SchemaRecord},
     sidecar::Sidecar,
     store::{CutoverRecord, CutoverStep, Store},
     transfer::Export,

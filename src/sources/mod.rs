@@ -7,7 +7,10 @@ pub mod snapshot;
 pub mod throttle;
 
 use async_trait::async_trait;
-use slackwater_decoders::position::Position;
+use slackwater_decoders::{
+    position::Position,
+    schema::{TableName, definition::Schema},
+};
 
 use self::snapshot::SnapshotSource;
 use crate::{
@@ -51,6 +54,15 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// Transient ones are retried by the caller from the last batch with a position; definite ones stop the task.
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()>;
+
+    /// The definitions of all selected objects as they are now, or of `tables` alone (tables that are gone are left out);
+    /// `None` for a source that has a log and no tables.
+    ///
+    /// # Errors
+    /// When the source cannot be asked, or a definition is not understood.
+    async fn schema(&self, _tables: Option<&[TableName]>) -> Result<Option<Schema>> {
+        Ok(None)
+    }
 
     /// Fills an empty history with the definitions at a position, as [`tail`](Self::tail) does when it starts there: for a task
     /// that follows the log from there later, when the definitions may be others. A history that holds something stays.
