@@ -48,7 +48,7 @@ use self::{
     progress::CopyBoard,
     reading::{Schedule, copy_tables, snapshot_of},
     recorder::Recorder,
-    schemas::{Stage, TableSchemas},
+    schemas::TableSchemas,
     target::Target,
 };
 use super::{
@@ -60,7 +60,7 @@ use super::{
 use crate::{
     changes::TableStarts,
     config::{Existing, Start},
-    destinations::Destination,
+    destinations::{Destination, schema::Stage},
     error::{Error, Result},
     mapping::Mapping,
     positions::{Checkpoint, Completeness, Origin, Resume, Store, reconcile},

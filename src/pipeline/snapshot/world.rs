@@ -16,11 +16,11 @@ use slackwater_decoders::{
     value::{Cell, Value},
 };
 
-use super::schemas::{Created, Stage, TableSchemas};
+use super::schemas::{Created, TableSchemas};
 use crate::{
     changes::Group,
     config::Start,
-    destinations::{Checkpoint, Destination, Standing, load::Loader},
+    destinations::{Checkpoint, Destination, Standing, load::Loader, schema::Stage},
     error::{Error, Result},
     mapping::Selection,
     pipeline::queue::BatchSender,
