@@ -103,6 +103,7 @@ struct Common {
     objects: Objects,
     #[serde(default)]
     schema: SchemaSection,
+    #[serde(default)]
     snapshot: Snapshot,
     #[serde(default)]
     apply: Apply,
