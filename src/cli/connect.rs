@@ -18,12 +18,15 @@ use crate::{
 /// # Errors
 /// Definite when an end cannot work as configured.
 pub(super) fn ends(task: &Task) -> Result<Ends> {
-    Ok(Ends { source: source(task)?, destination: destination(task)?, mapping: mapping(task) })
+    Ok(Ends { source: source(task)?, destination: destination(task)?, mapping: Arc::new(mapping(task)?) })
 }
 
 /// What becomes of the source's tables on the way.
-fn mapping(task: &Task) -> Arc<Mapping> {
-    Arc::new(Mapping::identity(Selection::new(&task.objects)))
+///
+/// # Errors
+/// Definite when a rule cannot be meant.
+pub(super) fn mapping(task: &Task) -> Result<Mapping> {
+    Mapping::new(&task.objects, &task.mapping)
 }
 
 /// The source of a task.

@@ -5,6 +5,7 @@
 
 pub mod destination;
 mod error;
+pub mod mapping;
 mod pattern;
 mod sections;
 mod size;
@@ -25,6 +26,7 @@ use toml::{
 
 use self::{
     destination::{MysqlDestination, SqliteDestination},
+    mapping::MappingRule,
     source::{MysqlFilesSource, MysqlSource},
 };
 pub use self::{
@@ -52,6 +54,8 @@ pub struct Task {
     pub destination: DestinationConfig,
     /// `[objects]`.
     pub objects: Objects,
+    /// `[[mapping]]`, in the order of the file.
+    pub mapping: Vec<MappingRule>,
     /// `[apply]`.
     pub apply: Apply,
     /// `[cutover]`.
@@ -93,6 +97,8 @@ struct Common {
     start: Start,
     #[serde(default)]
     objects: Objects,
+    #[serde(default)]
+    mapping: Vec<MappingRule>,
     #[serde(default)]
     apply: Apply,
     #[serde(default)]
@@ -138,6 +144,7 @@ impl Task {
             state_dir: PathBuf::new(),
             start: common.start,
             objects: common.objects,
+            mapping: common.mapping,
             apply: common.apply,
             cutover: common.cutover,
             log: common.log,
@@ -157,6 +164,7 @@ impl Task {
             ("state_dir", self.state_dir != new.state_dir),
             ("[source] or [destination]", self.fixed != new.fixed),
             ("[objects]", self.objects != new.objects),
+            ("[[mapping]]", self.mapping != new.mapping),
             ("[apply]", apply_differs),
             ("log.format", self.log.format != new.log.format),
         ]
@@ -182,7 +190,8 @@ impl Reader<'_> {
     fn common_error(&self, error: &toml::de::Error) -> ConfigError {
         let before = error.span().and_then(|span| self.text.get(..span.start)).unwrap_or_default();
         let header = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next());
-        let section = ["objects", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
+        let header = header.map(|header| header.trim_start_matches('[').split('.').next().unwrap_or_default());
+        let section = ["objects", "mapping", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
         self.error(section.unwrap_or_default(), error)
     }
 

@@ -1,7 +1,11 @@
-//! Which objects of the source a task carries.
+//! Which objects of the source a task carries, and what they become: names, columns, rows, operations.
 
 pub(crate) mod mysql_grants;
+mod ddl;
+mod filter;
+mod projection;
 mod route;
+mod rules;
 
 use slackwater_decoders::schema::TableName;
 
@@ -47,7 +51,7 @@ impl Selection {
     pub fn includes_database(&self, database: &str) -> bool {
         !is_system(database)
             && self.include.iter().any(|rule| rule.matches_database(database))
-            && !self.exclude.iter().any(|rule| rule.table() == "*" && rule.matches_database(database))
+            && !self.exclude.iter().any(|rule| rule.is_of_databases() && rule.matches_database(database))
     }
 }
 
@@ -63,7 +67,7 @@ mod tests {
     fn selection(include: &[&str], exclude: &[&str]) -> Selection {
         let compiled =
             |patterns: &[&str]| patterns.iter().map(|pattern| Pattern::compile(pattern).unwrap()).collect();
-        Selection::new(&Objects { include: compiled(include), exclude: compiled(exclude) })
+        Selection::new(&Objects { include: compiled(include), exclude: compiled(exclude), operations: None })
     }
 
     #[test]
