@@ -104,9 +104,11 @@ impl RenameKeys {
                 prefix: self.prefix.unwrap_or_default(),
                 suffix: self.suffix.unwrap_or_default(),
             }),
-            _ => Err("a name is made by one of: a text, `replace`, `regex` and `with`, or any of `strip_prefix`, \
+            _ => Err(
+                "a name is made by one of: a text, `replace`, `regex` and `with`, or any of `strip_prefix`, \
                       `strip_suffix`, `prefix`, `suffix`"
-                .to_owned()),
+                    .to_owned(),
+            ),
         }
     }
 }

@@ -190,8 +190,10 @@ impl Reader<'_> {
     fn common_error(&self, error: &toml::de::Error) -> ConfigError {
         let before = error.span().and_then(|span| self.text.get(..span.start)).unwrap_or_default();
         let header = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next());
-        let header = header.map(|header| header.trim_start_matches('[').split('.').next().unwrap_or_default());
-        let section = ["objects", "mapping", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
+        let header =
+            header.map(|header| header.trim_start_matches('[').split('.').next().unwrap_or_default());
+        let section =
+            ["objects", "mapping", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
         self.error(section.unwrap_or_default(), error)
     }
 

@@ -60,16 +60,24 @@ impl Mapping {
     fn schema_change(&self, change: &SchemaChange) -> Result<Mapped> {
         match change {
             SchemaChange::CreateTable { table, if_not_exists } => self.create(table, *if_not_exists),
-            SchemaChange::AlterTable { before, after, columns_from } => self.alter(before, after, columns_from),
+            SchemaChange::AlterTable { before, after, columns_from } => {
+                self.alter(before, after, columns_from)
+            }
             SchemaChange::RenameTable { from, to } => self.rename(from, to),
             SchemaChange::DropTable { table } => Ok(self.drop_table(table)),
             SchemaChange::CreateDatabase { database } => Ok(self.create_database(database)),
             SchemaChange::DropDatabase { database } => Ok(self.drop_database(database)),
             SchemaChange::RowsUnlogged { table, description } => {
-                self.of_table(table, description, |table, description| SchemaChange::RowsUnlogged { table, description })
+                self.of_table(table, description, |table, description| SchemaChange::RowsUnlogged {
+                    table,
+                    description,
+                })
             }
             SchemaChange::Unknown { table, description } => {
-                self.of_table(table, description, |table, description| SchemaChange::Unknown { table, description })
+                self.of_table(table, description, |table, description| SchemaChange::Unknown {
+                    table,
+                    description,
+                })
             }
             SchemaChange::Other { table: None, .. } => Ok(Mapped::Same),
             SchemaChange::Other { table: Some(table), description } => Ok(self.other(table, description)),
@@ -100,7 +108,10 @@ impl Mapping {
         }
         let table = Arc::clone(route.target());
         // Another one of the tables that become one may have created it.
-        Ok(Mapped::Changed(SchemaChange::CreateTable { table, if_not_exists: if_not_exists || route.is_merged() }))
+        Ok(Mapped::Changed(SchemaChange::CreateTable {
+            table,
+            if_not_exists: if_not_exists || route.is_merged(),
+        }))
     }
 
     fn alter(&self, before: &Arc<Table>, after: &Arc<Table>, columns_from: &[Option<u16>]) -> Result<Mapped> {
@@ -194,7 +205,11 @@ impl Mapping {
             );
             return Mapped::Nothing;
         }
-        if target == *table { Mapped::Same } else { Mapped::Changed(SchemaChange::DropTable { table: target }) }
+        if target == *table {
+            Mapped::Same
+        } else {
+            Mapped::Changed(SchemaChange::DropTable { table: target })
+        }
     }
 
     fn create_database(&self, database: &str) -> Mapped {

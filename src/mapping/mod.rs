@@ -1,8 +1,8 @@
 //! Which objects of the source a task carries, and what they become: names, columns, rows, operations.
 
-pub(crate) mod mysql_grants;
 mod ddl;
 mod filter;
+pub(crate) mod mysql_grants;
 mod projection;
 mod route;
 mod rules;

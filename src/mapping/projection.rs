@@ -61,9 +61,11 @@ impl Projection {
         for (name, column) in added {
             let text = column.value.fill(&table.name.database, &table.name.table);
             if text.chars().count() > TEXT_CHARACTERS as usize {
-                return Err(Error::definite(format!("the value of the added column {name} is longer than 255 characters"))
-                    .on(&table.name)
-                    .remedy("give it a shorter one"));
+                return Err(Error::definite(format!(
+                    "the value of the added column {name} is longer than 255 characters"
+                ))
+                .on(&table.name)
+                .remedy("give it a shorter one"));
             }
             cells.push(From::Constant(text));
             add(&mut target, name, column);
@@ -121,7 +123,8 @@ fn renamed<'a>(columns: &'a Columns, name: &str) -> Option<&'a str> {
 fn require_key(table: &Table, kept: &[usize]) -> Result<()> {
     let missing = |ordinal: &&u16| !kept.contains(&usize::from(**ordinal));
     let Some(ordinal) = table.key().unwrap_or_default().iter().find(missing) else { return Ok(()) };
-    let column = table.columns.get(usize::from(*ordinal)).map(|column| column.name.as_str()).unwrap_or_default();
+    let column =
+        table.columns.get(usize::from(*ordinal)).map(|column| column.name.as_str()).unwrap_or_default();
     Err(Error::definite(format!("the column {column} is left out, but rows are known by it"))
         .on(&table.name)
         .remedy(format!("carry {column}: it is a part of the key")))
@@ -135,7 +138,9 @@ fn require_generated<'c>(
 ) -> Result<()> {
     let computed = table.columns.iter().enumerate().filter(|(ordinal, _)| kept.contains(ordinal));
     for (_, column) in computed {
-        let Some(expression) = column.generated.as_ref().and_then(|generated| generated.expression.as_deref()) else {
+        let Some(expression) =
+            column.generated.as_ref().and_then(|generated| generated.expression.as_deref())
+        else {
             continue;
         };
         let changed = table.columns.iter().enumerate().find(|(ordinal, other)| {
@@ -167,7 +172,9 @@ fn names(expression: &str, name: &str) -> bool {
 /// The table with these columns alone. Keys that miss one are gone.
 fn projected(table: &Table, kept: &[usize]) -> Table {
     let place = |ordinal: &u16| {
-        kept.iter().position(|kept| *kept == usize::from(*ordinal)).and_then(|place| u16::try_from(place).ok())
+        kept.iter()
+            .position(|kept| *kept == usize::from(*ordinal))
+            .and_then(|place| u16::try_from(place).ok())
     };
     let places = |ordinals: &[u16]| ordinals.iter().map(place).collect::<Option<Vec<u16>>>();
     let unique = |key: &UniqueKey| Some(UniqueKey { columns: places(&key.columns)?, ..key.clone() });

@@ -131,12 +131,14 @@ impl Mapping {
         let decision = self.rules.decide(&table.name);
         let name = self.rules.target(&table.name);
         let projected = Projection::new(table, &decision)?;
-        let filter_rule = if decision.filter.is_some() { self.rules.filter_rule(&table.name) } else { String::new() };
-        let filter = decision.filter.map(|text| Filter::compile(text, table)).transpose().map_err(|error| {
-            Error::definite(format!("the filter of {filter_rule} does not fit: {error}"))
-                .on(&table.name)
-                .remedy("change the filter, or leave the table out of the rule")
-        })?;
+        let filter_rule =
+            if decision.filter.is_some() { self.rules.filter_rule(&table.name) } else { String::new() };
+        let filter =
+            decision.filter.map(|text| Filter::compile(text, table)).transpose().map_err(|error| {
+                Error::definite(format!("the filter of {filter_rule} does not fit: {error}"))
+                    .on(&table.name)
+                    .remedy("change the filter, or leave the table out of the rule")
+            })?;
         let (projection, target) = match projected {
             Some((projection, target)) => (Some(projection), Arc::new(Table { name, ..target })),
             None if name == table.name => (None, Arc::clone(table)),
@@ -250,7 +252,9 @@ impl Route {
         let image = |cells| projection.image(cells, arena);
         Ok(Some(match change {
             RowChange::Insert { after } => RowChange::Insert { after: image(after) },
-            RowChange::Update { before, after } => RowChange::Update { before: image(before), after: image(after) },
+            RowChange::Update { before, after } => {
+                RowChange::Update { before: image(before), after: image(after) }
+            }
             RowChange::Delete { before } => RowChange::Delete { before: image(before) },
         }))
     }
@@ -277,8 +281,14 @@ impl Route {
     }
 
     /// The row after an update with every column, as far as its two images have them.
-    fn whole<'a>(&self, before: &'a [Cell<'a>], after: &'a [Cell<'a>], arena: &Arena<'a>) -> Result<&'a [Cell<'a>]> {
-        let is_known = |cell: &Cell<'_>| matches!(cell, Cell::Value(value) if !matches!(value, Value::JsonDiff(_)));
+    fn whole<'a>(
+        &self,
+        before: &'a [Cell<'a>],
+        after: &'a [Cell<'a>],
+        arena: &Arena<'a>,
+    ) -> Result<&'a [Cell<'a>]> {
+        let is_known =
+            |cell: &Cell<'_>| matches!(cell, Cell::Value(value) if !matches!(value, Value::JsonDiff(_)));
         if after.iter().all(is_known) {
             return Ok(after);
         }

@@ -56,12 +56,18 @@ fn ranges(characters: &str) -> String {
             _ => ranges.push((code, code)),
         }
     }
-    let shown = |(first, last): &(u32, u32)| if first == last { format!("{first:X}") } else { format!("{first:X}-{last:X}") };
+    let shown = |(first, last): &(u32, u32)| {
+        if first == last { format!("{first:X}") } else { format!("{first:X}-{last:X}") }
+    };
     ranges.iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 
 /// The ASCII text with exactly these weights.
-fn ascii_of(own: &Levels, letters: &HashMap<Vec<u8>, Vec<char>>, all: &BTreeMap<char, Levels>) -> Option<String> {
+fn ascii_of(
+    own: &Levels,
+    letters: &HashMap<Vec<u8>, Vec<char>>,
+    all: &BTreeMap<char, Levels>,
+) -> Option<String> {
     let primary = own.first().map(Vec::as_slice).unwrap_or_default();
     if primary.is_empty() {
         return own.iter().all(Vec::is_empty).then(String::new);
@@ -107,7 +113,12 @@ fn weights(server: &Server, flavor: Flavor, collation: &str) -> Result<Vec<(char
     connection.query_drop("USE mysql")?;
     let (with, from) = if matches!(flavor, Flavor::Mysql97) {
         connection.query_drop("SET cte_max_recursion_depth = 2000000")?;
-        (format!("WITH RECURSIVE n (seq) AS (SELECT 0 UNION ALL SELECT seq + 1 FROM n WHERE seq < {last})"), "n".to_owned())
+        (
+            format!(
+                "WITH RECURSIVE n (seq) AS (SELECT 0 UNION ALL SELECT seq + 1 FROM n WHERE seq < {last})"
+            ),
+            "n".to_owned(),
+        )
     } else {
         (String::new(), format!("seq_0_to_{last}"))
     };

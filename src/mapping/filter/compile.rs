@@ -51,7 +51,15 @@ impl<'t> Compiler<'t> {
     pub(super) fn condition(&mut self, expression: &Expr) -> Result<Node> {
         let typed = self.expression(expression)?;
         match typed.kind {
-            Type::Exact(_) | Type::Double | Type::Null => Ok(typed.node),
+            Type::Exact(Digits { integer: Some(_), .. }) => Ok(typed.node),
+            // Servers differ in whether 0.1 is true.
+            Type::Exact(_) | Type::Double => Err(FilterError::new(
+                format!(
+                    "{} is a number with a fraction, not a condition: compare it with 0",
+                    Shown(expression)
+                ),
+                place(expression),
+            )),
             other => Err(FilterError::new(
                 format!("{} is {}, not a condition", Shown(expression), other.name()),
                 place(expression),
@@ -109,7 +117,8 @@ impl<'t> Compiler<'t> {
         let column = self.table.columns.get(ordinal);
         let kind = column.map_or(Ok(Type::Null), Type::of_column);
         let kind = kind.map_err(|why| FilterError::new(why, name.span.start))?;
-        let column_type = column.map_or(slackwater_decoders::schema::ColumnType::Json, |column| column.column_type.clone());
+        let column_type =
+            column.map_or(slackwater_decoders::schema::ColumnType::Json, |column| column.column_type.clone());
         self.columns.push(ordinal);
         Ok(Typed { node: Node::Column { ordinal, column_type }, kind })
     }
@@ -121,7 +130,6 @@ impl<'t> Compiler<'t> {
                 let number = number.negated();
                 Ok(Typed { node: Node::Constant(Datum::Exact(number)), kind: Type::constant_number(number) })
             }
-            (_, Type::Null) => Ok(typed),
             (_, Type::Double) => Ok(call(Function::Negate(Range::Double), typed.node, Type::Double)),
             (_, Type::Exact(digits)) => {
                 let range = if digits.integer.is_some() { Range::Signed } else { Range::Decimal };
@@ -135,7 +143,13 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    fn binary(&mut self, whole: &Expr, left: &Expr, operator: &BinaryOperator, right: &Expr) -> Result<Typed> {
+    fn binary(
+        &mut self,
+        whole: &Expr,
+        left: &Expr,
+        operator: &BinaryOperator,
+        right: &Expr,
+    ) -> Result<Typed> {
         use BinaryOperator as B;
         let truth = |node| Ok(Typed { node, kind: Digits::TRUTH });
         let arithmetic = match operator {
@@ -161,7 +175,10 @@ impl<'t> Compiler<'t> {
             B::MyIntegerDivide => Arithmetic::Quotient,
             B::Modulo => Arithmetic::Remainder,
             B::StringConcat => {
-                return Err(FilterError::new("`||` is OR or a concatenation, by sql_mode: write OR", place(whole)));
+                return Err(FilterError::new(
+                    "`||` is OR or a concatenation, by sql_mode: write OR",
+                    place(whole),
+                ));
             }
             _ => return Err(unsupported(whole)),
         };
@@ -178,14 +195,15 @@ impl<'t> Compiler<'t> {
         let (a, b) = (self.expression(left)?, self.expression(right)?);
         let refused = |why: &str| Err(FilterError::new(format!("{}: {why}", Shown(whole)), place(whole)));
         let (range, kind) = match (&a.kind, &b.kind) {
-            (Type::Null, Type::Null | Type::Exact(_) | Type::Double) | (Type::Exact(_) | Type::Double, Type::Null) => {
-                return Ok(Typed { node: Node::Constant(Datum::Null), kind: Type::Null });
-            }
+            (Type::Null, _) | (_, Type::Null) => return refused("is always NULL"),
             (Type::Double, Type::Double | Type::Exact(_)) | (Type::Exact(_), Type::Double) => {
                 if operator == Arithmetic::Quotient {
                     return refused("DIV of floating point numbers is not the same on all servers");
                 }
                 (Range::Double, Type::Double)
+            }
+            (Type::Exact(digits), _) | (_, Type::Exact(digits)) if digits.huge => {
+                return refused("a constant beyond BIGINT is only compared");
             }
             (Type::Exact(a), Type::Exact(b)) => match exact_result(*a, operator, *b) {
                 Ok(digits) => (range_of(digits), Type::Exact(digits)),
@@ -208,6 +226,18 @@ impl<'t> Compiler<'t> {
         let mut any: Option<Node> = None;
         for item in list {
             let typed = self.expression(item)?;
+            // Servers compare the items of a list in ways of their own where signs and types are mixed.
+            let negative =
+                matches!(&typed.node, Node::Constant(Datum::Exact(number)) if number.is_negative());
+            let unsigned = matches!(&tested.kind, Type::Exact(digits) if digits.is_unsigned());
+            if !matches!(typed.node, Node::Constant(_)) || (negative && unsigned) {
+                let why = if negative {
+                    "a negative number in a list for an unsigned one"
+                } else {
+                    "a list has constants"
+                };
+                return Err(FilterError::new(format!("{}: {why}: write `=`", Shown(item)), place(item)));
+            }
             let equal = compare((operand, tested.clone()), Relation::Equal, (item, typed))?;
             any = Some(match any {
                 None => equal,
@@ -219,10 +249,16 @@ impl<'t> Compiler<'t> {
 
     /// `a BETWEEN b AND c` is `a >= b AND a <= c`, compared as the widest type of the three.
     fn between(&mut self, operand: &Expr, low: &Expr, high: &Expr) -> Result<Node> {
-        let (tested, least, most) = (self.expression(operand)?, self.expression(low)?, self.expression(high)?);
+        let (tested, least, most) =
+            (self.expression(operand)?, self.expression(low)?, self.expression(high)?);
         let is_double = |typed: &&Typed| typed.kind == Type::Double;
         let doubles = [&tested, &least, &most].into_iter().filter(is_double).count();
-        if doubles > 0 && doubles < 3 && [&tested, &least, &most].iter().any(|part| matches!(part.kind, Type::Exact(digits) if !digits.fits_double())) {
+        if doubles > 0
+            && doubles < 3
+            && [&tested, &least, &most]
+                .iter()
+                .any(|part| matches!(part.kind, Type::Exact(digits) if !digits.fits_double()))
+        {
             return Err(FilterError::new(
                 "BETWEEN of exact and floating point numbers rounds: write two comparisons",
                 place(operand),
@@ -233,13 +269,9 @@ impl<'t> Compiler<'t> {
         Ok(Node::And(Box::new(above), Box::new(below)))
     }
 
-    fn like(
-        &mut self,
-        operand: &Expr,
-        pattern: &Expr,
-        escape: Option<&Expr>,
-    ) -> Result<Node> {
-        let refused = |why: &str, at: &Expr| Err(FilterError::new(format!("{}: {why}", Shown(at)), place(at)));
+    fn like(&mut self, operand: &Expr, pattern: &Expr, escape: Option<&Expr>) -> Result<Node> {
+        let refused =
+            |why: &str, at: &Expr| Err(FilterError::new(format!("{}: {why}", Shown(at)), place(at)));
         let escape = match escape.map(|escape| (escape, constant_text(escape))) {
             None => '\\',
             Some((at, text)) => {
@@ -373,14 +405,15 @@ fn exact_result(a: Digits, operator: Arithmetic, b: Digits) -> Result<Digits, &'
     }
     let digits = match operator {
         Arithmetic::Divide => {
-            return Err("the server rounds exact quotients: use DIV, multiply the other side, or compare floating point \
-                        numbers (`amount / 1e0`)");
+            return Err(
+                "the server rounds exact quotients: use DIV, multiply the other side, or compare floating point \
+                        numbers (`amount / 1e0`)",
+            );
         }
         Arithmetic::Plus | Arithmetic::Minus => Digits::decimal(a.whole.max(b.whole) + 1, scale),
         Arithmetic::Times => Digits::decimal(a.whole + b.whole, a.scale + b.scale),
-        Arithmetic::Remainder => Digits::decimal(a.whole.max(b.whole), scale),
-        Arithmetic::Quotient => {
-            return Err("DIV of decimals is not the same on all servers: use integers");
+        Arithmetic::Remainder | Arithmetic::Quotient => {
+            return Err("DIV and % of decimals are not the same on all servers: use integers");
         }
     };
     if digits.whole + digits.scale > DIGITS || digits.scale > SCALE {
@@ -398,7 +431,12 @@ pub(super) fn compare(
     let refused = |why: String| Err(FilterError::new(why, place(left)));
     let compared = |by, a: Node, b: Node| Ok(Node::Compare { relation, by, sides: Box::new((a, b)) });
     match (&a.kind, &b.kind) {
-        (Type::Null, _) | (_, Type::Null) => compared(Comparison::Exact, a.node, b.node),
+        (_, Type::Null) if relation == Relation::Same => Ok(Node::IsNull(Box::new(a.node))),
+        (Type::Null, _) | (_, Type::Null) => refused(format!(
+            "{} and {}: what is compared with NULL is never true: write IS NULL",
+            Shown(left),
+            Shown(right)
+        )),
         (Type::Exact(x), Type::Exact(y)) => {
             for (side, number, year) in [(right, &b.node, x.year), (left, &a.node, y.year)] {
                 let short = |number: &Exact| number.to_integer().is_none_or(|year| year < 1901);
@@ -407,7 +445,11 @@ pub(super) fn compare(
                 }
             }
             if x.whole.max(y.whole) + x.scale.max(y.scale) > DIGITS {
-                return refused(format!("{} and {} have more than 38 digits together", Shown(left), Shown(right)));
+                return refused(format!(
+                    "{} and {} have more than 38 digits together",
+                    Shown(left),
+                    Shown(right)
+                ));
             }
             compared(Comparison::Exact, a.node, b.node)
         }
@@ -427,12 +469,16 @@ pub(super) fn compare(
             Err(why) => refused(why),
         },
         (Type::Bytes, Type::Bytes) => compared(Comparison::Bytes, a.node, b.node),
-        (Type::Bytes, Type::Text(TextType { constant: Some(text), .. })) => {
-            compared(Comparison::Bytes, a.node, Node::Constant(Datum::Bytes(text.clone().into_bytes().into())))
-        }
-        (Type::Text(TextType { constant: Some(text), .. }), Type::Bytes) => {
-            compared(Comparison::Bytes, Node::Constant(Datum::Bytes(text.clone().into_bytes().into())), b.node)
-        }
+        (Type::Bytes, Type::Text(TextType { constant: Some(text), .. })) => compared(
+            Comparison::Bytes,
+            a.node,
+            Node::Constant(Datum::Bytes(text.clone().into_bytes().into())),
+        ),
+        (Type::Text(TextType { constant: Some(text), .. }), Type::Bytes) => compared(
+            Comparison::Bytes,
+            Node::Constant(Datum::Bytes(text.clone().into_bytes().into())),
+            b.node,
+        ),
         (Type::Date | Type::DateTime, Type::Date | Type::DateTime) => {
             compared(Comparison::Moment, a.node, b.node)
         }
@@ -472,9 +518,11 @@ fn temporal(kind: &Type, text: &str, at: &Expr) -> Result<(Comparison, Node)> {
             let day = Moment::parse(text).filter(|moment| moment.is_midnight() && !text.contains(' '));
             (Comparison::Moment, day.map(Datum::Moment), "'2024-12-31'")
         }
-        _ => {
-            (Comparison::Moment, Moment::parse(text).map(Datum::Moment), "'2024-12-31' or '2024-12-31 23:59:59'")
-        }
+        _ => (
+            Comparison::Moment,
+            Moment::parse(text).map(Datum::Moment),
+            "'2024-12-31' or '2024-12-31 23:59:59'",
+        ),
     };
     let datum = datum.ok_or_else(|| {
         FilterError::new(format!("{} is no {} of the form {form}", Shown(at), &kind.name()[2..]), place(at))

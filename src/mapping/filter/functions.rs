@@ -34,9 +34,10 @@ impl Compiler<'_> {
         let typed = self.expression(argument)?;
         let refused = |why: &str| Err(FilterError::new(format!("{}: {why}", Shown(whole)), place(argument)));
         match (name, &typed.kind) {
-            (_, Type::Null) => Ok(typed),
+            (_, Type::Null) => refused("the argument is NULL"),
             ("LOWER" | "LCASE" | "UPPER" | "UCASE", Type::Text(text)) if text.collation.is_some() => {
-                let function = if matches!(name, "LOWER" | "LCASE") { Function::Lower } else { Function::Upper };
+                let function =
+                    if matches!(name, "LOWER" | "LCASE") { Function::Lower } else { Function::Upper };
                 let kind = TextType { rough: Some(ROUGH_CASE), ..text.clone() };
                 Ok(call(function, typed.node, Type::Text(kind)))
             }
@@ -89,14 +90,18 @@ impl Compiler<'_> {
     /// The first that is not NULL, of one type.
     fn coalesce(&mut self, whole: &Expr, parts: &[&Expr]) -> Result<Typed> {
         let mut nodes = Vec::with_capacity(parts.len());
-        let mut kind = Type::Null;
+        let mut kind: Option<Type> = None;
         for part in parts {
             let typed = self.expression(part)?;
-            kind = joined(&kind, &typed.kind).map_err(|why| {
-                FilterError::new(format!("{}: {why}", Shown(whole)), place(part))
-            })?;
+            let all = match kind {
+                None => Ok(typed.kind),
+                Some(kind) => joined(&kind, &typed.kind),
+            };
+            let refused = |why| FilterError::new(format!("{}: {why}", Shown(whole)), place(part));
+            kind = Some(all.map_err(refused)?);
             nodes.push(typed.node);
         }
+        let kind = kind.ok_or_else(|| unsupported(whole))?;
         Ok(Typed { node: Node::Coalesce(nodes), kind })
     }
 
@@ -153,7 +158,9 @@ fn arguments(called: &Called) -> Option<Vec<&Expr>> {
 /// The type of a value that is one of two.
 fn joined(a: &Type, b: &Type) -> Result<Type, &'static str> {
     Ok(match (a, b) {
-        (Type::Null, other) | (other, Type::Null) => other.clone(),
+        (Type::Exact(digits), _) | (_, Type::Exact(digits)) if digits.huge => {
+            return Err("a constant beyond BIGINT is only compared");
+        }
         (Type::Exact(x), Type::Exact(y)) => {
             let wide = |unsigned: &Digits, other: &Digits| {
                 unsigned.is_unsigned() && unsigned.whole == 20 && !other.is_unsigned()

@@ -18,7 +18,8 @@ impl From<Date> for Moment {
 
 impl From<DateTime> for Moment {
     fn from(moment: DateTime) -> Self {
-        let seconds = i64::from(moment.hour) * 3600 + i64::from(moment.minute) * 60 + i64::from(moment.second);
+        let seconds =
+            i64::from(moment.hour) * 3600 + i64::from(moment.minute) * 60 + i64::from(moment.second);
         Moment { date: moment.date, time: seconds * 1_000_000 + i64::from(moment.micros) }
     }
 }

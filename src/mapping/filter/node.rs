@@ -67,7 +67,10 @@ pub(super) enum Datum<'a> {
 /// An expression whose types are checked.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
-    Column { ordinal: usize, column_type: ColumnType },
+    Column {
+        ordinal: usize,
+        column_type: ColumnType,
+    },
     Constant(Datum<'static>),
     Not(Box<Node>),
     And(Box<Node>, Box<Node>),
@@ -76,9 +79,17 @@ pub(super) enum Node {
     IsNull(Box<Node>),
     /// `IS TRUE`, `IS FALSE`.
     Is(Box<Node>, bool),
-    Compare { relation: Relation, by: Comparison, sides: Box<(Node, Node)> },
+    Compare {
+        relation: Relation,
+        by: Comparison,
+        sides: Box<(Node, Node)>,
+    },
     Like(Box<Node>, LikePattern),
-    Arithmetic { operator: Arithmetic, range: Range, sides: Box<(Node, Node)> },
+    Arithmetic {
+        operator: Arithmetic,
+        range: Range,
+        sides: Box<(Node, Node)>,
+    },
     Coalesce(Vec<Node>),
     Call(Function, Box<Node>),
 }
@@ -143,7 +154,10 @@ pub(super) enum Function {
     /// Characters of the text.
     CharLength,
     /// The part from a character, counted from 1 or from the end, of that many characters.
-    Substring { from: i64, length: Option<i64> },
+    Substring {
+        from: i64,
+        length: Option<i64>,
+    },
     Crc32,
     Day,
     Year,
@@ -177,8 +191,11 @@ impl Node {
             Node::IsNull(inner) => Some(matches!(inner.value(row)?, Datum::Null)),
             Node::Is(inner, wanted) => Some(inner.truth(row)? == Some(*wanted)),
             Node::Compare { relation, by, sides } => {
-                let (left, right) = (sides.0.value(row)?, sides.1.value(row)?);
-                relation.holds(&left, &right, *by)?
+                let left = sides.0.value(row)?;
+                if matches!(left, Datum::Null) && *relation != Relation::Same {
+                    return Ok(None);
+                }
+                relation.holds(&left, &sides.1.value(row)?, *by)?
             }
             Node::Like(text, pattern) => match text.value(row)? {
                 Datum::Text(text) => Some(pattern.matches(&text)),
@@ -199,9 +216,10 @@ impl Node {
                 Datum::of(value, column_type).ok_or(Stop::Unreadable(*ordinal))?
             }
             Node::Constant(value) => value.clone(),
-            Node::Arithmetic { operator, range, sides } => {
-                operator.compute(&sides.0.value(row)?, &sides.1.value(row)?, *range)?
-            }
+            Node::Arithmetic { operator, range, sides } => match sides.0.value(row)? {
+                Datum::Null => Datum::Null,
+                left => operator.compute(&left, &sides.1.value(row)?, *range)?,
+            },
             Node::Coalesce(parts) => {
                 for part in parts {
                     match part.value(row)? {

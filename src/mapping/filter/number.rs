@@ -38,6 +38,10 @@ impl Exact {
         self.mantissa == 0
     }
 
+    pub(super) fn is_negative(self) -> bool {
+        self.mantissa < 0
+    }
+
     /// Digits before and behind the point.
     pub(super) fn digits(self) -> (u32, u32) {
         let all = self.mantissa.unsigned_abs().checked_ilog10().map_or(1, |digits| digits + 1);

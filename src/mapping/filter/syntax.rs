@@ -14,7 +14,9 @@ const DEPTH: usize = 64;
 
 /// Reads a condition.
 pub(super) fn parse(text: &str) -> Result<Expr, FilterError> {
-    let failed = |error: &dyn std::fmt::Display| FilterError::new(format!("the filter is no SQL condition: {error}"), None);
+    let failed = |error: &dyn std::fmt::Display| {
+        FilterError::new(format!("the filter is no SQL condition: {error}"), None)
+    };
     let mut parser = Parser::new(&MySqlDialect {})
         .with_recursion_limit(DEPTH)
         .try_with_sql(text)
@@ -57,10 +59,28 @@ fn is_logical(operator: &BinaryOperator) -> bool {
     matches!(operator, BinaryOperator::And | BinaryOperator::Or | BinaryOperator::Xor)
 }
 
+/// Whether the expression is a `<=>`, in parentheses or not.
+fn is_same(expression: &Expr) -> bool {
+    match expression {
+        Expr::Nested(inner) => is_same(inner),
+        Expr::BinaryOp { op, .. } => *op == BinaryOperator::Spaceship,
+        _ => false,
+    }
+}
+
 /// MySQL's order of BETWEEN, comparisons, IS, LIKE, IN and XOR is not the parser's: where it matters, parentheses are asked for.
 /// `alone`: nothing stands beside the expression.
 fn check_order(expression: &Expr, alone: bool) -> Result<(), FilterError> {
+    // MySQL 5.7 takes its value for NULL there when an operand of it was.
+    let without_same = |operand: &Expr| {
+        if is_same(operand) {
+            let what = format!("`{operand}`: the result of <=> is only combined by AND, OR and NOT");
+            return Err(FilterError::new(what, operand.span().start));
+        }
+        Ok(())
+    };
     let plain = |operand: &Expr| {
+        without_same(operand)?;
         if is_bare_condition(operand) {
             return Err(FilterError::new(
                 format!("`{operand}` is a part of another condition: put it in parentheses"),
@@ -81,6 +101,7 @@ fn check_order(expression: &Expr, alone: bool) -> Result<(), FilterError> {
                     let what = format!("`{side}`: put both sides of XOR in parentheses");
                     return Err(FilterError::new(what, side.span().start));
                 }
+                without_same(side)?;
                 check_order(side, false)?;
             }
             Ok(())
@@ -103,7 +124,9 @@ fn check_order(expression: &Expr, alone: bool) -> Result<(), FilterError> {
             plain(expr)?;
             list.iter().try_for_each(|item| check_order(item, true))
         }
-        Expr::Between { expr, low, high, .. } => [expr, low, high].into_iter().try_for_each(|part| plain(part)),
+        Expr::Between { expr, low, high, .. } => {
+            [expr, low, high].into_iter().try_for_each(|part| plain(part))
+        }
         Expr::Like { expr, pattern, .. } => plain(expr).and_then(|()| plain(pattern)),
         _ => Ok(()),
     }

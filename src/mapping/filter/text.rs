@@ -62,7 +62,8 @@ impl Table {
     fn folds(self) -> &'static Folds {
         macro_rules! table {
             ($name:literal) => {{
-                static FOLDS: LazyLock<Folds> = LazyLock::new(|| read(include_str!(concat!("folds/", $name, ".txt"))));
+                static FOLDS: LazyLock<Folds> =
+                    LazyLock::new(|| read(include_str!(concat!("folds/", $name, ".txt"))));
                 &FOLDS
             }};
         }
@@ -76,6 +77,12 @@ impl Table {
             Table::Uca1400Ai => table!("uca1400_ai_ci"),
             Table::Latin1Swedish => table!("latin1_swedish_ci"),
         }
+    }
+
+    /// Whether an `l` and a middle dot behind it are one letter, which differs from `l` in its accent only: the one contraction of
+    /// the Unicode collation algorithm's default table that begins with an ASCII character. MariaDB has it, MySQL does not.
+    fn joins_l(self) -> bool {
+        self == Table::Uca1400Ai
     }
 
     /// The ASCII text that a character is taken for.
@@ -146,7 +153,11 @@ impl Collation {
 
     fn folded(self, table: Table, text: &str) -> Option<String> {
         let mut folded = String::with_capacity(text.len());
-        for c in text.chars() {
+        let mut characters = text.chars().peekable();
+        while let Some(c) = characters.next() {
+            if matches!(c, 'l' | 'L') && table.joins_l() {
+                characters.next_if(|next| matches!(next, '\u{b7}' | '\u{387}'));
+            }
             match table.fold(c)? {
                 Folded::Text(text) => folded.push_str(text),
                 Folded::Same(c) => folded.push(c),

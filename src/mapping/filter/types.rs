@@ -38,6 +38,8 @@ pub(super) struct Digits {
     pub(super) integer: Option<Sign>,
     /// A YEAR, which the server does not compare with constants as other integers.
     pub(super) year: bool,
+    /// A constant that BIGINT does not hold.
+    pub(super) huge: bool,
 }
 
 /// Whether an integer is signed.
@@ -49,11 +51,11 @@ pub(super) enum Sign {
 
 impl Digits {
     pub(super) const fn integer(whole: u32, sign: Sign) -> Self {
-        Digits { whole, scale: 0, integer: Some(sign), year: false }
+        Digits { whole, scale: 0, integer: Some(sign), year: false, huge: false }
     }
 
     pub(super) const fn decimal(whole: u32, scale: u32) -> Self {
-        Digits { whole, scale, integer: None, year: false }
+        Digits { whole, scale, integer: None, year: false, huge: false }
     }
 
     /// 0 or 1.
@@ -97,9 +99,7 @@ impl Type {
                 Type::Exact(Digits::integer(whole, sign))
             }
             ColumnType::Bits(bits) if *bits <= 64 => Type::Exact(Digits::integer(20, Sign::Unsigned)),
-            ColumnType::Year => {
-                Type::Exact(Digits { year: true, ..Digits::integer(4, Sign::Unsigned) })
-            }
+            ColumnType::Year => Type::Exact(Digits { year: true, ..Digits::integer(4, Sign::Unsigned) }),
             ColumnType::Decimal { precision, scale } => {
                 let scale = u32::try_from(*scale).unwrap_or(0);
                 let whole = u32::from(*precision).saturating_sub(scale);
@@ -136,7 +136,7 @@ impl Type {
         match number.to_integer() {
             Some(value) if value <= i128::from(u64::MAX) => {
                 let sign = if value > WIDEST { Sign::Unsigned } else { Sign::Signed };
-                Type::Exact(Digits::integer(digits(value), sign))
+                Type::Exact(Digits { huge: value > WIDEST, ..Digits::integer(digits(value), sign) })
             }
             _ => {
                 let (whole, scale) = number.digits();
