@@ -3,13 +3,17 @@
 mod ddl;
 mod filter;
 pub(crate) mod mysql_grants;
+mod preview;
 mod projection;
 mod route;
 mod rules;
 
 use slackwater_decoders::schema::TableName;
 
-pub use self::route::{Mapping, Route};
+pub use self::{
+    preview::{Names, Preview},
+    route::{Mapping, Route},
+};
 use crate::config::{Objects, Pattern};
 
 /// The databases of MySQL and MariaDB that belong to the server, and the one that belongs to us.

@@ -214,9 +214,21 @@ impl Route {
         self.merge
     }
 
-    /// Whether statements that change the schema are carried.
-    pub(super) fn carries_ddl(&self) -> bool {
-        self.operations.has(Operation::Ddl)
+    /// The operations that are not carried, for people; `None` when all are.
+    pub(super) fn left_out_operations(&self) -> Option<String> {
+        let names = [
+            (Operation::Insert, "insert"),
+            (Operation::Update, "update"),
+            (Operation::Delete, "delete"),
+            (Operation::Truncate, "truncate"),
+            (Operation::Ddl, "ddl"),
+        ];
+        let left_out: Vec<_> = names
+            .iter()
+            .filter(|(operation, _)| !self.operations.has(*operation))
+            .map(|(_, name)| *name)
+            .collect();
+        (!left_out.is_empty()).then(|| left_out.join(", "))
     }
 
     pub(super) fn filter_rule(&self) -> &str {

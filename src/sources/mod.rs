@@ -5,8 +5,10 @@ pub mod mysql;
 pub mod mysql_files;
 pub mod snapshot;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use slackwater_decoders::position::Position;
+use slackwater_decoders::{position::Position, schema::Table};
 
 use self::snapshot::SnapshotSource;
 use crate::{
@@ -50,6 +52,14 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// Transient ones are retried by the caller from the last batch with a position; definite ones stop the task.
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()>;
+
+    /// The definitions of the selected tables as they are now; none for a source that has a log and no tables.
+    ///
+    /// # Errors
+    /// When the source cannot be asked, or a definition is not understood.
+    async fn definitions(&self) -> Result<Vec<Arc<Table>>> {
+        Ok(Vec::new())
+    }
 
     /// How tables are copied; `None` for a source that has a log and no tables.
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {

@@ -10,8 +10,10 @@ use super::{
     types::{Digits, Sign, TextType, Type},
 };
 
-/// A length, or a checksum.
+/// A length.
 const COUNT: Type = Type::Exact(Digits::integer(10, Sign::Signed));
+/// A checksum.
+const CHECKSUM: Type = Type::Exact(Digits::integer(10, Sign::Unsigned));
 
 impl Compiler<'_> {
     pub(super) fn function(&mut self, whole: &Expr, called: &Called) -> Result<Typed> {
@@ -54,14 +56,14 @@ impl Compiler<'_> {
                     _ if in_bytes => Function::Length,
                     _ => Function::CharLength,
                 };
-                Ok(call(function, typed.node, COUNT))
+                Ok(call(function, typed.node, if name == "CRC32" { CHECKSUM } else { COUNT }))
             }
             ("LENGTH" | "OCTET_LENGTH" | "CHAR_LENGTH" | "CHARACTER_LENGTH", Type::Bytes) => {
                 Ok(call(Function::Length, typed.node, COUNT))
             }
-            ("CRC32", Type::Bytes) => Ok(call(Function::Crc32, typed.node, COUNT)),
+            ("CRC32", Type::Bytes) => Ok(call(Function::Crc32, typed.node, CHECKSUM)),
             ("CRC32", Type::Exact(digits)) if digits.integer.is_some() && !digits.year => {
-                Ok(call(Function::Crc32, typed.node, COUNT))
+                Ok(call(Function::Crc32, typed.node, CHECKSUM))
             }
             ("ABS", Type::Double) => Ok(call(Function::Absolute(Range::Double), typed.node, Type::Double)),
             ("ABS", Type::Exact(digits)) => {

@@ -26,7 +26,7 @@ mod types;
 
 use std::fmt;
 
-use slackwater_decoders::{schema::Table, value::Cell};
+use slackwater_decoders::schema::Table;
 use sqlparser::tokenizer::Location;
 
 pub(super) use self::node::{Row, Stop};
@@ -71,12 +71,6 @@ impl Filter {
     /// When the image lacks a column, or a result is out of range.
     pub(super) fn accepts<'a>(&'a self, row: Row<'a>) -> Result<bool, Stop> {
         Ok(self.condition.truth(row)? == Some(true))
-    }
-
-    /// The value of the condition for a row: `None` is NULL.
-    #[cfg(test)]
-    fn judge(&self, row: &[Cell<'_>]) -> Result<Option<bool>, Stop> {
-        self.condition.truth(Row::new(row))
     }
 }
 
