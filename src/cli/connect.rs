@@ -23,15 +23,18 @@ pub(super) fn ends(task: &Task) -> Result<Ends> {
     Ok(Ends {
         source: source(task, &throttle)?,
         destination: destination(task)?,
-        mapping: mapping(task),
+        mapping: Arc::new(mapping(task)?),
         schemas: Box::new(CreatedByRows),
         throttle,
     })
 }
 
 /// What becomes of the source's tables on the way.
-fn mapping(task: &Task) -> Arc<Mapping> {
-    Arc::new(Mapping::identity(Selection::new(&task.objects)))
+///
+/// # Errors
+/// Definite when a rule cannot be meant.
+pub(super) fn mapping(task: &Task) -> Result<Mapping> {
+    Mapping::new(&task.objects, &task.mapping)
 }
 
 /// The source of a task, whose tables are read within the limits of `throttle`.
