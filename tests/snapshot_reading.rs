@@ -132,6 +132,8 @@ fn keys(flavor: Flavor) -> Vec<(&'static str, String, Vec<String>)> {
             "(k INET4 PRIMARY KEY)".to_owned(),
             owned(&["'0.0.0.0'", "'192.0.2.1'", "'9.1.1.1'"]),
         ));
+        let hashed = "(k TEXT NOT NULL, UNIQUE (k))".to_owned();
+        keys.push(("hashed", hashed, owned(&["'b'", "'a'", "REPEAT('long', 2000)"])));
         let versions = "(k INT PRIMARY KEY, n INT) WITH SYSTEM VERSIONING";
         keys.push(("versioned", versions.to_owned(), owned(&["3, 1", "1, 1", "2, 1"])));
     }
