@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use slackwater_decoders::schema::Table;
+use slackwater_decoders::{
+    event::{Ddl, Truncate},
+    schema::Table,
+};
 
 use super::starts::TableStarts;
 use crate::{
@@ -37,6 +40,16 @@ impl Routes {
 
     pub(super) fn starts(&self) -> &TableStarts {
         &self.starts
+    }
+
+    /// [`Mapping::truncate`].
+    pub(super) fn truncate(&self, truncate: &Truncate) -> Result<Option<Truncate>> {
+        self.mapping.truncate(truncate)
+    }
+
+    /// [`Mapping::ddl`].
+    pub(super) fn ddl<'a>(&self, ddl: &Ddl<'a>) -> Result<Option<Ddl<'a>>> {
+        self.mapping.ddl(ddl)
     }
 
     /// [`Mapping::route`].

@@ -21,7 +21,7 @@ use crate::{
 /// Definite when an end cannot work as configured.
 pub(super) fn ends(task: &Task) -> Result<Ends, Failure> {
     let throttle = Throttle::new(limits(&task.snapshot));
-    let mapping = mapping(task);
+    let mapping = Arc::new(mapping(task)?);
     Ok(Ends {
         source: source(task, &throttle)?,
         destination: destination(task)?,
@@ -41,8 +41,11 @@ pub(super) fn schema_phase(task: &Task, mapping: Arc<Mapping>) -> Result<SchemaP
 }
 
 /// What becomes of the source's tables on the way.
-fn mapping(task: &Task) -> Arc<Mapping> {
-    Arc::new(Mapping::identity(Selection::new(&task.objects)))
+///
+/// # Errors
+/// Definite when a rule cannot be meant.
+pub(super) fn mapping(task: &Task) -> Result<Mapping> {
+    Mapping::new(&task.objects, &task.mapping)
 }
 
 /// The source of a task, whose tables are read within the limits of `throttle`.

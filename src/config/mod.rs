@@ -5,6 +5,7 @@
 
 pub mod destination;
 mod error;
+pub mod mapping;
 mod overrides;
 mod pattern;
 mod sections;
@@ -27,6 +28,7 @@ use toml::{
 
 use self::{
     destination::{MysqlDestination, SqliteDestination},
+    mapping::MappingRule,
     source::{MysqlFilesSource, MysqlSource},
 };
 pub use self::{
@@ -60,6 +62,8 @@ pub struct Task {
     pub schema: SchemaSection,
     /// `[snapshot]`.
     pub snapshot: Snapshot,
+    /// `[[mapping]]`, in the order of the file.
+    pub mapping: Vec<MappingRule>,
     /// `[apply]`.
     pub apply: Apply,
     /// `[cutover]`.
@@ -105,6 +109,7 @@ struct Common {
     schema: SchemaSection,
     #[serde(default)]
     snapshot: Snapshot,
+    mapping: Vec<MappingRule>,
     #[serde(default)]
     apply: Apply,
     #[serde(default)]
@@ -152,6 +157,7 @@ impl Task {
             objects: common.objects,
             schema: SchemaSection { overrides: common.schema.overrides.map(|file| reader.beside(&file)) },
             snapshot: common.snapshot,
+            mapping: common.mapping,
             apply: common.apply,
             cutover: common.cutover,
             log: common.log,
@@ -172,6 +178,7 @@ impl Task {
             ("[source] or [destination]", self.fixed != new.fixed),
             ("[objects]", self.objects != new.objects),
             ("[snapshot]", self.snapshot.needs_restart_for(&new.snapshot)),
+            ("[[mapping]]", self.mapping != new.mapping),
             ("[apply]", apply_differs),
             ("log.format", self.log.format != new.log.format),
         ]
@@ -197,7 +204,9 @@ impl Reader<'_> {
     fn common_error(&self, error: &toml::de::Error) -> ConfigError {
         let before = error.span().and_then(|span| self.text.get(..span.start)).unwrap_or_default();
         let header = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next());
-        let section = ["objects", "schema", "snapshot", "apply", "cutover", "log"]
+        let header =
+            header.map(|header| header.trim_start_matches('[').split('.').next().unwrap_or_default());
+        let section = ["objects", "mapping", "schema", "snapshot", "apply", "cutover", "log"]
             .into_iter()
             .find(|name| Some(*name) == header);
         self.error(section.unwrap_or_default(), error)

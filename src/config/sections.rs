@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{pattern::Pattern, size::ByteSize};
+use super::{mapping::Operation, pattern::Pattern, size::ByteSize};
 
 /// `[objects]`: which tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -14,6 +14,8 @@ pub struct Objects {
     pub include: Vec<Pattern>,
     /// Patterns of what is not, although `include` matches it.
     pub exclude: Vec<Pattern>,
+    /// Which operations are carried where no rule of `[[mapping]]` says it; all unless set.
+    pub operations: Option<Vec<Operation>>,
 }
 
 /// `[schema]`: how the destination's objects are created.

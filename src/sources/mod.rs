@@ -6,10 +6,12 @@ pub mod mysql_files;
 pub mod snapshot;
 pub mod throttle;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use slackwater_decoders::{
     position::Position,
-    schema::{TableName, definition::Schema},
+    schema::{Table, TableName, definition::Schema},
 };
 
 use self::snapshot::SnapshotSource;
@@ -71,6 +73,14 @@ pub trait Source: Send + Sync {
     /// When the source cannot be asked, or the history cannot be written.
     async fn remember_definitions(&self, _at: &Position, _history: &SchemaHistory) -> Result<()> {
         Ok(())
+    }
+
+    /// The definitions of the selected tables as they are now; none for a source that has a log and no tables.
+    ///
+    /// # Errors
+    /// When the source cannot be asked, or a definition is not understood.
+    async fn definitions(&self) -> Result<Vec<Arc<Table>>> {
+        Ok(Vec::new())
     }
 
     /// How tables are copied; `None` for a source that has a log and no tables.

@@ -146,6 +146,13 @@ impl Source for Mysql {
         control.keep(bytes).ok()?
     }
 
+    async fn definitions(&self) -> Result<Vec<Arc<Table>>> {
+        let mut control = self.hosts.control().await?;
+        let now = catalog::read(&mut control.connection, &self.selected).await;
+        let now = control.keep(now)?;
+        Ok(now.iter().cloned().collect())
+    }
+
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()> {
         // First of all: it settles which server is asked from here on.
         let mut log = self.hosts.connect_for(&from).await?;
