@@ -231,9 +231,9 @@ impl Snapshot {
             () = stopped(&mut stop) => return Ok(Ended::Stopped),
             remembered = self.source.remember_definitions(&checkpoint.position, self.store.history()) => remembered?,
         }
-        let mut ledgers = self.recorded(&checkpoint.position)?;
+        let mut ledgers = self.recorded()?;
         loop {
-            if self.prepare(&checkpoint.position, &mut ledgers).await? == Ended::Stopped {
+            if self.prepare(&mut ledgers).await? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
             self.board.watch(&ledgers);
