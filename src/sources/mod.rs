@@ -66,13 +66,14 @@ pub trait Source: Send + Sync {
         Ok(None)
     }
 
-    /// Fills an empty history with the definitions at a position, as [`tail`](Self::tail) does when it starts there: for a task
-    /// that follows the log from there later, when the definitions may be others. A history that holds something stays.
+    /// Fills the history with the definitions at a position, as [`tail`](Self::tail) does when it starts there: for a task
+    /// that follows the log from there later, when the definitions may be others. Whether all of them are known: `false` when
+    /// some were changed between the position and now.
     ///
     /// # Errors
     /// When the source cannot be asked, or the history cannot be written.
-    async fn remember_definitions(&self, _at: &Position, _history: &SchemaHistory) -> Result<()> {
-        Ok(())
+    async fn remember_definitions(&self, _at: &Position, _history: &SchemaHistory) -> Result<bool> {
+        Ok(true)
     }
 
     /// The definitions of the selected tables as they are now; none for a source that has a log and no tables.

@@ -67,6 +67,8 @@ use crate::{
     sources::Source,
 };
 
+/// How often a start is tried anew at once when definitions were changed meanwhile.
+const STARTS: usize = 5;
 /// Blocks that wait for a loader at most; their bytes are bounded by the quota.
 const WAITING_BLOCKS: usize = 256;
 
@@ -227,10 +229,6 @@ impl Snapshot {
             status.position = Some(checkpoint.position.clone());
         });
         self.status.watch_copy(self.board.clone());
-        tokio::select! {
-            () = stopped(&mut stop) => return Ok(Ended::Stopped),
-            remembered = self.source.remember_definitions(&checkpoint.position, self.store.history()) => remembered?,
-        }
         let mut ledgers = self.recorded()?;
         loop {
             if self.prepare(&mut ledgers).await? == Ended::Stopped {
@@ -263,8 +261,7 @@ impl Snapshot {
         let checkpoint = match reconcile(self.store.found().as_ref(), held.as_ref())? {
             Resume::Fresh if self.settings.start == Start::Snapshot => {
                 snapshot_of(&*self.source)?;
-                let position = self.source.start_position(&self.settings.start).await?;
-                let checkpoint = Checkpoint::first(position, Completeness::Copying);
+                let checkpoint = Checkpoint::first(self.begin().await?, Completeness::Copying);
                 info!(position = %checkpoint.position, "a new task, which begins with a copy");
                 // Here first, and the records before the destination: what it says of a copy is always known here as well.
                 self.save(&checkpoint, Origin::Start).await?;
@@ -296,6 +293,20 @@ impl Snapshot {
         // From here on a destination that knows nothing of the task is another one.
         self.save(&checkpoint, Origin::Applied).await?;
         Ok(Some(checkpoint))
+    }
+
+    /// The position of a new task, with the definitions in effect there. Nobody could tell them later: so the position is only
+    /// kept when no definition was changed while they were read.
+    async fn begin(&self) -> Result<Position> {
+        for _ in 0..STARTS {
+            let position = self.source.start_position(&self.settings.start).await?;
+            if self.source.remember_definitions(&position, self.store.history()).await? {
+                return Ok(position);
+            }
+        }
+        Err(Error::transient(
+            "definitions are changed all the time at the source, so that no position has known ones",
+        ))
     }
 
     async fn save(&self, checkpoint: &Checkpoint, origin: Origin) -> Result<()> {

@@ -171,12 +171,10 @@ impl Source for Mysql {
         self.follow(log, from, catalog, false, history, out).await
     }
 
-    async fn remember_definitions(&self, at: &Position, history: &SchemaHistory) -> Result<()> {
-        if history.is_empty() {
-            let tables = self.definitions_at(at).await?;
-            history.replace_all(at, &tables)?;
-        }
-        Ok(())
+    async fn remember_definitions(&self, at: &Position, history: &SchemaHistory) -> Result<bool> {
+        let (tables, all_known) = self.definitions_at(at).await?;
+        history.replace_all(at, &tables)?;
+        Ok(all_known)
     }
 
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {
@@ -218,13 +216,21 @@ impl Mysql {
     /// The definitions of tables as they were at `from`, as far as they can be known.
     ///
     /// The server tells those of now. A table whose definition was changed between `from` and now had another one, which
-    /// nobody has kept: it is left out, until a CREATE in the log defines it. (Rows with full metadata are read without.)
-    async fn definitions_at(&self, from: &Position) -> Result<Vec<Arc<Table>>> {
+    /// nobody has kept: it is left out (and the answer has a `false` beside), until a CREATE in the log defines it. (Rows with full metadata are read without.)
+    async fn definitions_at(&self, from: &Position) -> Result<(Vec<Arc<Table>>, bool)> {
         let mut control = self.hosts.control().await?;
         let now = catalog::read(&mut control.connection, &self.selected).await;
         let mut now = control.keep(now)?;
         let end = self.end_of_log().await?;
+        let mut all_known = true;
         for change in self.schema_changes(from, &end).await? {
+            // What was created since has its definition in the log.
+            all_known &= matches!(
+                change,
+                SchemaChange::CreateTable { .. }
+                    | SchemaChange::CreateDatabase { .. }
+                    | SchemaChange::Other { .. }
+            );
             for table in change.tables() {
                 now.remove(table);
             }
@@ -237,7 +243,7 @@ impl Mysql {
                 dropped.iter().for_each(|table| drop(now.remove(table)));
             }
         }
-        Ok(now.iter().cloned().collect())
+        Ok((now.iter().cloned().collect(), all_known))
     }
 
     /// What statements did to tables between two positions.
