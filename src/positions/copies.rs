@@ -39,6 +39,9 @@ pub struct TableCopy {
     /// Whether the destination's table holds rows that are not of this copy: it is not emptied then.
     #[serde(default)]
     pub mixed: bool,
+    /// Whether the destination's table is being created: one that does not fit was made by an attempt that was cut off.
+    #[serde(default)]
+    pub making: bool,
     /// Rows that the destination holds.
     pub rows: u64,
     /// Bytes that these rows took in memory.
@@ -87,6 +90,7 @@ impl TableCopy {
             state: CopyState::Planned,
             definition: None,
             mixed: false,
+            making: false,
             rows: 0,
             bytes: 0,
             restarts: 0,

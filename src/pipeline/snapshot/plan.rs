@@ -115,12 +115,29 @@ impl Snapshot {
     /// Creates some tables and records that they are there.
     async fn create(&self, planned: &[TableCopy], ledgers: &mut Vec<Arc<Ledger>>) -> Result<()> {
         let names: Vec<TableName> = planned.iter().map(|copy| copy.table.clone()).collect();
-        let created = self.target.lock().await.create(&*self.source, &names).await?;
+        ledgers.retain(|ledger| !names.contains(ledger.table()));
+        let count = ledgers.len() + planned.len();
+        let making = |copy: &TableCopy| TableCopy { making: true, ..copy.clone() };
+        self.save_copies(count, planned.iter().map(making).collect()).await?;
+        let mut target = self.target.lock().await;
+        let created = target.create(&*self.source, &names).await?;
         let mut created: HashMap<TableName, Created> =
             created.into_iter().map(|created| (created.table.clone(), created)).collect();
+        for copy in planned.iter().filter(|copy| copy.making && !copy.mixed) {
+            // Made by an attempt that was cut off, and altered at the source since.
+            if let Some(created) = created.get_mut(&copy.table).filter(|created| created.error.is_some()) {
+                let made = target.make_anew(&*self.source, &copy.table, &self.target_of(&copy.table)).await;
+                match made {
+                    Ok(definition) => (created.definition, created.error) = (definition, None),
+                    Err(error) if error.is_transient() => return Err(error),
+                    Err(error) => created.error = Some(error),
+                }
+            }
+        }
+        drop(target);
         let mut added: Vec<Arc<Ledger>> = Vec::new();
         for copy in planned {
-            let mut copy = copy.clone();
+            let mut copy = TableCopy { making: false, ..copy.clone() };
             let created = created.remove(&copy.table);
             let (definition, error) =
                 created.map_or((None, None), |created| (created.definition, created.error));
@@ -134,10 +151,12 @@ impl Snapshot {
             }
             added.push(Arc::new(ledger));
         }
-        ledgers.retain(|ledger| !names.contains(ledger.table()));
         ledgers.extend(added.iter().cloned());
-        let (store, count) = (self.store.clone(), ledgers.len());
-        let changed: Vec<TableCopy> = added.iter().map(|ledger| ledger.copy()).collect();
+        self.save_copies(count, added.iter().map(|ledger| ledger.copy()).collect()).await
+    }
+
+    async fn save_copies(&self, count: usize, changed: Vec<TableCopy>) -> Result<()> {
+        let store = self.store.clone();
         tokio::task::spawn_blocking(move || store.save_copies(count, &changed))
             .await
             .map_err(|error| Error::definite("storing the plan was broken off").caused_by(error))?
