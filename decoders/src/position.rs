@@ -121,6 +121,16 @@ impl Executed {
         }
     }
 
+    /// Whether the transaction is among these ones. `false` across dialects.
+    #[must_use]
+    pub fn contains(&self, transaction: &TransactionId) -> bool {
+        match (self, transaction) {
+            (Executed::Mysql(set), TransactionId::Mysql(gtid)) => set.contains(gtid),
+            (Executed::Mariadb(position), TransactionId::Mariadb(gtid)) => position.contains(gtid),
+            _ => false,
+        }
+    }
+
     /// Whether every transaction of `other` is among these ones. `false` across dialects.
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {

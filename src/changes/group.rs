@@ -13,7 +13,7 @@ use slackwater_decoders::{
     value::Cell,
 };
 
-use super::builder::Contents;
+use super::contents::Contents;
 
 /// The cells of a row image, one for each column of the table.
 pub type Image<'a> = &'a [Cell<'a>];
@@ -35,7 +35,8 @@ pub enum Job<'a> {
     InOrder(Rows<'a>),
     /// All rows of a table go.
     Truncate(Truncate),
-    /// A statement that changes the schema. Alone in its group.
+    /// A statement that changes the schema. The first job of its group; only rows that the statement itself wrote
+    /// (`CREATE TABLE … SELECT`) may follow.
     Ddl(Ddl<'a>),
 }
 
@@ -59,6 +60,10 @@ pub struct NetChanges<'a> {
 }
 
 /// What a destination applies at once.
+///
+/// All shares but the first are empty when the group is small, and whenever there is an order to keep between tables or
+/// a part of a transaction goes on in another group: such a group is committed by one worker, and is never found
+/// unfinished.
 pub struct Group {
     contents: Folded,
     pub(super) summary: GroupSummary,
@@ -69,6 +74,7 @@ pub struct Group {
 pub(super) struct GroupSummary {
     pub(super) resume: Option<Position>,
     pub(super) row_changes: u64,
+    pub(super) commits: u64,
     pub(super) time_micros: i64,
     pub(super) bytes: usize,
     pub(super) converging: bool,
@@ -109,6 +115,12 @@ impl Group {
     #[must_use]
     pub fn row_changes(&self) -> u64 {
         self.summary.row_changes
+    }
+
+    /// Number of transactions of the source that end in the group.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.summary.commits
     }
 
     /// Time of the last event, in microseconds since 1970-01-01 UTC; 0 when no event had one.

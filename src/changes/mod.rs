@@ -5,13 +5,25 @@
 //! larger than memory; the order of the changes of one row is kept, that of the changes of different rows is not.
 
 mod builder;
+mod contents;
+mod dead_letter;
+mod fold;
 mod group;
+mod key;
+mod net;
+mod partition;
+mod routes;
+mod starts;
 mod steps;
 
+pub(crate) use self::builder::has_ddl;
+pub(crate) use self::dead_letter::DeadLetter;
 pub(crate) use self::steps::{
-    AlterState, Step, alter_state, diverged, key_moves, row_missing, same_names, steps,
+    AlterState, Step, Steps, alter_state, diverged, key_moves, row_missing, same_names, steps,
 };
 pub use self::{
     builder::{GroupBuilder, Limits},
     group::{Group, Image, Job, NetChanges, Share},
+    routes::Routes,
+    starts::TableStarts,
 };

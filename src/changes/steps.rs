@@ -55,26 +55,12 @@ const LAST_SECONDS: [i64; 2] = [0x7FFF_FFFF, 0xFFFF_FFFF];
 /// # Errors
 /// A definite one when an image lacks what identifies the row.
 pub(crate) fn steps<'a>(rows: &Rows<'_>, key: Option<&[u16]>, change: &RowChange<'a>) -> Result<Steps<'a>> {
-    let columns = rows.table.columns.len();
-    for image in [change.before(), change.after()].into_iter().flatten() {
-        if image.len() != columns {
-            return Err(diverged(
-                rows,
-                "a row image has another number of columns than the table's definition",
-            ));
-        }
-    }
-    let row_end = rows.table.row_end();
-    match *change {
-        RowChange::Insert { after } if is_former(after, row_end) => Ok([None, None]),
-        RowChange::Insert { after } if key.is_some() => Ok([Some(Step::Upsert(after)), None]),
-        RowChange::Insert { after } => Ok([Some(Step::Insert(after)), None]),
-        RowChange::Delete { before } | RowChange::Update { before, .. } if is_former(before, row_end) => {
-            Ok([None, None])
-        }
-        RowChange::Update { before, after } if is_former(after, row_end) => delete(rows, key, before),
-        RowChange::Delete { before } => delete(rows, key, before),
-        RowChange::Update { before, after } => match key {
+    match current(rows, rows.table.row_end(), change)? {
+        None => Ok([None, None]),
+        Some(RowChange::Insert { after }) if key.is_some() => Ok([Some(Step::Upsert(after)), None]),
+        Some(RowChange::Insert { after }) => Ok([Some(Step::Insert(after)), None]),
+        Some(RowChange::Delete { before }) => delete(rows, key, before),
+        Some(RowChange::Update { before, after }) => match key {
             Some(key) => update_by_key(rows, key, before, after),
             None => {
                 whole(rows, before)?;
@@ -82,6 +68,33 @@ pub(crate) fn steps<'a>(rows: &Rows<'_>, key: Option<&[u16]>, change: &RowChange
             }
         },
     }
+}
+
+/// What a change does to the current rows of a table whose [`Table::row_end`] is given; `None` for nothing.
+///
+/// # Errors
+/// A definite one when an image does not fit the table.
+#[inline]
+pub(super) fn current<'a>(
+    rows: &Rows<'_>,
+    row_end: Option<usize>,
+    change: &RowChange<'a>,
+) -> Result<Option<RowChange<'a>>> {
+    let columns = rows.table.columns.len();
+    if [change.before(), change.after()].into_iter().flatten().any(|image| image.len() != columns) {
+        return Err(diverged(rows, "a row image has another number of columns than the table's definition"));
+    }
+    if row_end.is_none() {
+        return Ok(Some(*change));
+    }
+    Ok(match *change {
+        RowChange::Insert { after } if is_former(after, row_end) => None,
+        RowChange::Delete { before } | RowChange::Update { before, .. } if is_former(before, row_end) => None,
+        RowChange::Update { before, after } if is_former(after, row_end) => {
+            Some(RowChange::Delete { before })
+        }
+        change => Some(change),
+    })
 }
 
 fn delete<'a>(rows: &Rows<'_>, key: Option<&[u16]>, before: Image<'a>) -> Result<Steps<'a>> {

@@ -54,7 +54,10 @@ pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
 /// Definite when it cannot work as configured.
 pub(super) fn destination(task: &Task) -> Result<Box<dyn Destination>> {
     Ok(match &task.destination {
-        DestinationConfig::Sqlite(config) => Box::new(Sqlite::new(task.name.as_str(), config.clone())),
+        DestinationConfig::Sqlite(config) => {
+            let sqlite = Sqlite::new(task.name.as_str(), config.clone());
+            Box::new(sqlite.with_row_errors(task.apply.on_row_error))
+        }
         DestinationConfig::Mysql(config) => {
             Box::new(destinations::mysql::Mysql::new(task.name.as_str(), config.clone()))
         }

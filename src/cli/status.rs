@@ -103,5 +103,8 @@ fn text(status: &Status, runs: bool) -> String {
     lines.extend(optional.into_iter().filter_map(|(name, value)| {
         value.as_ref().map(|value| format!("  {name:<11}  {}", value.replace('\n', "\n               ")))
     }));
+    if status.dead_letters > 0 {
+        lines.push(format!("  refused      {} row changes, in slackwater_dead_letter", status.dead_letters));
+    }
     lines.join("\n")
 }

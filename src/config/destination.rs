@@ -55,6 +55,9 @@ pub struct MysqlDestination {
     /// Rows that one statement writes at most, 1 to 10,000.
     #[serde(default = "default_statement_rows")]
     pub statement_rows: u32,
+    /// Connections that apply at once, 1 to 64. Each writes its share of the rows, and its own row of the checkpoint.
+    #[serde(default = "default_workers")]
+    pub workers: u32,
 }
 
 fn default_name() -> String {
@@ -71,6 +74,10 @@ fn default_cache() -> u32 {
 
 fn default_statement_rows() -> u32 {
     1_000
+}
+
+fn default_workers() -> u32 {
+    4
 }
 
 fn yes() -> bool {
@@ -126,6 +133,7 @@ impl MysqlDestination {
             ));
         }
         within("statement_rows", self.statement_rows, 1, 10_000)?;
+        within("workers", self.workers, 1, 64)?;
         self.password().validate("destination")?;
         self.tls.validate()
     }
@@ -165,7 +173,7 @@ mod tests {
         assert_eq!((sqlite.name.as_str(), sqlite.create_tables), ("{table}", true));
         let mysql: MysqlDestination = toml::from_str("host = 'db2'\nuser = 'apply'").unwrap();
         mysql.validate().unwrap();
-        assert_eq!(mysql.checkpoint_database, "slackwater");
+        assert_eq!((mysql.checkpoint_database.as_str(), mysql.workers), ("slackwater", 4));
     }
 
     #[test]
@@ -175,5 +183,7 @@ mod tests {
             assert!(sqlite.validate().unwrap_err().to_string().contains("destination.name"), "{name}");
         }
         assert!(toml::from_str::<SqliteDestination>("path = 'a'\ncreate_table = true").is_err());
+        let mysql: MysqlDestination = toml::from_str("host = 'db2'\nuser = 'apply'\nworkers = 65").unwrap();
+        assert!(mysql.validate().unwrap_err().to_string().contains("destination.workers"));
     }
 }

@@ -32,7 +32,7 @@ use self::{
 pub use self::{
     error::ConfigError,
     pattern::{Pattern, PatternError},
-    sections::{After, Apply, Cutover, Log, LogFormat, Objects, Start},
+    sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, Start},
     size::ByteSize,
 };
 
@@ -315,6 +315,7 @@ impl Reader<'_> {
         for (key, value, least, most) in [
             ("apply.batch_size", apply.batch_size, ByteSize(4096), ByteSize::mib(64)),
             ("apply.memory", apply.memory, ByteSize::mib(1), ByteSize::mib(4096)),
+            ("apply.group_size", apply.group_size, ByteSize(64 * 1024), ByteSize::mib(1024)),
         ] {
             if value < least || value > most {
                 return Err(ConfigError::at_key(self.file, self.text, key, format!("{key} is {value}"))

@@ -26,6 +26,9 @@ pub struct Apply {
     pub batch_size: ByteSize,
     /// Bytes that decoded batches may hold in memory, 1 MiB to 4 GiB.
     pub memory: ByteSize,
+    /// Bytes of decoded batches that are applied together at most while the destination is behind, 64 KiB to 1 GiB; never more
+    /// than a third of `memory`. One that keeps up gets each batch at once.
+    pub group_size: ByteSize,
     /// How often progress without changes is stored, 100 ms to 1 h. (Progress with changes is stored with them.)
     #[serde(with = "humantime_serde")]
     pub checkpoint_interval: Duration,
@@ -38,17 +41,33 @@ pub struct Apply {
     /// How long a stop may take: finishing the current batch and storing the position, 1 s to 10 min.
     #[serde(with = "humantime_serde")]
     pub stop_timeout: Duration,
+    /// What becomes of a row change that the destination refuses.
+    pub on_row_error: OnRowError,
+}
+
+/// What becomes of a row change that the destination definitely refuses: a constraint, a value that its column cannot hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnRowError {
+    /// The task stops, and goes on from there when the cause is repaired.
+    #[default]
+    Stop,
+    /// The change is kept in the table `slackwater_dead_letter` at the destination, and the task goes on without it. The
+    /// row is not what it is at the source from then on.
+    DeadLetter,
 }
 
 impl Default for Apply {
     fn default() -> Self {
         Apply {
             batch_size: ByteSize::mib(1),
-            memory: ByteSize::mib(32),
+            memory: ByteSize::mib(48),
+            group_size: ByteSize::mib(16),
             checkpoint_interval: Duration::from_secs(5),
             connection_lost_limit: Duration::from_secs(720 * 60),
             error_limit: Duration::from_secs(10 * 60),
             stop_timeout: Duration::from_secs(60),
+            on_row_error: OnRowError::default(),
         }
     }
 }
@@ -132,6 +151,8 @@ pub enum Start {
     /// At the end of the log as it is when the task first starts.
     #[default]
     Now,
+    /// With a copy of the tables as they are when the task first starts, and at the end of the log before it.
+    Snapshot,
     /// At the oldest place the log still has.
     Earliest,
     /// At a place in a file.

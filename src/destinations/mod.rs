@@ -60,6 +60,11 @@ pub trait Destination: Send {
     /// When the destination cannot be reached or holds a higher generation.
     async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()>;
 
+    /// Number of row changes of the task that the destination has refused and keeps apart ([`crate::config::OnRowError`]).
+    fn dead_letters(&self) -> u64 {
+        0
+    }
+
     /// How many loaders at once make loading faster.
     fn loaders(&self) -> usize {
         1
@@ -102,6 +107,16 @@ impl From<Checkpoint> for Standing {
     fn from(checkpoint: Checkpoint) -> Self {
         Standing { checkpoint, unfinished: None }
     }
+}
+
+/// What a destination says to a table whose rows it does not have.
+fn renamed_in(from: &TableName, to: &TableName) -> Error {
+    Error::definite(format!("the table {from}, which is not carried, takes the name {to}, which is"))
+        .on(to)
+        .remedy(format!(
+            "its rows are not at the destination: copy {to} anew and continue behind this statement with `slackwater \
+             positions import`; include {from} under [objects] where this is to happen again"
+        ))
 }
 
 /// What a destination says to a task whose checkpoint it may not write.

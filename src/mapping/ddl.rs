@@ -64,6 +64,10 @@ impl Mapping {
                 self.alter(before, after, columns_from)
             }
             SchemaChange::RenameTable { from, to } => self.rename(from, to),
+            // Whoever applies it says what to do.
+            SchemaChange::RenamedIn { to, .. } => {
+                Ok(if self.carries(to) { Mapped::Same } else { Mapped::Nothing })
+            }
             SchemaChange::DropTable { table } => Ok(self.drop_table(table)),
             SchemaChange::CreateDatabase { database } => Ok(self.create_database(database)),
             SchemaChange::DropDatabase { database } => Ok(self.drop_database(database)),

@@ -3,6 +3,7 @@
 mod ddl;
 mod filter;
 pub(crate) mod mysql_grants;
+mod online_change;
 mod preview;
 mod projection;
 mod route;
@@ -43,9 +44,20 @@ impl Selection {
         &self.include
     }
 
-    /// Whether the table is carried.
+    /// Whether the table is carried. One that a tool for online schema changes makes beside a table that is carried is carried as
+    /// well, whatever the rules say of its name.
     #[must_use]
     pub fn includes(&self, table: &TableName) -> bool {
+        self.names(table) || self.altered(table).next().is_some()
+    }
+
+    /// The tables that the rules name and that an online schema change would use the table for.
+    pub(crate) fn altered(&self, table: &TableName) -> impl Iterator<Item = TableName> {
+        online_change::altered_tables(table).filter(|altered| self.names(altered))
+    }
+
+    /// Whether the rules name the table.
+    fn names(&self, table: &TableName) -> bool {
         let matches = |rule: &Pattern| rule.matches(&table.database, &table.table);
         !is_system(&table.database) && self.include.iter().any(matches) && !self.exclude.iter().any(matches)
     }
@@ -81,6 +93,9 @@ mod tests {
         assert!(includes("shop", "orders") && includes("crm_1", "address"));
         assert!(!includes("shop", "tmp_1") && !includes("crm_x", "address") && !includes("crm_1", "log"));
         assert!(selection.includes_database("shop") && !selection.includes_database("blog"));
+        // The new and the old form of a table that is carried, as an online schema change names them.
+        assert!(includes("crm_1", "_address_gho") && includes("crm_1", "__customer_new"));
+        assert!(!includes("crm_1", "_log_gho") && !includes("shop", "_tmp_1_new2"));
         let everything = Selection::new(&Objects::default());
         assert!(everything.includes(&TableName::new("shop", "a.b/c")));
         assert!(!everything.includes(&TableName::new("MySQL", "user")));

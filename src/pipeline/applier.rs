@@ -1,22 +1,18 @@
-//! The destination's side of a task: where it continues, applying batches, storing progress.
+//! The destination's side of a task: where it continues, applying groups, storing progress.
 
 use std::sync::Arc;
 
-use slackwater_decoders::{
-    batch::Batch,
-    event::{Event, SchemaChange},
-    position::Position,
-};
+use async_trait::async_trait;
+use slackwater_decoders::{event::SchemaChange, position::Position};
 use tokio::{sync::watch, task::spawn_blocking};
 use tracing::{debug, info};
 
 use super::status::StatusBoard;
 use crate::{
-    changes::{GroupBuilder, Limits},
+    changes::{Group, Job},
     config::Start,
-    destinations::Destination,
+    destinations::{Destination, Unfinished},
     error::{Error, Result},
-    mapping::Mapping,
     positions::{Checkpoint, Completeness, Origin, Resume, Store, Stored, reconcile},
     sources::Source,
 };
@@ -24,8 +20,21 @@ use crate::{
 /// The generation of a task that nobody took over yet.
 const FIRST_GENERATION: u64 = 1;
 
-/// Applies batches to a destination and keeps account of what it holds.
+/// What is due when a destination that was copied to has become one state of the source.
+#[async_trait]
+pub trait AtComplete: Send {
+    /// Called when everything up to the end of the convergence ([`Completeness::Converging`]) is applied, and before it is
+    /// stored that the destination is complete: after a crash in between it is called again. Nothing is applied before it
+    /// returns.
+    ///
+    /// # Errors
+    /// Transient ones are tried again with the next connection; definite ones stop the task.
+    async fn at_complete(&mut self, position: &Position) -> Result<()>;
+}
+
+/// Applies groups to a destination and keeps account of what it holds.
 pub(super) struct Applier {
+    source: Arc<dyn Source>,
     destination: Box<dyn Destination>,
     store: Store,
     status: StatusBoard,
@@ -33,7 +42,7 @@ pub(super) struct Applier {
     known: Option<Stored>,
     progress: Option<Progress>,
     applied: watch::Sender<Option<Position>>,
-    mapping: Arc<Mapping>,
+    at_complete: Option<Box<dyn AtComplete>>,
 }
 
 /// Where an open destination stands.
@@ -44,37 +53,48 @@ struct Progress {
     applied: Position,
     /// Sequence of the last checkpoint in the local store.
     local: Option<u64>,
-    /// A source transaction goes on in the next batch.
+    /// A source transaction goes on in the next group.
     open: bool,
+    /// The group behind `stored` of which the destination holds a part.
+    unfinished: Option<Unfinished>,
 }
 
 impl Applier {
     pub(super) fn new(
+        source: Arc<dyn Source>,
         destination: Box<dyn Destination>,
         store: Store,
         status: StatusBoard,
         applied: watch::Sender<Option<Position>>,
-        mapping: Arc<Mapping>,
     ) -> Self {
         let known = store.found().cloned();
         status.update(|status| {
             status.destination = destination.describe();
             status.position = known.as_ref().map(|stored| stored.checkpoint.position.clone());
         });
-        Applier { destination, store, status, known, progress: None, applied, mapping }
+        Applier { source, destination, store, status, known, progress: None, applied, at_complete: None }
+    }
+
+    /// Sets what is due when the destination is complete.
+    pub(super) fn on_complete(&mut self, due: Box<dyn AtComplete>) {
+        self.at_complete = Some(due);
     }
 
     /// Where to read on; connects, unless connected.
-    pub(super) async fn connect(&mut self, source: &Arc<dyn Source>, start: &Start) -> Result<Position> {
+    pub(super) async fn connect(&mut self, start: &Start) -> Result<Position> {
         if let Some(progress) = &self.progress {
             return Ok(progress.applied.clone());
         }
-        let at_destination = self.destination.open().await?;
-        let at_destination = at_destination.map(|standing| standing.checkpoint);
+        let (at_destination, unfinished) = match self.destination.open().await? {
+            Some(standing) => (Some(standing.checkpoint), standing.unfinished),
+            None => (None, None),
+        };
+        let dead_letters = self.destination.dead_letters();
+        self.status.update(|status| status.dead_letters = dead_letters);
         let (checkpoint, reason) = match reconcile(self.known.as_ref(), at_destination.as_ref())? {
             Resume::At { checkpoint, reason } => (checkpoint, reason),
             Resume::Fresh => {
-                let position = source.start_position(start).await?;
+                let position = self.source.start_position(start).await?;
                 let checkpoint = Checkpoint {
                     generation: FIRST_GENERATION,
                     sequence: 0,
@@ -87,41 +107,73 @@ impl Applier {
             }
         };
         info!(position = %checkpoint.position, reason, "continuing");
-        if at_destination.as_ref() != Some(&checkpoint) {
+        // A part of the unfinished group is ahead of this checkpoint.
+        if at_destination.as_ref() != Some(&checkpoint) && unfinished.is_none() {
             self.destination.store_checkpoint(&checkpoint).await?;
         }
         let position = checkpoint.position.clone();
         self.known = Some(Stored { checkpoint: checkpoint.clone(), origin: Origin::Applied, history: 0 });
-        self.progress =
-            Some(Progress { stored: checkpoint, applied: position.clone(), local: None, open: false });
+        self.progress = Some(Progress {
+            stored: checkpoint,
+            applied: position.clone(),
+            local: None,
+            open: false,
+            unfinished,
+        });
         self.publish(&position);
         Ok(position)
     }
 
-    /// Applies a batch, or only moves the position when nothing in it matters to the destination.
-    pub(super) async fn apply(&mut self, batch: Batch) -> Result<()> {
+    /// How many shares a group is to have.
+    pub(super) fn workers(&self) -> usize {
+        self.destination.workers()
+    }
+
+    /// The group that the destination holds a part of. It has to be [finished](Self::apply_unfinished) before anything else.
+    pub(super) fn unfinished(&self) -> Option<&Unfinished> {
+        self.progress.as_ref()?.unfinished.as_ref()
+    }
+
+    /// How complete the destination is.
+    pub(super) fn completeness(&self) -> Completeness {
+        self.progress.as_ref().map(|progress| progress.stored.completeness.clone()).unwrap_or_default()
+    }
+
+    /// Applies a group, or only moves the position when nothing in it matters to the destination.
+    pub(super) async fn apply(&mut self, group: &Arc<Group>) -> Result<()> {
         let progress = self.progress.as_mut().ok_or_else(not_connected)?;
-        let ddl = last_ddl(&batch);
-        let limits = Limits { workers: self.destination.workers(), bytes: 0 };
-        let mut builder = GroupBuilder::new(Arc::clone(&self.mapping), limits, false);
-        builder.push(batch)?;
-        let group = Arc::new(builder.build());
         let resume = group.resume();
         if let Some(position) = resume.filter(|_| !progress.open && group.is_empty()) {
             if progress.applied != *position {
                 progress.applied = position.clone();
                 self.publish(position);
             }
-            return Ok(());
+        } else {
+            let checkpoint = resume.map(|position| progress.stored.next(position.clone()));
+            self.apply_with(group, checkpoint).await?;
         }
-        let checkpoint = resume.map(|position| progress.stored.next(position.clone()));
-        if let Err(error) = self.destination.apply(&group, checkpoint.as_ref()).await {
+        self.complete_if_due().await
+    }
+
+    /// Applies the [unfinished](Self::unfinished) group, built again.
+    pub(super) async fn apply_unfinished(&mut self, group: &Arc<Group>) -> Result<()> {
+        let progress = self.progress.as_mut().ok_or_else(not_connected)?;
+        let Some(unfinished) = progress.unfinished.take() else { return Ok(()) };
+        let end = Checkpoint { generation: progress.stored.generation, ..unfinished.end };
+        self.apply_with(group, Some(end)).await
+    }
+
+    async fn apply_with(&mut self, group: &Arc<Group>, checkpoint: Option<Checkpoint>) -> Result<()> {
+        if let Err(error) = self.destination.apply(group, checkpoint.as_ref()).await {
             return Err(self.lost(error));
         }
-        self.status.applied(group.row_changes(), group.bytes(), checkpoint.is_some(), group.time_micros());
-        if let Some(ddl) = ddl {
-            self.status.update(|status| status.last_ddl = Some(ddl));
-        }
+        let dead_letters = self.destination.dead_letters();
+        self.status.applied(group.row_changes(), group.bytes(), group.commits(), group.time_micros());
+        self.status.update(|status| {
+            status.dead_letters = dead_letters;
+            status.last_ddl = last_ddl(group).or(status.last_ddl.take());
+        });
+        let progress = self.progress.as_mut().ok_or_else(not_connected)?;
         progress.open = checkpoint.is_none();
         if let Some(checkpoint) = checkpoint {
             let position = checkpoint.position.clone();
@@ -129,6 +181,26 @@ impl Applier {
             progress.stored = checkpoint;
             self.publish(&position);
         }
+        Ok(())
+    }
+
+    /// Ends the convergence when everything up to its end is applied.
+    pub(super) async fn complete_if_due(&mut self) -> Result<()> {
+        let Some(progress) = self.progress.as_mut().filter(|progress| !progress.open) else { return Ok(()) };
+        let Completeness::Converging(until) = &progress.stored.completeness else { return Ok(()) };
+        if progress.unfinished.is_some() || !self.source.reached(&progress.applied, until) {
+            return Ok(());
+        }
+        if let Some(due) = &mut self.at_complete {
+            due.at_complete(&progress.applied).await?;
+        }
+        let next = progress.stored.next(progress.applied.clone());
+        let checkpoint = Checkpoint { completeness: Completeness::Complete, ..next };
+        if let Err(error) = self.destination.store_checkpoint(&checkpoint).await {
+            return Err(self.lost(error));
+        }
+        info!(position = %checkpoint.position, "the destination has all that the source had here");
+        progress.stored = checkpoint;
         Ok(())
     }
 
@@ -216,10 +288,10 @@ fn not_connected() -> Error {
     Error::disconnected("the destination is not connected")
 }
 
-/// What the last schema statement of a batch did, by names alone: statements can hold values.
-fn last_ddl(batch: &Batch) -> Option<String> {
-    let ddl = batch.events().iter().rev().find_map(|event| match event {
-        Event::Ddl(ddl) => Some(ddl),
+/// What the last schema statement of a group did, by names alone: statements can hold values.
+fn last_ddl(group: &Group) -> Option<String> {
+    let ddl = group.shares().first()?.jobs.iter().rev().find_map(|job| match job {
+        Job::Ddl(ddl) => Some(ddl),
         _ => None,
     })?;
     let parts: Vec<String> = ddl.changes.iter().map(describe).collect();
@@ -231,6 +303,9 @@ fn describe(change: &SchemaChange) -> String {
         SchemaChange::CreateTable { table, .. } => format!("create table {}", table.name),
         SchemaChange::AlterTable { after, .. } => format!("alter table {}", after.name),
         SchemaChange::RenameTable { from, to } => format!("rename table {from} to {to}"),
+        SchemaChange::RenamedIn { from, to, .. } => {
+            format!("rename table {from}, which is not carried, to {to}")
+        }
         SchemaChange::DropTable { table } => format!("drop table {table}"),
         SchemaChange::CreateDatabase { database } => format!("create database {database}"),
         SchemaChange::DropDatabase { database } => format!("drop database {database}"),

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use slackwater_decoders::batch::Batch;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// Bytes that all stages of a task together may hold.
 #[derive(Clone, Debug)]
 pub struct MemoryQuota {
     bytes: Arc<Semaphore>,
     total: u32,
+    /// How many wait for memory.
+    waiting: Arc<watch::Sender<usize>>,
 }
 
 impl MemoryQuota {
@@ -19,15 +21,49 @@ impl MemoryQuota {
         let total = u32::try_from(bytes.max(1))
             .unwrap_or(u32::MAX)
             .min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
-        MemoryQuota { bytes: Arc::new(Semaphore::new(total as usize)), total }
+        MemoryQuota { bytes: Arc::new(Semaphore::new(total as usize)), total, waiting: Arc::default() }
     }
 
     /// Waits until `bytes` are free and takes them until the returned permit is dropped. What is larger than the whole
     /// quota waits until everything else is gone and then passes alone.
     pub async fn take(&self, bytes: usize) -> MemoryPermit {
         let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.total);
+        if let Ok(permit) = Arc::clone(&self.bytes).try_acquire_many_owned(wanted) {
+            return MemoryPermit { _permit: Some(permit) };
+        }
+        let _waiting = Waiting::new(&self.waiting);
         // The semaphore is never closed, so that the only error cannot occur; without a permit nothing would be counted.
         MemoryPermit { _permit: Arc::clone(&self.bytes).acquire_many_owned(wanted).await.ok() }
+    }
+}
+
+impl MemoryQuota {
+    /// Whether somebody waits for memory.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        *self.waiting.borrow() > 0
+    }
+
+    /// Waits until somebody waits for memory.
+    pub async fn exhausted(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await;
+    }
+}
+
+/// Somebody waits for memory.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|waiting| *waiting += 1);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
     }
 }
 

@@ -50,9 +50,9 @@ pub struct Status {
     pub end_of_log: Option<Position>,
     /// Row changes applied since the start of the process.
     pub rows: u64,
-    /// Batches applied that ended at a commit.
+    /// Transactions of the source applied since the start of the process.
     pub commits: u64,
-    /// Bytes of decoded batches applied.
+    /// Bytes of decoded batches applied, with the memory they were folded in.
     pub bytes: u64,
     /// Row changes a second, smoothed over about ten seconds.
     pub rows_per_second: f64,
@@ -70,6 +70,9 @@ pub struct Status {
     pub retries: u64,
     /// The last statement that changed the schema.
     pub last_ddl: Option<String>,
+    /// Row changes that the destination refused and keeps in its table of dead letters: the task goes on without them.
+    #[serde(default)]
+    pub dead_letters: u64,
     /// How the cutover stands.
     pub cutover: Option<String>,
 }
@@ -102,12 +105,12 @@ impl StatusBoard {
         change(&mut self.board().status);
     }
 
-    /// Counts an applied batch.
-    pub(super) fn applied(&self, rows: u64, bytes: usize, commit: bool, time_micros: i64) {
+    /// Counts an applied group.
+    pub(super) fn applied(&self, rows: u64, bytes: usize, commits: u64, time_micros: i64) {
         let mut board = self.board();
         board.status.rows += rows;
         board.status.bytes += bytes as u64;
-        board.status.commits += u64::from(commit);
+        board.status.commits += commits;
         if time_micros > 0 {
             board.last_commit_micros = time_micros;
         }
@@ -171,7 +174,7 @@ mod tests {
     fn seconds_behind_are_the_age_of_the_last_change_and_zero_in_sync() {
         let board = StatusBoard::new("orders");
         assert_eq!(board.snapshot().lag_seconds, None);
-        board.applied(3, 100, true, (millis_now() as i64 - 5_000) * 1_000);
+        board.applied(3, 100, 1, (millis_now() as i64 - 5_000) * 1_000);
         let lag = board.snapshot().lag_seconds.unwrap_or_default();
         assert!((5.0..6.0).contains(&lag), "{lag}");
         board.update(|status| status.in_sync = true);

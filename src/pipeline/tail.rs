@@ -1,8 +1,9 @@
 //! The tail: follows the source's log and applies it, until it is told to stop.
 //!
 //! Why nothing is lost or applied twice: a session starts from the position that the destination committed with its
-//! data; batches end at commits, or leave the destination's transaction open; whatever breaks a session rolls an open
-//! transaction back, and the next session starts from the destination's position again.
+//! data; groups end at commits, or leave the destination's transaction open; whatever breaks a session rolls an open
+//! transaction back, and the next session starts from the destination's position again. A group that several workers commit may
+//! be cut off between their commits: the same group is built again and finished before anything else.
 
 use std::{
     sync::Arc,
@@ -18,20 +19,23 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-pub use super::retry::RetryLimits;
 use super::{
     applier::Applier,
     fence::{Fence, Standstill},
-    queue::{BatchSender, MemoryQuota, Message, queue},
+    grouper::{Groups, Rules, Work},
+    queue::{MemoryQuota, Message, queue},
+    repair::rebuild,
     retry::Retries,
     status::{Phase, StatusBoard},
 };
+pub use super::{applier::AtComplete, retry::RetryLimits};
 use crate::{
+    changes::{Limits, Routes, TableStarts},
     config::Start,
     destinations::Destination,
     error::{Error, Result},
     mapping::Mapping,
-    positions::{SchemaHistory, Store},
+    positions::{Completeness, SchemaHistory, Store},
     sources::Source,
 };
 
@@ -50,6 +54,11 @@ pub struct TailSettings {
     pub start: Start,
     /// Bytes that decoded batches may hold in memory.
     pub memory: u64,
+    /// Bytes of decoded batches after which a group is complete; at most a third of `memory` counts, as one group is applied while
+    /// the next one is folded and a third one read.
+    pub group_size: u64,
+    /// What the copies of the tables show already.
+    pub starts: TableStarts,
     /// How often progress without changes is stored.
     pub checkpoint_interval: Duration,
     /// How long errors that may pass may last.
@@ -102,6 +111,7 @@ pub enum End {
 pub struct Tail {
     source: Arc<dyn Source>,
     applier: Applier,
+    routes: Arc<Routes>,
     history: SchemaHistory,
     settings: TailSettings,
     quota: MemoryQuota,
@@ -117,6 +127,24 @@ struct AbortOnDrop<T>(JoinHandle<T>);
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// One run of the source.
+struct Reader(AbortOnDrop<Result<()>>);
+
+impl Reader {
+    /// Ends it: not two readers at once, and nobody left who could write to the schema history.
+    async fn end(&mut self) {
+        self.0.0.abort();
+        let _ = (&mut self.0.0).await;
+    }
+
+    /// How it ended by itself.
+    async fn outcome(&mut self) -> Result<()> {
+        (&mut self.0.0)
+            .await
+            .map_err(|error| Error::definite("reading the source was broken off").caused_by(error))?
     }
 }
 
@@ -144,10 +172,17 @@ impl Tail {
             found: found_sender,
         };
         let fence = AbortOnDrop(tokio::spawn(fence.watch()));
-        let applier =
-            Applier::new(destination, store, status.clone(), applied, Arc::clone(&settings.mapping));
+        let applier = Applier::new(Arc::clone(&source), destination, store, status.clone(), applied);
+        let routes = Arc::new(Routes::new(Arc::clone(&settings.mapping), settings.starts.clone()));
         let quota = MemoryQuota::new(settings.memory);
-        Tail { source, applier, history, settings, quota, status, stop, found, fence }
+        Tail { source, applier, routes, history, settings, quota, status, stop, found, fence }
+    }
+
+    /// Sets what is due when the destination, which was copied to, has become one state of the source.
+    #[must_use]
+    pub fn with_completion(mut self, due: Box<dyn AtComplete>) -> Self {
+        self.applier.on_complete(due);
+        self
     }
 
     /// Follows the log until it is told to stop, the log ends, or the cutover ends the task. Errors that may pass are
@@ -187,39 +222,94 @@ impl Tail {
 
     /// One run of the source. `None`: it ended, but its log has grown meanwhile.
     async fn session(&mut self, at_zero: &mut dyn AtZero) -> Result<Option<End>> {
-        let from = tokio::select! {
+        tokio::select! {
             () = stopped(&mut self.stop) => return Ok(Some(End::Stopped)),
-            from = self.applier.connect(&self.source, &self.settings.start) => from?,
+            connected = self.applier.connect(&self.settings.start) => connected?,
         };
-        self.history.rewind_to(&from)?;
+        if self.applier.completeness() == Completeness::Copying {
+            return Err(Error::definite(
+                "the tables are not copied to the end, so that the log cannot be applied yet",
+            ));
+        }
         self.status.update(|status| status.phase = Phase::Tailing);
-        let (sender, mut messages) = queue(self.quota.clone());
-        let mut reader = self.read(from, sender);
-        let applied = self.apply_messages(&mut messages, at_zero).await;
-        drop(messages);
+        if let Some(end) = self.finish_group().await? {
+            return Ok(Some(end));
+        }
+        self.applier.complete_if_due().await?;
+        let (mut reader, messages) = self.read()?;
+        let mut groups = Groups::start(self.rules(self.applier.workers()), messages);
+        let applied = self.apply_groups(&mut groups, at_zero).await;
         if !matches!(applied, Ok(None)) {
-            // Not two readers at once, and nobody left who could write to the schema history.
-            reader.0.abort();
-            let _ = (&mut reader.0).await;
+            drop(groups);
+            reader.end().await;
             return applied;
         }
-        let outcome = (&mut reader.0).await;
+        let folded = groups.end().await;
+        if folded.is_err() {
+            reader.end().await;
+        }
         self.applier.rollback().await?;
-        outcome.map_err(|error| Error::definite("reading the source was broken off").caused_by(error))??;
+        folded?;
+        reader.outcome().await?;
         self.at_end_of_log(at_zero).await
     }
 
-    fn read(&self, from: Position, sender: BatchSender) -> AbortOnDrop<Result<()>> {
+    /// Finishes the group that the destination holds a part of, if there is one.
+    async fn finish_group(&mut self) -> Result<Option<End>> {
+        let Some(unfinished) = self.applier.unfinished().cloned() else { return Ok(None) };
+        let end = &unfinished.end.position;
+        info!(%end, workers = unfinished.workers, "a group was cut off while it was committed: finishing it");
+        let rules = self.rules(unfinished.workers);
+        let (mut reader, mut messages) = self.read()?;
+        let rebuilt = tokio::select! {
+            () = stopped(&mut self.stop) => {
+                reader.end().await;
+                return Ok(Some(End::Stopped));
+            }
+            rebuilt = rebuild(&rules, &mut messages, end) => rebuilt,
+        };
+        drop(messages);
+        let Some(group) = rebuilt.transpose() else {
+            reader.outcome().await?;
+            return Err(Error::definite(
+                "the log ends inside the group that the destination holds a part of",
+            )
+            .at(&end.log)
+            .remedy("bring the missing part of the log back"));
+        };
+        reader.end().await;
+        self.applier.apply_unfinished(&Arc::new(group?)).await?;
+        Ok(None)
+    }
+
+    fn rules(&self, workers: usize) -> Rules {
+        let bytes = self.settings.group_size.min(self.settings.memory / 3);
+        let converging = match self.applier.completeness() {
+            Completeness::Converging(until) => Some(until),
+            Completeness::Complete | Completeness::Copying => None,
+        };
+        Rules {
+            source: Arc::clone(&self.source),
+            routes: Arc::clone(&self.routes),
+            limits: Limits { workers, bytes: usize::try_from(bytes).unwrap_or(usize::MAX) },
+            quota: self.quota.clone(),
+            converging,
+        }
+    }
+
+    /// Reads the source from where everything is applied.
+    fn read(&self) -> Result<(Reader, mpsc::Receiver<Message>)> {
+        let from =
+            self.applier.position().cloned().ok_or_else(|| Error::transient("nothing is connected"))?;
+        self.history.rewind_to(&from)?;
+        let (sender, messages) = queue(self.quota.clone());
         let (source, history) = (Arc::clone(&self.source), self.history.clone());
-        AbortOnDrop(tokio::spawn(async move { source.tail(from, &history, &sender).await }))
+        let task = tokio::spawn(async move { source.tail(from, &history, &sender).await });
+        Ok((Reader(AbortOnDrop(task)), messages))
     }
 
     /// Applies what the source sends, as soon as it is there. `None`: the source ended.
-    async fn apply_messages(
-        &mut self,
-        messages: &mut mpsc::Receiver<Message>,
-        at_zero: &mut dyn AtZero,
-    ) -> Result<Option<End>> {
+    async fn apply_groups(&mut self, groups: &mut Groups, at_zero: &mut dyn AtZero) -> Result<Option<End>> {
         let mut persist_at = tokio::time::Instant::now() + self.settings.checkpoint_interval;
         loop {
             let watch_zero = at_zero.is_wanted() && !self.applier.is_open();
@@ -235,9 +325,13 @@ impl Tail {
                     self.applier.persist().await?;
                     persist_at = tokio::time::Instant::now() + self.settings.checkpoint_interval;
                 }
-                message = messages.recv() => match message {
-                    Some(Message::Batch(batch, _permit)) => self.applier.apply(batch).await?,
-                    Some(Message::Rewind) => self.applier.rollback().await?,
+                work = groups.next() => match work {
+                    Some(Work::Apply(sealed)) => {
+                        self.applier.apply(&sealed.group).await?;
+                        drop(sealed);
+                        groups.applied();
+                    }
+                    Some(Work::Rewind) => self.applier.rollback().await?,
                     None => return Ok(None),
                 },
             }
@@ -271,6 +365,9 @@ impl Tail {
     /// Acts on the last answer of the fence, if it was a zero.
     async fn consider_zero(&mut self, at_zero: &mut dyn AtZero) -> Result<Option<End>> {
         let Some(zero) = self.found.borrow_and_update().zero.clone() else { return Ok(None) };
+        if self.applier.completeness() != Completeness::Complete {
+            return Ok(None);
+        }
         let reached = |applied: &Position| self.source.reached(applied, &zero);
         let Some(position) = self.applier.position().filter(|applied| reached(applied)).cloned() else {
             return Ok(None);

@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 pub use self::report::{read_status, status_path};
 use self::{logging::LogLevel, reload::Reload};
 use crate::{
+    changes::TableStarts,
     config::Task,
     cutover::{Cutover, Entry},
     destinations::Destination,
@@ -100,6 +101,8 @@ fn tail_settings(task: &Task, mapping: Arc<Mapping>) -> TailSettings {
         mapping,
         start: task.start.clone(),
         memory: task.apply.memory.0,
+        group_size: task.apply.group_size.0,
+        starts: TableStarts::default(),
         checkpoint_interval: task.apply.checkpoint_interval,
         retry: RetryLimits {
             connection_lost: task.apply.connection_lost_limit,

@@ -4,6 +4,7 @@ pub(crate) mod binlog;
 pub mod mysql;
 pub mod mysql_files;
 pub mod snapshot;
+pub mod throttle;
 
 use std::sync::Arc;
 

@@ -71,7 +71,11 @@ pub(crate) fn changes(table: &Arc<Table>, changes: &[Change]) -> Arc<Group> {
 }
 
 pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Arc<Group> {
-    let batch = Batch::decode(Vec::new(), |_, arena, events| {
+    group(batch_at(table, offset, changes))
+}
+
+fn batch_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Batch {
+    Batch::decode(Vec::new(), |_, arena, events| {
         let image = |row: &Row| {
             arena.slice(&row.iter().map(|value| value.map_or(Cell::Absent, Cell::Value)).collect::<Vec<_>>())
         };
@@ -96,8 +100,13 @@ pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) ->
         }));
         Ok::<_, Error>(Decoded::default())
     })
-    .unwrap();
-    group(batch)
+    .unwrap()
+}
+
+/// The rows of a block of a copy, for a loader.
+pub(crate) fn block(table: &Arc<Table>, rows: &[Row]) -> Batch {
+    let inserts: Vec<_> = rows.iter().cloned().map(Change::Insert).collect();
+    batch_at(table, 120, &inserts)
 }
 
 pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>) -> Arc<Group> {

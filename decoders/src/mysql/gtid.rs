@@ -94,6 +94,13 @@ impl GtidSet {
         intervals.insert(place, (first, end));
     }
 
+    /// Whether a transaction is in this set.
+    #[must_use]
+    pub fn contains(&self, gtid: &Gtid) -> bool {
+        let intervals = self.intervals.get(&gtid.source).map_or(&[][..], Vec::as_slice);
+        intervals.iter().any(|&(first, end)| (first..end).contains(&gtid.number))
+    }
+
     /// Whether every member of `other` is in this set.
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {
@@ -230,6 +237,12 @@ impl MariadbGtidPosition {
     /// Moves the position of the transaction's domain to it.
     pub fn add(&mut self, gtid: MariadbGtid) {
         self.domains.insert(gtid.domain, gtid);
+    }
+
+    /// Whether this position is at or behind a transaction.
+    #[must_use]
+    pub fn contains(&self, gtid: &MariadbGtid) -> bool {
+        self.domains.get(&gtid.domain).is_some_and(|last| last.number >= gtid.number)
     }
 
     /// Whether this position is at or behind `other` in every domain that `other` has.

@@ -13,10 +13,7 @@ use slackwater_decoders::{
 };
 
 use super::{
-    literal::quoted,
-    session::Session,
-    statement::{Gathered, RowStatement},
-    tables::ReadyTable,
+    gathered::Gathered, literal::quoted, session::Session, statement::RowStatement, tables::ReadyTable,
 };
 use crate::error::Result;
 
@@ -44,7 +41,7 @@ impl Gathered {
     ) -> Result<()> {
         // The children that the change is to reach may still be gathered.
         self.send_all(session).await?;
-        let statement = RowStatement::new(table, rows, session);
+        let statement = RowStatement::new(table, rows, session.server);
         for change in rows.changes {
             session.run("SET SESSION foreign_key_checks = 1").await?;
             let done = match *change {

@@ -1,22 +1,27 @@
-//! The checkpoint: a row of a table in a database of its own, written by the transaction that writes the data.
+//! The checkpoint: rows of a table in a database of its own, one for each worker, written by the transactions that write
+//! the data.
+//!
+//! The workers of a group commit one after the other, so that a crash may leave some of them behind. Each of them stores
+//! which workers the group has, and the checkpoint before it: when not all of them have come to the group's sequence, the
+//! task stands at the checkpoint before, with an unfinished group behind it. A group that one worker applies alone is
+//! one row. The worker 0 has the row that is there from the start.
 //!
 //! MySQL commits around a DDL statement, so that a checkpoint cannot commit with it. Before such a statement runs its
-//! intent is stored beside the checkpoint: its text, and how the tables it touches look. A statement comes alone in its batch,
-//! so that there is one at most between two checkpoints, and nothing before it: a task that begins again at the
+//! intent is stored beside the checkpoint: its text, and how the tables it touches look. A statement comes alone in its
+//! group, so that there is one at most between two checkpoints, and nothing before it: a task that begins again at the
 //! checkpoint comes to it first, wherever it stands in the log of the server that is read then. It compares: the tables
 //! look the same, so it has not run; they look different, so it has. On MySQL 8 and MariaDB 10.6 and later a statement happens
 //! whole or not at all; on MySQL 5.7 a crash of the server in the middle of a statement over several tables may leave a
 //! part of it, and the next change of such a table says so.
 
-use serde::{Deserialize, Serialize};
-use slackwater_decoders::position::Position;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     literal::quoted,
     session::{Session, code, refused},
 };
 use crate::{
-    destinations::{Checkpoint, Completeness, superseded},
+    destinations::{Checkpoint, Standing, Unfinished, superseded},
     error::{Error, Result},
     types::mysql::quote_name,
 };
@@ -33,23 +38,45 @@ pub(super) struct Intent {
     pub(super) tables: Vec<Option<String>>,
 }
 
+/// How a group is parted among several workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Parts {
+    /// Number of shares.
+    pub(super) workers: usize,
+    /// The workers whose shares are not empty.
+    pub(super) taking_part: Vec<usize>,
+    /// The checkpoint before the group.
+    pub(super) previous: Checkpoint,
+}
+
 /// What is stored of a task.
+#[derive(Default)]
 pub(super) struct Stored {
-    /// The checkpoint, unless only an intent is stored.
-    pub(super) checkpoint: Option<Checkpoint>,
-    /// The DDL statement since.
+    /// Where the task stands, unless only an intent is stored.
+    pub(super) standing: Option<Standing>,
+    /// The workers that have committed their shares of the unfinished group.
+    pub(super) committed: Vec<usize>,
+    /// The DDL statement since the checkpoint.
     pub(super) intent: Option<Intent>,
 }
 
-/// The checkpoint row of one task.
-pub(super) struct CheckpointRow {
+/// The checkpoint rows of one task.
+#[derive(Clone)]
+pub(super) struct CheckpointRows {
     table: String,
     task: String,
 }
 
-impl CheckpointRow {
+/// One of them.
+struct Row {
+    worker: usize,
+    checkpoint: Checkpoint,
+    parts: Option<Parts>,
+}
+
+impl CheckpointRows {
     pub(super) fn new(database: &str, task: &str) -> Self {
-        CheckpointRow { table: format!("{}.{TABLE}", quote_name(database)), task: task.to_owned() }
+        CheckpointRows { table: format!("{}.{TABLE}", quote_name(database)), task: task.to_owned() }
     }
 
     /// Creates database and table where they do not exist.
@@ -67,10 +94,11 @@ impl CheckpointRow {
         session
             .run(format!(
                 "CREATE TABLE IF NOT EXISTS {} (
-                   task varchar(190) character set utf8mb4 collate utf8mb4_bin NOT NULL PRIMARY KEY,
+                   task varchar(190) character set utf8mb4 collate utf8mb4_bin NOT NULL, worker smallint unsigned NOT NULL,
                    generation bigint unsigned NOT NULL, sequence bigint unsigned NOT NULL,
-                   position longtext character set utf8mb4 NULL, pending longtext character set utf8mb4 NULL,
-                   updated_at datetime(6) NOT NULL) ENGINE = InnoDB",
+                   position longtext character set utf8mb4 NULL, completeness longtext character set utf8mb4 NULL,
+                   parts longtext character set utf8mb4 NULL, pending longtext character set utf8mb4 NULL,
+                   updated_at datetime(6) NOT NULL, PRIMARY KEY (task, worker)) ENGINE = InnoDB",
                 self.table
             ))
             .await
@@ -78,51 +106,102 @@ impl CheckpointRow {
             .map_err(|error| error.on(&self.table))
     }
 
-    /// Reads the row, under a lock: a commit of a connection that was lost while it committed is waited for, and is either
+    /// Reads the rows, under locks: a commit of a connection that was lost while it committed is waited for, and is either
     /// in the answer or will never come.
     pub(super) async fn load(&self, session: &mut Session) -> Result<Stored> {
-        let mut sql =
-            format!("SELECT generation, sequence, position, pending FROM {} WHERE task = ", self.table)
-                .into_bytes();
+        let mut sql = format!(
+            "SELECT worker, generation, sequence, position, completeness, parts, pending FROM {} WHERE task = ",
+            self.table
+        )
+        .into_bytes();
         quoted(&mut sql, &self.task);
-        sql.extend_from_slice(b" FOR UPDATE");
-        let row: Option<(u64, u64, Option<String>, Option<String>)> =
-            session.first(sql).await.map_err(|error| error.on(&self.table))?;
-        let Some((generation, sequence, position, pending)) = row else {
-            return Ok(Stored { checkpoint: None, intent: None });
-        };
-        let unreadable = |error: serde_json::Error| {
+        sql.extend_from_slice(b" ORDER BY worker FOR UPDATE");
+        type Text = Option<String>;
+        let found: Vec<(usize, u64, u64, Text, Text, Text, Text)> =
+            session.rows(sql).await.map_err(|error| error.on(&self.table))?;
+        let mut stored = Stored::default();
+        let mut rows = Vec::new();
+        for (worker, generation, sequence, position, completeness, parts, pending) in found {
+            if worker == 0 {
+                stored.intent = self.parse(pending)?;
+            }
+            let Some(position) = self.parse(position)? else { continue };
+            let completeness = self.parse(completeness)?.unwrap_or_default();
+            let checkpoint = Checkpoint { generation, sequence, position, completeness };
+            rows.push(Row { worker, checkpoint, parts: self.parse(parts)? });
+        }
+        (stored.standing, stored.committed) = standing(rows);
+        Ok(stored)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, text: Option<String>) -> Result<Option<T>> {
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
             Error::definite("the stored position cannot be read")
                 .on(format!("{}, task {}", self.table, self.task))
                 .caused_by(error)
                 .remedy("`slackwater positions import` sets it from an exported copy")
-        };
-        let position: Option<Position> =
-            position.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?;
-        let intent: Option<Intent> =
-            pending.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?;
-        Ok(Stored {
-            checkpoint: position.map(|position| Checkpoint {
-                generation,
-                sequence,
-                position,
-                completeness: Completeness::Complete,
-            }),
-            intent,
         })
     }
 
-    /// Writes the checkpoint and forgets the intent, unless a newer generation of the task has written.
-    pub(super) async fn store(&self, session: &mut Session, checkpoint: &Checkpoint) -> Result<()> {
-        let position = json(&checkpoint.position)?;
-        let mut values = format!(
-            "generation = {}, sequence = {}, position = ",
-            checkpoint.generation, checkpoint.sequence
+    /// Makes the row of a worker other than 0, with the generation that the task has: the one that takes a task over raises
+    /// it in all rows, under the lock of the first.
+    pub(super) async fn add_worker(&self, session: &mut Session, worker: usize) -> Result<()> {
+        let mut generation =
+            format!("SELECT generation FROM {} WHERE worker = 0 AND task = ", self.table).into_bytes();
+        quoted(&mut generation, &self.task);
+        generation.extend_from_slice(b" FOR UPDATE");
+        session.run("START TRANSACTION").await?;
+        let generation: u64 = session.first(generation).await?.unwrap_or_default();
+        let mut sql = format!("INSERT IGNORE INTO {} SET task = ", self.table).into_bytes();
+        quoted(&mut sql, &self.task);
+        sql.extend_from_slice(
+            format!(
+                ", worker = {worker}, generation = {generation}, sequence = 0, updated_at = UTC_TIMESTAMP(6)"
+            )
+            .as_bytes(),
+        );
+        session.run(sql).await.map_err(|error| error.on(&self.table))?;
+        session.run("COMMIT").await.map(drop)
+    }
+
+    /// Writes the checkpoint into the row of a worker, unless a newer generation of the task has written. The worker 0 forgets the
+    /// intent.
+    pub(super) async fn store(
+        &self,
+        session: &mut Session,
+        worker: usize,
+        checkpoint: &Checkpoint,
+        parts: Option<&Parts>,
+    ) -> Result<()> {
+        let mut values =
+            format!("generation = {}, sequence = {}", checkpoint.generation, checkpoint.sequence)
+                .into_bytes();
+        let parts = parts.map(json).transpose()?;
+        for (column, value) in [
+            ("position", Some(json(&checkpoint.position)?)),
+            ("completeness", Some(json(&checkpoint.completeness)?)),
+            ("parts", parts),
+            ("pending", None),
+        ] {
+            values.extend_from_slice(format!(", {column} = ").as_bytes());
+            match value {
+                Some(value) => quoted(&mut values, &value),
+                None => values.extend_from_slice(b"NULL"),
+            }
+        }
+        self.write(session, worker, &values, checkpoint.generation, checkpoint.sequence).await
+    }
+
+    /// Empties the rows of the workers other than 0, which alone tells the checkpoint then, and raises their generation.
+    pub(super) async fn empty_others(&self, session: &mut Session, generation: u64) -> Result<()> {
+        let mut sql = format!(
+            "UPDATE {} SET sequence = 0, position = NULL, parts = NULL, \
+             generation = GREATEST(generation, {generation}) WHERE worker > 0 AND task = ",
+            self.table
         )
         .into_bytes();
-        quoted(&mut values, &position);
-        values.extend_from_slice(b", pending = NULL");
-        self.write(session, &values, checkpoint.generation, checkpoint.sequence).await
+        quoted(&mut sql, &self.task);
+        session.run(sql).await.map(drop).map_err(|error| error.on(&self.table))
     }
 
     /// Writes the intent beside the checkpoint that is there.
@@ -134,41 +213,65 @@ impl CheckpointRow {
     ) -> Result<()> {
         let mut values = b"pending = ".to_vec();
         quoted(&mut values, &json(intent)?);
-        self.write(session, &values, generation, 0).await
+        self.write(session, 0, &values, generation, 0).await
     }
 
     async fn write(
         &self,
         session: &mut Session,
+        worker: usize,
         values: &[u8],
         generation: u64,
         sequence: u64,
     ) -> Result<()> {
-        let mut sql = format!("UPDATE {} SET ", self.table).into_bytes();
-        sql.extend_from_slice(values);
-        sql.extend_from_slice(b", updated_at = UTC_TIMESTAMP(6) WHERE task = ");
-        quoted(&mut sql, &self.task);
-        sql.extend_from_slice(format!(" AND generation <= {generation}").as_bytes());
-        if session.run(sql).await.map_err(|error| error.on(&self.table))? > 0 {
+        let update = |condition: &str| {
+            let mut sql = format!("UPDATE {} SET updated_at = UTC_TIMESTAMP(6), ", self.table).into_bytes();
+            sql.extend_from_slice(values);
+            sql.extend_from_slice(format!(" WHERE worker = {worker}{condition} AND task = ").as_bytes());
+            quoted(&mut sql, &self.task);
+            sql
+        };
+        let guarded = update(&format!(" AND generation <= {generation}"));
+        if session.run(guarded).await.map_err(|error| error.on(&self.table))? > 0 {
             return Ok(());
         }
         // There is no row yet, or one of a newer generation, which the key tells.
         let mut sql = format!("INSERT INTO {} SET task = ", self.table).into_bytes();
         quoted(&mut sql, &self.task);
         sql.extend_from_slice(
-            format!(", generation = {generation}, sequence = {sequence}, updated_at = UTC_TIMESTAMP(6)")
-                .as_bytes(),
+            format!(
+                ", worker = {worker}, generation = {generation}, sequence = {sequence}, \
+                 updated_at = UTC_TIMESTAMP(6)"
+            )
+            .as_bytes(),
         );
         match session.run_raw(sql).await {
-            Ok(_) => {
-                let mut sql = format!("UPDATE {} SET ", self.table).into_bytes();
-                sql.extend_from_slice(values);
-                sql.extend_from_slice(b" WHERE task = ");
-                quoted(&mut sql, &self.task);
-                session.run(sql).await.map(drop).map_err(|error| error.on(&self.table))
-            }
+            Ok(_) => session.run(update("")).await.map(drop).map_err(|error| error.on(&self.table)),
             Err(error) if code(&error) == Some(1062) => Err(superseded(&self.task, generation)),
             Err(error) => Err(refused(error).on(&self.table)),
+        }
+    }
+}
+
+/// Where a task with these rows stands, and which workers have committed their shares of the group behind that.
+fn standing(rows: Vec<Row>) -> (Option<Standing>, Vec<usize>) {
+    let Some(last) = rows.iter().map(|row| row.checkpoint.sequence).max() else { return (None, Vec::new()) };
+    let generation = rows.iter().map(|row| row.checkpoint.generation).max().unwrap_or_default();
+    let of_generation = |checkpoint: &Checkpoint| Checkpoint { generation, ..checkpoint.clone() };
+    let newest: Vec<_> = rows.iter().filter(|row| row.checkpoint.sequence == last).collect();
+    let committed: Vec<_> = newest.iter().map(|row| row.worker).collect();
+    let Some(end) = newest.first().map(|row| of_generation(&row.checkpoint)) else {
+        return (None, Vec::new());
+    };
+    let cut_off = newest
+        .iter()
+        .filter_map(|row| row.parts.as_ref())
+        .find(|parts| parts.taking_part.iter().any(|worker| !committed.contains(worker)));
+    match cut_off {
+        None => (Some(end.into()), Vec::new()),
+        Some(parts) => {
+            let unfinished = Some(Unfinished { end, workers: parts.workers });
+            (Some(Standing { checkpoint: of_generation(&parts.previous), unfinished }), committed)
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{io::Write as _, net::Ipv4Addr};
 
 use slackwater_decoders::{
     schema::{Column, ColumnType},
-    value::{Enum, Inet6Text, Json, JsonDiff, JsonDiffOperation, Set, Value},
+    value::{Date, DateTime, Enum, Inet6Text, Json, JsonDiff, JsonDiffOperation, Set, UuidText, Value},
 };
 
 use crate::types::mysql::Server;
@@ -32,11 +32,11 @@ pub(super) fn push(
 ) -> Result<(), Unfit> {
     match value {
         Value::Null => out.extend_from_slice(b"NULL"),
-        Value::Int(number) => display(out, number),
-        Value::UInt(number) => display(out, number),
-        Value::Year(year) => display(out, year),
+        Value::Int(number) => integer(out, number),
+        Value::UInt(number) => integer(out, number),
+        Value::Year(year) => integer(out, year),
         Value::Bits(bits) => match bits.to_u64() {
-            Some(number) => display(out, number),
+            Some(number) => integer(out, number),
             None => hex(out, bits.bytes),
         },
         Value::Float(number) => real(out, f64::from(number))?,
@@ -45,11 +45,13 @@ pub(super) fn push(
         Value::Text(text) => quoted(out, text),
         Value::Binary(bytes) => binary(out, column, bytes),
         Value::Vector(bytes) => hex(out, bytes),
-        Value::Date(date) => quoted_display(out, date),
-        Value::Time(time) => quoted_display(out, time),
-        Value::DateTime(time) => quoted_display(out, time),
-        Value::Timestamp(time) => quoted_display(out, time),
-        Value::Enum(member) => label(out, column, member)?,
+        Value::Date(_) | Value::Time(_) | Value::DateTime(_) | Value::Timestamp(_) => {
+            out.push(b'\'');
+            temporal(out, value);
+            out.push(b'\'');
+        }
+        Value::Enum(Enum { index: 0, .. }) => out.push(b'0'),
+        Value::Enum(it) => quoted(out, member(column, it)?),
         Value::Set(set) => members(out, set),
         Value::Geometry(geometry) => {
             let mut bytes = Vec::with_capacity(4 + geometry.wkb.len());
@@ -58,7 +60,7 @@ pub(super) fn push(
             hex(out, &bytes);
         }
         Value::Json(json) => document(out, json, server)?,
-        Value::Uuid(bytes) => uuid(out, bytes),
+        Value::Uuid(bytes) => quoted_display(out, UuidText(bytes)),
         Value::JsonDiff(_) => {
             return Err("a change to a JSON document stands where a whole document is needed");
         }
@@ -159,9 +161,49 @@ pub(super) fn needs_lenient_mode(value: Value<'_>) -> bool {
     matches!(value, Value::Enum(Enum { index: 0, .. }))
 }
 
-fn display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
-    // Writing to memory cannot fail, here and below.
-    let _ = write!(out, "{value}");
+/// The digits of an integer.
+pub(super) fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// The text of a date or time, as it displays; nothing for another value.
+pub(super) fn temporal(out: &mut Vec<u8>, value: Value<'_>) {
+    match value {
+        Value::Date(day) => date(out, day),
+        Value::DateTime(time) => date_time(out, time),
+        Value::Timestamp(time) => date_time(out, time.to_utc()),
+        // Writing to memory cannot fail, here and below.
+        Value::Time(time) => {
+            let _ = write!(out, "{time}");
+        }
+        _ => {}
+    }
+}
+
+fn date(out: &mut Vec<u8>, date: Date) {
+    digits(out, u32::from(date.year), 4);
+    out.push(b'-');
+    digits(out, u32::from(date.month), 2);
+    out.push(b'-');
+    digits(out, u32::from(date.day), 2);
+}
+
+fn date_time(out: &mut Vec<u8>, time: DateTime) {
+    date(out, time.date);
+    for (before, number) in [(b' ', time.hour), (b':', time.minute), (b':', time.second)] {
+        out.push(before);
+        digits(out, u32::from(number), 2);
+    }
+    let precision = u32::from(time.precision.min(6));
+    if precision > 0 {
+        out.push(b'.');
+        digits(out, time.micros / 10_u32.pow(6 - precision), precision);
+    }
+}
+
+/// The last `width` decimal digits of a number.
+fn digits(out: &mut Vec<u8>, number: u32, width: u32) {
+    out.extend((0..width).rev().map(|place| b'0' + (number / 10_u32.pow(place) % 10) as u8));
 }
 
 fn quoted_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
@@ -184,8 +226,13 @@ fn real(out: &mut Vec<u8>, number: f64) -> Result<(), Unfit> {
 pub(super) fn quoted(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
     out.push(b'\'');
-    let mut rest = text.as_bytes();
-    while let Some(place) = rest.iter().position(|byte| matches!(byte, b'\'' | b'\\' | 0)) {
+    escaped(out, text.as_bytes());
+    out.push(b'\'');
+}
+
+/// The content of a string literal.
+fn escaped(out: &mut Vec<u8>, mut rest: &[u8]) {
+    while let Some(place) = memchr::memchr3(b'\'', b'\\', 0, rest) {
         let (plain, special) = rest.split_at(place);
         out.extend_from_slice(plain);
         let Some((byte, after)) = special.split_first() else { break };
@@ -197,16 +244,28 @@ pub(super) fn quoted(out: &mut Vec<u8>, text: &str) {
         rest = after;
     }
     out.extend_from_slice(rest);
+}
+
+/// A string literal of bytes: UTF-8 has no byte of another character that looks like one with a meaning here.
+fn byte_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len() + 9);
+    out.extend_from_slice(b"_binary'");
+    escaped(out, bytes);
     out.push(b'\'');
 }
 
 fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(b"x'");
+    hex_digits(out, bytes);
+    out.push(b'\'');
+}
+
+/// Two hexadecimal digits for each byte.
+pub(super) fn hex_digits(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-    out.reserve(bytes.len() * 2 + 3);
-    out.extend_from_slice(b"x'");
+    out.reserve(bytes.len() * 2 + 1);
     out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
-    out.push(b'\'');
 }
 
 /// Addresses are bytes in the log; the server takes their text.
@@ -214,36 +273,23 @@ fn binary(out: &mut Vec<u8>, column: &Column, bytes: &[u8]) {
     match (&column.column_type, <[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
         (ColumnType::Inet4, Ok(address), _) => quoted_display(out, Ipv4Addr::from(address)),
         (ColumnType::Inet6, _, Ok(address)) => quoted_display(out, Inet6Text(address)),
-        _ => hex(out, bytes),
+        _ => byte_string(out, bytes),
     }
 }
 
-fn uuid(out: &mut Vec<u8>, bytes: [u8; 16]) {
-    out.push(b'\'');
-    for (place, byte) in bytes.iter().enumerate() {
-        let dash = if matches!(place, 4 | 6 | 8 | 10) { "-" } else { "" };
-        let _ = write!(out, "{dash}{byte:02x}");
-    }
-    out.push(b'\'');
-}
-
-fn label(out: &mut Vec<u8>, column: &Column, member: Enum<'_>) -> Result<(), Unfit> {
+/// The name of a member that is not the error value.
+pub(super) fn member<'a>(column: &'a Column, member: Enum<'a>) -> Result<&'a str, Unfit> {
     let named = member.label.or_else(|| match &column.column_type {
         ColumnType::Enum(labels) => labels.get(usize::from(member.index).checked_sub(1)?).map(String::as_str),
         _ => None,
     });
-    match (member.index, named) {
-        (0, _) => out.push(b'0'),
-        (_, Some(label)) => quoted(out, label),
-        (_, None) => return Err("the name of an ENUM member is not known"),
-    }
-    Ok(())
+    named.ok_or("the name of an ENUM member is not known")
 }
 
 fn members(out: &mut Vec<u8>, set: &Set<'_>) {
     match set.labels {
         Some(labels) => quoted(out, labels),
-        None => display(out, set.mask),
+        None => integer(out, set.mask),
     }
 }
 

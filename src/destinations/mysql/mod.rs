@@ -1,35 +1,40 @@
 //! A MySQL or MariaDB server.
 //!
-//! One session applies. Data and checkpoint commit in one transaction. A DDL statement, which the server commits by
-//! itself, has its intent stored before it runs (`checkpoint`).
+//! Several workers apply, each on a connection of its own: the shares of a group run side by side, and each commits its data
+//! with its own row of the checkpoint (`checkpoint`). A source transaction that is larger than a group stays open on one of
+//! them. A DDL statement, which the server commits by itself, has its intent stored before it runs.
 
 mod cascade;
 mod checkpoint;
 mod ddl;
 mod definition;
+mod gathered;
 mod literal;
+mod load;
+mod load_text;
+mod net;
 mod precheck;
 mod session;
 mod statement;
 mod tables;
+mod worker;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use slackwater_decoders::{
-    event::{Ddl, Truncate},
-    schema::TableName,
-};
+use slackwater_decoders::schema::TableName;
+use tokio::task::JoinSet;
+use tracing::warn;
 
 use self::{
-    checkpoint::{CheckpointRow, Intent},
-    session::Session,
-    statement::Gathered,
+    checkpoint::{CheckpointRows, Parts},
+    session::{Session, code},
     tables::Tables,
+    worker::{Commit, Shared, Work, Worker},
 };
-use super::{Checkpoint, Destination, Standing, load::Loader};
+use super::{Checkpoint, Destination, Standing, Unfinished, load::Loader};
 use crate::{
-    changes::{Group, Job, Share},
+    changes::{Group, Job},
     config::destination::MysqlDestination,
     error::{Error, Result},
     mapping::Selection,
@@ -40,148 +45,135 @@ use crate::{
 /// A MySQL or MariaDB server as the destination of one task.
 pub struct Mysql {
     config: MysqlDestination,
-    row: CheckpointRow,
+    task: String,
     version: Option<String>,
-    open: Option<Applier>,
+    open: Option<Open>,
 }
 
-/// An open session with its transaction.
-struct Applier {
-    session: Session,
-    tables: Tables,
-    gathered: Gathered,
-    /// The first DDL statement behind the checkpoint, where one was begun.
-    intent: Option<Intent>,
-    /// The generation of the checkpoint that was read or written last.
-    generation: u64,
-    /// Whether a transaction is open.
-    in_transaction: bool,
+/// The open destination.
+struct Open {
+    shared: Arc<Shared>,
+    /// The workers that are connected, each at the place of its number. Worker 0 is.
+    workers: Vec<Option<Worker>>,
+    /// What all workers have reached.
+    reached: Option<Checkpoint>,
+    /// The group behind that, and the workers that have committed their shares of it.
+    unfinished: Option<(Unfinished, Vec<usize>)>,
 }
 
 impl Mysql {
     /// A destination that is not open yet. `task` is the task's name, under which its checkpoint is stored.
     #[must_use]
     pub fn new(task: impl AsRef<str>, config: MysqlDestination) -> Self {
-        let row = CheckpointRow::new(&config.checkpoint_database, task.as_ref());
-        Mysql { config, row, version: None, open: None }
+        Mysql { config, task: task.as_ref().to_owned(), version: None, open: None }
     }
 
-    fn applier(open: &mut Option<Applier>) -> Result<&mut Applier> {
-        open.as_mut().ok_or_else(|| Error::disconnected("the destination is not connected"))
-    }
-
-    /// Reads the definitions of the share's tables before its rows are written, through a connection of its own where one
-    /// has to be created: that would commit what is open.
-    async fn read_tables(&mut self, share: &Share<'_>) -> Result<()> {
-        let applier = Self::applier(&mut self.open)?;
-        let mut other: Option<Session> = None;
-        for job in &share.jobs {
-            // What comes behind a change of definitions is read behind it.
-            if matches!(job, Job::Ddl(_)) {
-                break;
-            }
-            let Job::InOrder(rows) = job else { continue };
-            if applier.tables.get(&rows.table).is_none() {
-                let session = match &mut other {
-                    Some(session) => session,
-                    None => other.insert(Session::connect(&self.config).await?),
-                };
-                applier.tables.read(session, &rows.table, self.config.create_tables, &rows.position).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn apply_jobs(&mut self, share: &Share<'_>) -> Result<()> {
-        for job in &share.jobs {
-            let applier = Self::applier(&mut self.open)?;
-            match job {
-                Job::InOrder(rows) if rows.changes.is_empty() => {}
-                Job::InOrder(rows) => {
-                    let table = match applier.tables.get(&rows.table) {
-                        Some(table) => table,
-                        None => {
-                            let mut session = Session::connect(&self.config).await?;
-                            applier
-                                .tables
-                                .read(&mut session, &rows.table, self.config.create_tables, &rows.position)
-                                .await?;
-                            applier.tables.get(&rows.table).ok_or_else(|| {
-                                Error::definite("the table is not ready").on(&rows.table.name)
-                            })?
-                        }
-                    };
-                    applier.begin().await?;
-                    applier.gathered.rows(&mut applier.session, &table, rows).await?;
-                }
-                Job::Truncate(truncate) => applier.truncate(truncate).await?,
-                Job::Ddl(ddl) => applier.ddl(&self.row, ddl).await?,
-                Job::Net(net) => {
-                    return Err(Error::definite("folded changes came to a destination that takes none")
-                        .on(&net.table.name));
-                }
-            }
-        }
-        Ok(())
+    fn opened(&mut self) -> Result<&mut Open> {
+        self.open.as_mut().ok_or_else(not_connected)
     }
 }
 
-impl Applier {
-    async fn begin(&mut self) -> Result<()> {
-        if !self.in_transaction {
-            self.session.run("START TRANSACTION").await?;
-            self.in_transaction = true;
-        }
-        Ok(())
+impl Open {
+    fn first(&mut self) -> Result<&mut Worker> {
+        self.workers.first_mut().and_then(Option::as_mut).ok_or_else(not_connected)
     }
 
-    async fn commit(&mut self, row: &CheckpointRow, checkpoint: &Checkpoint) -> Result<()> {
-        self.begin().await?;
-        self.gathered.send_all(&mut self.session).await?;
-        row.store(&mut self.session, checkpoint).await?;
-        self.session.run("COMMIT").await?;
-        self.in_transaction = false;
-        self.generation = checkpoint.generation;
-        self.intent = None;
-        Ok(())
-    }
-
-    /// TRUNCATE commits what is open, so that it serves only where nothing is; DELETE is part of the transaction.
-    async fn truncate(&mut self, truncate: &Truncate) -> Result<()> {
-        let failed = |error: Error| error.on(&truncate.table).at(&truncate.position);
-        if tables::columns(&mut self.session, &truncate.table).await.map_err(failed)?.is_empty() {
-            return Ok(());
-        }
-        let name = format!("{}.{}", quote_name(&truncate.table.database), quote_name(&truncate.table.table));
-        if !self.in_transaction {
-            return self.session.run(format!("TRUNCATE TABLE {name}")).await.map(drop).map_err(failed);
-        }
-        self.gathered.send_all(&mut self.session).await?;
-        self.session.run(format!("DELETE FROM {name}")).await.map(drop).map_err(failed)
-    }
-
-    /// Runs a statement once: what an interrupted run left is told by the intent.
-    async fn ddl(&mut self, row: &CheckpointRow, ddl: &Ddl<'_>) -> Result<()> {
-        let failed = |error: Error| error.at(&ddl.position);
-        if self.in_transaction {
-            // It would commit what was applied so far, without the checkpoint.
-            return Err(failed(Error::definite("a DDL statement came behind changes of rows in one batch")));
-        }
-        let looks = ddl::looks(&mut self.session, &ddl::touched(ddl)).await.map_err(failed)?;
-        match self.intent.as_ref().filter(|intent| intent.statement == ddl.statement) {
-            Some(intent) if intent.tables != looks => {
-                tracing::info!(position = %ddl.position, "the DDL statement has run already");
+    async fn apply(&mut self, group: &Arc<Group>, checkpoint: Option<&Checkpoint>) -> Result<()> {
+        let taking_part: Vec<usize> = group
+            .shares()
+            .iter()
+            .enumerate()
+            .filter(|(_, share)| !share.jobs.is_empty())
+            .map(|(number, _)| number)
+            .collect();
+        let committed = self.committed_of(group, checkpoint)?;
+        let Some(checkpoint) = checkpoint else {
+            let work = Work { group: Arc::clone(group), shares: taking_part, commit: None };
+            return self.first()?.run(&work).await;
+        };
+        match self.reached.clone().filter(|_| self.can_be_parted(group) && !taking_part.is_empty()) {
+            Some(previous) => {
+                let parts = Parts { workers: group.shares().len(), taking_part, previous };
+                self.apply_parted(group, checkpoint, parts, &committed).await?;
             }
-            Some(_) => ddl::apply(&mut self.session, ddl).await?,
             None => {
-                let intent = Intent { statement: ddl.statement.to_owned(), tables: looks };
-                row.store_intent(&mut self.session, &intent, self.generation).await.map_err(failed)?;
-                self.intent = Some(intent);
-                ddl::apply(&mut self.session, ddl).await?;
+                let commit = Some(Commit { checkpoint: checkpoint.clone(), parts: None });
+                let work = Work { group: Arc::clone(group), shares: taking_part, commit };
+                self.first()?.run(&work).await?;
             }
         }
-        self.tables.forget();
+        self.reached = Some(checkpoint.clone());
+        self.unfinished = None;
         Ok(())
+    }
+
+    /// The workers that have committed their shares of the group already.
+    fn committed_of(&self, group: &Group, checkpoint: Option<&Checkpoint>) -> Result<Vec<usize>> {
+        match &self.unfinished {
+            None => Ok(Vec::new()),
+            Some((unfinished, committed))
+                if checkpoint == Some(&unfinished.end) && group.shares().len() == unfinished.workers =>
+            {
+                Ok(committed.clone())
+            }
+            Some((unfinished, _)) => Err(Error::definite(
+                "another group came than the one that was cut off while its parts were committed",
+            )
+            .at(&unfinished.end.position.log)),
+        }
+    }
+
+    /// Whether the shares may commit one by one: what changes definitions, and what goes on with an open transaction, is one
+    /// worker's.
+    fn can_be_parted(&self, group: &Group) -> bool {
+        let of_rows = |job: &Job<'_>| matches!(job, Job::Net(_) | Job::InOrder(_));
+        let in_transaction = self.workers.iter().flatten().any(Worker::in_transaction);
+        !in_transaction && group.shares().iter().flat_map(|share| &share.jobs).all(of_rows)
+    }
+
+    /// Applies each share by the worker of its number, all at once.
+    async fn apply_parted(
+        &mut self,
+        group: &Arc<Group>,
+        checkpoint: &Checkpoint,
+        parts: Parts,
+        committed: &[usize],
+    ) -> Result<()> {
+        let several = (parts.taking_part.len() > 1).then_some(&parts);
+        let mut running = JoinSet::new();
+        for number in parts.taking_part.iter().copied().filter(|number| !committed.contains(number)) {
+            if self.workers.len() <= number {
+                self.workers.resize_with(number + 1, || None);
+            }
+            let worker = self.workers.get_mut(number).and_then(Option::take);
+            let shared = Arc::clone(&self.shared);
+            let commit = Some(Commit { checkpoint: checkpoint.clone(), parts: several.cloned() });
+            let work = Work { group: Arc::clone(group), shares: vec![number], commit };
+            running.spawn(async move {
+                let mut worker = match worker {
+                    Some(worker) => worker,
+                    None => Worker::connect(number, shared).await?,
+                };
+                worker.run(&work).await.map(|()| (number, worker))
+            });
+        }
+        // All come to their end, so that none is cut off in a commit that another worker's error has nothing to do with.
+        let mut failure = None;
+        while let Some(done) = running.join_next().await {
+            match done {
+                Ok(Ok((number, worker))) => {
+                    if let Some(place) = self.workers.get_mut(number) {
+                        *place = Some(worker);
+                    }
+                }
+                Ok(Err(error)) => failure = Some(failure.unwrap_or(error)),
+                Err(broken) => {
+                    let error = Error::definite("applying a share was broken off").caused_by(broken);
+                    failure = Some(failure.unwrap_or(error));
+                }
+            }
+        }
+        failure.map_or(Ok(()), Err)
     }
 }
 
@@ -199,54 +191,81 @@ impl Destination for Mysql {
         // The server rolls back what a closed connection left; a new transaction waits for it at the first locked row.
         self.open = None;
         let mut session = Session::connect(&self.config).await?;
-        self.row
-            .prepare(&mut session, &self.config.checkpoint_database)
+        let rows = CheckpointRows::new(&self.config.checkpoint_database, &self.task);
+        rows.prepare(&mut session, &self.config.checkpoint_database)
             .await
             .map_err(|error| error.on(&self.config.host))?;
-        let stored = self.row.load(&mut session).await?;
+        let stored = rows.load(&mut session).await?;
         self.version = Some(session.server.to_string());
-        self.open = Some(Applier {
-            session,
-            tables: Tables::default(),
-            gathered: Gathered::new(self.config.statement_rows),
-            intent: stored.intent,
-            generation: stored.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.generation),
-            in_transaction: false,
+        let shared = Arc::new(Shared { config: self.config.clone(), rows, tables: Tables::default() });
+        let mut first = Worker::new(0, session, Arc::clone(&shared));
+        first.intent = stored.intent;
+        first.generation = stored.standing.as_ref().map_or(0, |standing| standing.checkpoint.generation);
+        let unfinished = stored.standing.as_ref().and_then(|standing| standing.unfinished.clone());
+        self.open = Some(Open {
+            shared,
+            workers: vec![Some(first)],
+            reached: stored.standing.as_ref().map(|standing| standing.checkpoint.clone()),
+            unfinished: unfinished.map(|unfinished| (unfinished, stored.committed)),
         });
-        Ok(stored.checkpoint.map(Standing::from))
+        Ok(stored.standing)
+    }
+
+    fn workers(&self) -> usize {
+        self.config.workers as usize
     }
 
     async fn apply(&mut self, group: &Arc<Group>, checkpoint: Option<&Checkpoint>) -> Result<()> {
-        for share in group.shares() {
-            self.read_tables(share).await?;
-            self.apply_jobs(share).await?;
-        }
-        match checkpoint {
-            Some(checkpoint) => Self::applier(&mut self.open)?.commit(&self.row, checkpoint).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn rollback(&mut self) -> Result<()> {
-        let applier = Self::applier(&mut self.open)?;
-        applier.gathered.clear();
-        if applier.in_transaction {
-            applier.session.run("ROLLBACK").await?;
-            applier.in_transaction = false;
-        }
+        // Until it went well there is nothing open: what the workers have reached is told by their rows.
+        let mut open = self.open.take().ok_or_else(not_connected)?;
+        open.apply(group, checkpoint).await?;
+        self.open = Some(open);
         Ok(())
     }
 
+    async fn rollback(&mut self) -> Result<()> {
+        self.opened()?.first()?.rollback().await
+    }
+
     async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        Self::applier(&mut self.open)?.commit(&self.row, checkpoint).await
+        let open = self.opened()?;
+        if open.unfinished.is_some() {
+            if open.reached.as_ref() == Some(checkpoint) {
+                return Ok(());
+            }
+            warn!(position = %checkpoint.position, "a group whose parts were committed in part is given up for another position");
+        }
+        open.first()?.store_checkpoint(checkpoint).await?;
+        open.reached = Some(checkpoint.clone());
+        open.unfinished = None;
+        Ok(())
+    }
+
+    fn loaders(&self) -> usize {
+        4
     }
 
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {
-        Err(Error::definite("this destination cannot load copies of tables"))
+        let loader = load::MysqlLoader::connect(&self.config).await?;
+        Ok(Box::new(loader))
     }
 
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
+        // On a connection of its own: it commits.
+        let mut session = Session::connect(&self.config).await?;
         let name = format!("{}.{}", quote_name(&table.database), quote_name(&table.table));
-        Self::applier(&mut self.open)?.session.run(format!("TRUNCATE TABLE {name}")).await.map(drop)
+        let failed = |error: Error| error.on(table);
+        match session.run_raw(format!("TRUNCATE TABLE {name}")).await {
+            // Foreign keys of other tables point to it.
+            Err(error) if code(&error) == Some(1701) => {
+                session.run(format!("DELETE FROM {name}")).await.map(drop).map_err(failed)
+            }
+            Err(error) => Err(failed(session::refused(error))),
+            Ok(_) => Ok(()),
+        }
     }
+}
+
+fn not_connected() -> Error {
+    Error::disconnected("the destination is not connected")
 }

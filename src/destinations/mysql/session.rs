@@ -1,8 +1,12 @@
 //! The connection that applies.
 
-use std::{fs::File, time::Duration};
+use std::{fs::File, io, time::Duration};
 
-use mysql_async::{Conn, DriverError, IoError, Opts, OptsBuilder, ServerError, SslOpts, prelude::Queryable};
+use bytes::Bytes;
+use futures_util::stream;
+use mysql_async::{
+    Conn, DriverError, InfileData, IoError, Opts, OptsBuilder, ServerError, SslOpts, prelude::Queryable,
+};
 use secrecy::ExposeSecret;
 
 use crate::{
@@ -18,6 +22,11 @@ use crate::{
 pub(super) const APPLY_MODE: &str =
     "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION";
 
+/// Variables that limit how many keys of a list a server looks up: of MySQL (memory for the optimizer), and of MariaDB (a
+/// list becomes a subquery; weight of the ranges). 0 is no limit for each.
+const LIMITS_OF_KEY_LISTS: [&str; 3] =
+    ["range_optimizer_max_mem_size", "in_predicate_conversion_threshold", "optimizer_max_sel_arg_weight"];
+
 /// A connection in the state that [`super::literal`] needs, and what is known of its server.
 pub(super) struct Session {
     conn: Conn,
@@ -25,6 +34,18 @@ pub(super) struct Session {
     pub(super) server: Server,
     /// The longest statement that the server takes, in bytes.
     pub(super) max_packet: usize,
+    /// Whether the server takes files from its clients (`LOAD DATA LOCAL`).
+    pub(super) local_files: bool,
+}
+
+/// What a server answered instead of a result, without any value of a row.
+#[derive(Debug, thiserror::Error)]
+#[error("ERROR {code} ({state}): {message}")]
+pub(super) struct Refusal {
+    /// The server's number for it.
+    pub(super) code: u16,
+    state: String,
+    message: String,
 }
 
 impl Session {
@@ -35,19 +56,20 @@ impl Session {
             .await
             .map_err(|_| Error::disconnected("the destination does not answer").on(&address))?
             .map_err(|error| error.on(&address))?;
-        let mut session =
-            Session { conn, server: Server { mariadb: false, version: (0, 0, 0) }, max_packet: 0 };
+        let server = Server { mariadb: false, version: (0, 0, 0) };
+        let mut session = Session { conn, server, max_packet: 0, local_files: false };
         session.prepare().await.map_err(|error| error.on(&address))?;
         Ok(session)
     }
 
     async fn prepare(&mut self) -> Result<()> {
-        let (version, packet): (String, u64) = self
-            .first("SELECT VERSION(), @@max_allowed_packet")
+        let (version, packet, local_files): (String, u64, bool) = self
+            .first("SELECT VERSION(), @@max_allowed_packet, @@local_infile")
             .await?
             .ok_or_else(|| Error::disconnected("the destination did not tell its version"))?;
         self.server = Server::parse(&version);
         self.max_packet = usize::try_from(packet).unwrap_or(usize::MAX);
+        self.local_files = local_files;
         self.run("SET NAMES utf8mb4").await?;
         self.run(format!(
             "SET SESSION time_zone = '+00:00', sql_mode = '{APPLY_MODE}', foreign_key_checks = 0, wait_timeout = 86400, \
@@ -56,6 +78,14 @@ impl Session {
         .await?;
         // No gap locks: nothing here depends on rows that are not there, and other writers are in the way less.
         self.run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+        // A list of many keys is to be looked up in the index key by key. Beyond these limits a server reads the whole table
+        // instead. 1193: this version does not have the variable.
+        for limit in LIMITS_OF_KEY_LISTS {
+            match self.run_raw(format!("SET SESSION {limit} = 0")).await {
+                Err(error) if code(&error) != Some(1193) => return Err(refused(error)),
+                _ => {}
+            }
+        }
         Ok(())
     }
 
@@ -73,6 +103,19 @@ impl Session {
         let affected = result.affected_rows();
         result.drop_result().await?;
         Ok(affected)
+    }
+
+    /// Runs `LOAD DATA LOCAL` with that content of the file; returns the number of warnings, which tell of every row that was not
+    /// taken as it is.
+    pub(super) async fn load(
+        &mut self,
+        sql: String,
+        content: impl Iterator<Item = Bytes> + Send + Sync + 'static,
+    ) -> mysql_async::Result<u16> {
+        let content = stream::iter(content.map(io::Result::Ok));
+        self.conn.set_infile_handler(async move { Ok(Box::pin(content) as InfileData) });
+        self.conn.query_drop(sql).await?;
+        Ok(self.conn.get_warnings())
     }
 
     /// The first row of a query.
@@ -202,7 +245,12 @@ pub(super) fn refused(error: mysql_async::Error) -> Error {
             .remedy("`slackwater check` prints the GRANT statements that the account needs"),
         _ => Error::definite(format!("the destination refused a statement with error {code}")),
     }
-    .caused_by(without_values(&error))
+    .caused_by(without_values(error))
+}
+
+/// The server's number in an error of [`refused`].
+pub(super) fn refusal(error: &Error) -> Option<u16> {
+    error.cause_as::<Refusal>().map(|refusal| refusal.code)
 }
 
 /// Whether a failure to connect is one of encryption.
@@ -261,17 +309,15 @@ pub(super) fn ddl_refused(error: mysql_async::Error) -> Error {
     }
 }
 
-/// The server's message, cut where it would quote a value (`Duplicate entry '…'`, `Incorrect … value: '…'`).
-fn without_values(error: &mysql_async::Error) -> String {
-    let mysql_async::Error::Server(error) = error else { return error.to_string() };
+/// What the server answered, cut where it would quote a value (`Duplicate entry '…'`, `Incorrect … value: '…'`).
+fn without_values(error: mysql_async::Error) -> Box<dyn std::error::Error + Send + Sync> {
     const QUOTING: [u16; 12] = [1062, 1292, 1366, 1367, 1411, 1416, 1525, 1586, 3140, 3141, 3146, 1064];
-    if QUOTING.contains(&error.code) {
-        let what = match error.code {
-            1062 | 1586 => "a unique key has the value already",
-            1064 => "the statement is not understood",
-            _ => "a value does not fit its column",
-        };
-        return format!("ERROR {} ({}): {what}", error.code, error.state);
-    }
-    format!("ERROR {} ({}): {}", error.code, error.state, error.message)
+    let mysql_async::Error::Server(ServerError { code, message, state }) = error else { return error.into() };
+    let message = match code {
+        1062 | 1586 => "a unique key has the value already".to_owned(),
+        1064 => "the statement is not understood".to_owned(),
+        _ if QUOTING.contains(&code) => "a value does not fit its column".to_owned(),
+        _ => message,
+    };
+    Refusal { code, state, message }.into()
 }

@@ -1,13 +1,17 @@
 //! The tables at the destination as they are, read once a session and table.
 
-use std::{collections::HashMap, sync::Arc};
-
-use slackwater_decoders::{
-    position::LogPosition,
-    schema::{Table, TableName},
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{cascade, ddl, literal::quoted, session::Session};
+use slackwater_decoders::schema::{ColumnType, Table, TableName};
+
+use super::{
+    cascade, ddl,
+    literal::quoted,
+    session::{Session, code, ddl_refused},
+};
 use crate::{
     error::{Error, Result},
     types::mysql::quote_name,
@@ -27,44 +31,86 @@ pub(super) struct ReadyTable {
     pub(super) documents: Vec<bool>,
     /// [`Table::key`].
     pub(super) key: Option<Vec<u16>>,
+    /// The quoted names of the key's columns, in parentheses when there are several.
+    pub(super) key_columns: String,
     /// Whether foreign keys change rows of other tables together with rows of this one.
     pub(super) cascades: bool,
-    /// What stands before the rows of a statement that writes whole rows.
-    pub(super) write_head: String,
-    /// What stands behind them.
-    pub(super) write_tail: String,
+    /// Whether a value of a row may be one that strict mode refuses.
+    pub(super) may_be_lenient: bool,
+    /// Whether the key is not the only unique one.
+    pub(super) other_unique_keys: bool,
+    /// How a row is written whose key may be there.
+    pub(super) write: WriteForm,
+    /// How a row is written that is known to be there, with the unique values that it has.
+    pub(super) rewrite: WriteForm,
+    /// The columns that are written and `VALUES`, behind `INSERT` or `REPLACE`.
+    into: String,
+    /// What makes an `INSERT` write over a row that is there.
+    on_duplicate: String,
 }
 
-/// What is known of the destination's tables.
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteForm {
+    /// `INSERT`: fails when a unique value is there.
+    Insert,
+    /// `INSERT … ON DUPLICATE KEY UPDATE`: writes over the row that the first unique key finds.
+    Update,
+    /// `REPLACE`: removes every row that has one of the unique values.
+    Replace,
+}
+
+impl ReadyTable {
+    /// What stands before the rows of a statement.
+    pub(super) fn head(&self, form: WriteForm) -> [&str; 2] {
+        [if form == WriteForm::Replace { "REPLACE" } else { "INSERT" }, &self.into]
+    }
+
+    /// What stands before the keys of the rows to be deleted, and a closing parenthesis behind them.
+    pub(super) fn delete_head(&self) -> String {
+        format!("DELETE FROM {} WHERE {} IN (", self.name, self.key_columns)
+    }
+
+    /// What stands behind them.
+    pub(super) fn tail(&self, form: WriteForm) -> &str {
+        if form == WriteForm::Update { &self.on_duplicate } else { "" }
+    }
+}
+
+/// What is known of the destination's tables, shared by its connections.
 #[derive(Default)]
 pub(super) struct Tables {
-    ready: HashMap<TableName, Arc<ReadyTable>>,
+    ready: Mutex<HashMap<TableName, Arc<ReadyTable>>>,
 }
 
 impl Tables {
     /// Forgets what was read.
-    pub(super) fn forget(&mut self) {
-        self.ready.clear();
+    pub(super) fn forget(&self) {
+        self.lock().clear();
     }
 
     /// The table for rows of `table`, if it has been read.
     pub(super) fn get(&self, table: &Arc<Table>) -> Option<Arc<ReadyTable>> {
-        let ready = self.ready.get(&table.name)?;
+        let known = self.lock();
+        let ready = known.get(&table.name)?;
         (Arc::ptr_eq(&ready.table, table) || *ready.table == **table).then(|| Arc::clone(ready))
     }
 
-    /// Reads a table, and creates it when it is not there and `create` says so. `session` is not the one that applies: a DDL
-    /// statement would commit its transaction.
+    /// Reads a table, and creates it when it is not there and `create` says so. `session` has no open transaction: a DDL
+    /// statement would commit it.
     pub(super) async fn read(
-        &mut self,
+        &self,
         session: &mut Session,
         table: &Arc<Table>,
         create: bool,
-        at: &LogPosition,
-    ) -> Result<()> {
-        let ready = read(session, table, create).await.map_err(|error| error.on(&table.name).at(at))?;
-        self.ready.insert(table.name.clone(), Arc::new(ready));
-        Ok(())
+    ) -> Result<Arc<ReadyTable>> {
+        let ready = Arc::new(read(session, table, create).await.map_err(|error| error.on(&table.name))?);
+        self.lock().insert(table.name.clone(), Arc::clone(&ready));
+        Ok(ready)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TableName, Arc<ReadyTable>>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,8 +126,12 @@ async fn read(session: &mut Session, table: &Arc<Table>, create: bool) -> Result
         }
         session.run(format!("CREATE DATABASE IF NOT EXISTS {}", quote_name(&table.name.database))).await?;
         let statement = ddl::create_statement(table, session.server);
-        session.run_raw(statement).await.map_err(super::session::ddl_refused)?;
-        tracing::info!(table = %table.name, "created the table, which the log has rows for");
+        match session.run_raw(statement).await {
+            Ok(_) => tracing::info!(table = %table.name, "created the table, which the log has rows for"),
+            // Another worker was first.
+            Err(error) if code(&error) == Some(1050) => {}
+            Err(error) => return Err(ddl_refused(error)),
+        }
         actual = columns(session, &table.name).await?;
     }
     let unique = unique_keys(session, &table.name).await?;
@@ -89,7 +139,7 @@ async fn read(session: &mut Session, table: &Arc<Table>, create: bool) -> Result
     Ok(ReadyTable { cascades, ..ready(table, &actual, &unique)? })
 }
 
-fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) -> Result<ReadyTable> {
+fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[UniqueKey]) -> Result<ReadyTable> {
     let (mut writable, mut documents) = (Vec::new(), Vec::new());
     for column in &table.columns {
         let found = actual.iter().find(|(name, ..)| name.to_lowercase() == column.name.to_lowercase());
@@ -110,49 +160,74 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[Vec<String>]) ->
     let key = table.key().map(<[u16]>::to_vec);
     let columns: Vec<_> = table.columns.iter().map(|column| quote_name(&column.name)).collect();
     let name = format!("{}.{}", quote_name(&table.name.database), quote_name(&table.name.table));
-    let written: Vec<_> = columns
-        .iter()
-        .zip(&writable)
-        .filter(|(_, writable)| **writable)
-        .map(|(column, _)| column.as_str())
-        .collect();
-    let (verb, write_tail) = match &key {
-        None => ("INSERT", String::new()),
-        Some(key) => {
-            let others = other_unique_keys(table, key, unique)?;
-            // ON DUPLICATE KEY UPDATE would change the row that another unique key finds.
-            if others {
-                ("REPLACE", String::new())
-            } else {
-                let sets: Vec<_> =
-                    written.iter().map(|column| format!("{column}=VALUES({column})")).collect();
-                ("INSERT", format!(" ON DUPLICATE KEY UPDATE {}", sets.join(",")))
-            }
-        }
+    let written =
+        columns.iter().zip(&writable).filter(|(_, writable)| **writable).map(|(column, _)| column.as_str());
+    let written: Vec<_> = written.collect();
+    let keys = key.as_deref().map(|key| keys_there(table, key, unique)).transpose()?;
+    // ON DUPLICATE KEY UPDATE changes the row that the first of several unique keys finds: which one that is, is certain
+    // only for the primary key and a row that is there.
+    let (write, rewrite) = match keys {
+        None => (WriteForm::Insert, WriteForm::Insert),
+        Some(KeysThere { others: false, .. }) => (WriteForm::Update, WriteForm::Update),
+        Some(KeysThere { primary: true, .. }) => (WriteForm::Replace, WriteForm::Update),
+        Some(_) => (WriteForm::Replace, WriteForm::Replace),
     };
-    let write_head = format!("{verb} INTO {name} ({}) VALUES ", written.join(","));
-    let table = Arc::clone(table);
-    Ok(ReadyTable { table, name, columns, writable, documents, key, cascades: false, write_head, write_tail })
+    let sets: Vec<_> = written.iter().map(|column| format!("{column}=VALUES({column})")).collect();
+    let key_names: Vec<_> =
+        key.iter().flatten().filter_map(|ordinal| columns.get(usize::from(*ordinal))).cloned().collect();
+    let key_columns = match key_names.as_slice() {
+        [single] => single.clone(),
+        several => format!("({})", several.join(",")),
+    };
+    Ok(ReadyTable {
+        into: format!(" INTO {name} ({}) VALUES ", written.join(",")),
+        on_duplicate: format!(" ON DUPLICATE KEY UPDATE {}", sets.join(",")),
+        table: Arc::clone(table),
+        name,
+        columns,
+        writable,
+        documents,
+        key,
+        key_columns,
+        cascades: false,
+        may_be_lenient: table.columns.iter().any(|column| matches!(column.column_type, ColumnType::Enum(_))),
+        other_unique_keys: keys.is_some_and(|keys| keys.others),
+        write,
+        rewrite,
+    })
 }
 
-/// Whether there are unique keys beside the one that identifies a row, which has to be there.
-fn other_unique_keys(table: &Table, key: &[u16], unique: &[Vec<String>]) -> Result<bool> {
+/// What the destination has of the key that identifies a row.
+#[derive(Clone, Copy)]
+struct KeysThere {
+    /// Whether it is the primary key there.
+    primary: bool,
+    /// Whether there are other unique keys.
+    others: bool,
+}
+
+/// Looks for the key that identifies a row, which has to be there.
+fn keys_there(table: &Table, key: &[u16], unique: &[UniqueKey]) -> Result<KeysThere> {
     let mut wanted: Vec<_> = key
         .iter()
         .filter_map(|ordinal| table.columns.get(usize::from(*ordinal)))
         .map(|column| column.name.to_lowercase())
         .collect();
     wanted.sort_unstable();
-    let same = unique.iter().filter(|names| **names == wanted).count();
-    if same == 0 {
+    let same: Vec<_> = unique.iter().filter(|(_, names)| *names == wanted).collect();
+    if same.is_empty() {
         return Err(Error::definite(format!(
             "the table at the destination has no unique key on ({})",
             wanted.join(", ")
         ))
         .remedy("add the key of the source's table: without it a row is not found and is written twice"));
     }
-    Ok(unique.len() > same)
+    let primary = same.iter().any(|(name, _)| name.eq_ignore_ascii_case("PRIMARY"));
+    Ok(KeysThere { primary, others: unique.len() > same.len() })
 }
+
+/// The name of a unique key, and its columns.
+type UniqueKey = (String, Vec<String>);
 
 /// The columns of a table; empty when there is no such table.
 pub(super) async fn columns(session: &mut Session, table: &TableName) -> Result<Vec<ActualColumn>> {
@@ -167,14 +242,14 @@ pub(super) async fn columns(session: &mut Session, table: &TableName) -> Result<
 }
 
 /// The columns of each unique key, in lower case and sorted; a part that is a prefix or an expression is marked.
-async fn unique_keys(session: &mut Session, table: &TableName) -> Result<Vec<Vec<String>>> {
+async fn unique_keys(session: &mut Session, table: &TableName) -> Result<Vec<UniqueKey>> {
     let mut sql = b"SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS WHERE NON_UNIQUE = 0 AND TABLE_SCHEMA = ".to_vec();
     quoted(&mut sql, &table.database);
     sql.extend_from_slice(b" AND TABLE_NAME = ");
     quoted(&mut sql, &table.table);
     sql.extend_from_slice(b" ORDER BY INDEX_NAME, SEQ_IN_INDEX");
     let parts: Vec<(String, Option<String>, Option<u64>)> = session.rows(sql).await?;
-    let mut keys: Vec<(String, Vec<String>)> = Vec::new();
+    let mut keys: Vec<UniqueKey> = Vec::new();
     for (index, column, prefix) in parts {
         let part = match (column, prefix) {
             (Some(column), None) => column.to_lowercase(),
@@ -185,11 +260,6 @@ async fn unique_keys(session: &mut Session, table: &TableName) -> Result<Vec<Vec
             _ => keys.push((index, vec![part])),
         }
     }
-    Ok(keys
-        .into_iter()
-        .map(|(_, mut columns)| {
-            columns.sort_unstable();
-            columns
-        })
-        .collect())
+    keys.iter_mut().for_each(|(_, columns)| columns.sort_unstable());
+    Ok(keys)
 }

@@ -1,0 +1,276 @@
+//! A connection that applies, and what it does with its share of a group.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use slackwater_decoders::{
+    event::{Ddl, Truncate},
+    position::LogPosition,
+    schema::Table,
+};
+use tokio::time::sleep;
+use tracing::{debug, info};
+
+use super::{
+    checkpoint::{CheckpointRows, Intent, Parts},
+    ddl,
+    gathered::Gathered,
+    net::NetWriter,
+    session::Session,
+    tables::{self, ReadyTable, Tables},
+};
+use crate::{
+    changes::{Group, Job, Share},
+    config::destination::MysqlDestination,
+    destinations::Checkpoint,
+    error::{Error, Kind, Result},
+    types::mysql::quote_name,
+};
+
+/// How often a share is applied again that another transaction was in the way of.
+const RETRIES: usize = 6;
+
+/// What the workers of a destination share.
+pub(super) struct Shared {
+    pub(super) config: MysqlDestination,
+    pub(super) rows: CheckpointRows,
+    pub(super) tables: Tables,
+}
+
+/// What a worker has to do.
+pub(super) struct Work {
+    pub(super) group: Arc<Group>,
+    /// Which of the group's shares, in this order.
+    pub(super) shares: Vec<usize>,
+    /// What it commits with them; `None`: the transaction goes on.
+    pub(super) commit: Option<Commit>,
+}
+
+impl Work {
+    fn shares(&self) -> impl Iterator<Item = &Share<'_>> {
+        self.shares.iter().filter_map(|number| self.group.shares().get(*number))
+    }
+}
+
+/// The checkpoint that commits with a share.
+pub(super) struct Commit {
+    pub(super) checkpoint: Checkpoint,
+    /// For a group of several workers.
+    pub(super) parts: Option<Parts>,
+}
+
+/// A connection with its transaction.
+pub(super) struct Worker {
+    /// Its number; 0 is the one that is always there.
+    number: usize,
+    shared: Arc<Shared>,
+    pub(super) session: Session,
+    gathered: Gathered,
+    net: NetWriter,
+    in_transaction: bool,
+    /// The first DDL statement behind the checkpoint, where one was begun. Of worker 0.
+    pub(super) intent: Option<Intent>,
+    /// The generation of the checkpoint that was read or written last. Of worker 0.
+    pub(super) generation: u64,
+}
+
+impl Worker {
+    /// A worker on an open connection.
+    pub(super) fn new(number: usize, session: Session, shared: Arc<Shared>) -> Self {
+        let gathered = Gathered::new(shared.config.statement_rows);
+        let net = NetWriter::default();
+        Worker { number, shared, session, gathered, net, in_transaction: false, intent: None, generation: 0 }
+    }
+
+    /// Connects a worker other than 0, and makes its row of the checkpoint.
+    pub(super) async fn connect(number: usize, shared: Arc<Shared>) -> Result<Self> {
+        let mut session = Session::connect(&shared.config).await?;
+        shared.rows.add_worker(&mut session, number).await?;
+        Ok(Worker::new(number, session, shared))
+    }
+
+    /// Whether a transaction is open.
+    pub(super) fn in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
+    /// Does the work. Where another transaction is in the way (a deadlock, a lock that is not given in time), it is done again
+    /// from its beginning, unless that is out of reach: before this group, or behind a change of definitions.
+    pub(super) async fn run(&mut self, work: &Work) -> Result<()> {
+        let rows_alone = work
+            .shares()
+            .flat_map(|share| &share.jobs)
+            .all(|job| matches!(job, Job::Net(_) | Job::InOrder(_)));
+        let repeatable = rows_alone && !self.in_transaction;
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_secs(1))
+            .with_max_times(RETRIES)
+            .with_jitter();
+        let mut pauses = pauses.build();
+        loop {
+            let error = match self.attempt(work).await {
+                Ok(()) => return Ok(()),
+                Err(error) if repeatable && error.kind() == Kind::Transient => error,
+                Err(error) => return Err(error),
+            };
+            let Some(pause) = pauses.next() else { return Err(error) };
+            debug!(worker = self.number, %error, "applying a share again");
+            self.rollback().await?;
+            sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&mut self, work: &Work) -> Result<()> {
+        self.gathered.set_converging(work.group.is_converging());
+        for share in work.shares() {
+            self.read_tables(share).await?;
+            for job in &share.jobs {
+                self.job(job, work.group.is_converging()).await?;
+            }
+        }
+        match &work.commit {
+            Some(commit) => self.commit(&commit.checkpoint, commit.parts.as_ref()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the definitions of the share's tables before the first of its rows is written.
+    async fn read_tables(&mut self, share: &Share<'_>) -> Result<()> {
+        for job in &share.jobs {
+            match job {
+                Job::InOrder(rows) => drop(self.table(&rows.table, &rows.position).await?),
+                Job::Net(net) => drop(self.table(&net.table, &net.position).await?),
+                Job::Truncate(_) => {}
+                // What comes behind a change of definitions is read behind it.
+                Job::Ddl(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn job(&mut self, job: &Job<'_>, converging: bool) -> Result<()> {
+        match job {
+            Job::InOrder(rows) if rows.changes.is_empty() => {}
+            Job::InOrder(rows) => {
+                let table = self.table(&rows.table, &rows.position).await?;
+                self.begin().await?;
+                self.gathered.rows(&mut self.session, &table, rows).await?;
+            }
+            Job::Net(net) => {
+                let table = self.table(&net.table, &net.position).await?;
+                self.begin().await?;
+                self.gathered.send_all(&mut self.session).await?;
+                let rows_limit = self.shared.config.statement_rows as usize;
+                self.net.apply(&mut self.session, &table, net, rows_limit, converging).await?;
+            }
+            Job::Truncate(truncate) => self.truncate(truncate).await?,
+            Job::Ddl(ddl) => self.ddl(ddl).await?,
+        }
+        Ok(())
+    }
+
+    /// The table for rows. One that is not known yet is read through a connection of its own while a transaction is open: it
+    /// may have to be created, which would commit what is open.
+    async fn table(&mut self, table: &Arc<Table>, at: &LogPosition) -> Result<Arc<ReadyTable>> {
+        if let Some(ready) = self.shared.tables.get(table) {
+            return Ok(ready);
+        }
+        let Shared { config, tables, .. } = &*self.shared;
+        let mut other;
+        let session = if self.in_transaction {
+            other = Session::connect(config).await?;
+            &mut other
+        } else {
+            &mut self.session
+        };
+        tables.read(session, table, config.create_tables).await.map_err(|error| error.at(at))
+    }
+
+    async fn begin(&mut self) -> Result<()> {
+        if !self.in_transaction {
+            self.session.run("START TRANSACTION").await?;
+            self.in_transaction = true;
+        }
+        Ok(())
+    }
+
+    /// Drops the open transaction.
+    pub(super) async fn rollback(&mut self) -> Result<()> {
+        self.gathered.clear();
+        if self.in_transaction {
+            self.session.run("ROLLBACK").await?;
+            self.in_transaction = false;
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, checkpoint: &Checkpoint, parts: Option<&Parts>) -> Result<()> {
+        self.begin().await?;
+        self.gathered.send_all(&mut self.session).await?;
+        let shared = Arc::clone(&self.shared);
+        shared.rows.store(&mut self.session, self.number, checkpoint, parts).await?;
+        self.session.run("COMMIT").await?;
+        self.in_transaction = false;
+        self.generation = checkpoint.generation;
+        self.intent = None;
+        Ok(())
+    }
+
+    /// Commits what is open with a checkpoint that no other worker has a part of.
+    pub(super) async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.begin().await?;
+        self.gathered.send_all(&mut self.session).await?;
+        let shared = Arc::clone(&self.shared);
+        shared.rows.store(&mut self.session, self.number, checkpoint, None).await?;
+        shared.rows.empty_others(&mut self.session, checkpoint.generation).await?;
+        self.session.run("COMMIT").await?;
+        self.in_transaction = false;
+        self.generation = checkpoint.generation;
+        self.intent = None;
+        Ok(())
+    }
+
+    /// TRUNCATE commits what is open, so that it serves only where nothing is; DELETE is part of the transaction.
+    async fn truncate(&mut self, truncate: &Truncate) -> Result<()> {
+        let failed = |error: Error| error.on(&truncate.table).at(&truncate.position);
+        if tables::columns(&mut self.session, &truncate.table).await.map_err(failed)?.is_empty() {
+            return Ok(());
+        }
+        let name = format!("{}.{}", quote_name(&truncate.table.database), quote_name(&truncate.table.table));
+        if !self.in_transaction {
+            return self.session.run(format!("TRUNCATE TABLE {name}")).await.map(drop).map_err(failed);
+        }
+        self.gathered.send_all(&mut self.session).await?;
+        self.session.run(format!("DELETE FROM {name}")).await.map(drop).map_err(failed)
+    }
+
+    /// Runs a statement once: what an interrupted run left is told by the intent.
+    async fn ddl(&mut self, ddl: &Ddl<'_>) -> Result<()> {
+        let failed = |error: Error| error.at(&ddl.position);
+        if self.in_transaction {
+            // It would commit what was applied so far, without the checkpoint.
+            return Err(failed(Error::definite("a DDL statement came behind changes of rows in one batch")));
+        }
+        let looks = ddl::looks(&mut self.session, &ddl::touched(ddl)).await.map_err(failed)?;
+        match self.intent.as_ref().filter(|intent| intent.statement == ddl.statement) {
+            Some(intent) if intent.tables != looks => {
+                info!(position = %ddl.position, "the DDL statement has run already");
+            }
+            Some(_) => ddl::apply(&mut self.session, ddl).await?,
+            None => {
+                let intent = Intent { statement: ddl.statement.to_owned(), tables: looks };
+                let shared = Arc::clone(&self.shared);
+                shared
+                    .rows
+                    .store_intent(&mut self.session, &intent, self.generation)
+                    .await
+                    .map_err(failed)?;
+                self.intent = Some(intent);
+                ddl::apply(&mut self.session, ddl).await?;
+            }
+        }
+        self.shared.tables.forget();
+        Ok(())
+    }
+}
