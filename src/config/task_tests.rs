@@ -174,3 +174,24 @@ fn a_reload_knows_what_needs_a_restart() {
         parse(&GOOD.replace("db1", "db2").replace("128", "64").replace("orders\"]", "x\"]")).unwrap();
     assert_eq!(task.needs_restart_for(&changed), ["[source] or [destination]", "[apply]"]);
 }
+
+#[test]
+fn rules_are_read_and_their_mistakes_shown_at_their_lines() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/mapping.toml");
+    assert_eq!(Task::load(Path::new(example)).unwrap().mapping.len(), 3);
+    let with = |rule: &str| {
+        parse(&format!("{GOOD}\n[[mapping]]\nmatch = \"shop.*\"\n{rule}\n")).unwrap_err().to_string()
+    };
+    let text = with("tabel = \"x\"");
+    assert!(text.starts_with("/etc/slackwater/orders.toml:27:1: unknown key `tabel` in [mapping]"), "{text}");
+    assert!(text.ends_with("did you mean `table`?"), "{text}");
+    let text = with("table = \"${source.tabel}\"");
+    assert!(
+        text.contains("orders.toml:27:9: unknown variable `source.tabel`: did you mean `source.table`?"),
+        "{text}"
+    );
+    assert!(with("operations = [\"updates\"]").ends_with("did you mean `update`?"));
+    assert!(
+        with("database = { replace = [\"a\", \"b\"], prefix = \"c\" }").contains("a name is made by one of")
+    );
+}

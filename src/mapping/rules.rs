@@ -54,11 +54,7 @@ impl Rules {
     }
 
     /// What the first rule that has it says of an aspect.
-    fn first<'a, T>(
-        &'a self,
-        table: &TableName,
-        aspect: impl Fn(&'a MappingRule) -> Option<T>,
-    ) -> Option<T> {
+    fn first<'a, T>(&'a self, table: &TableName, aspect: impl Fn(&'a MappingRule) -> Option<T>) -> Option<T> {
         self.of(table).find_map(aspect)
     }
 
