@@ -156,7 +156,7 @@ fn a_sections_own_check_is_shown_at_the_key() {
     let text = error("[\"db1:3306\"]", "[]");
     assert!(text.starts_with("/etc/slackwater/orders.toml:6:1: source.hosts names no server"), "{text}");
     let text = error("\"shop.*\"", "\"shop\"");
-    assert!(text.starts_with("/etc/slackwater/orders.toml:15:11: \"shop\" is no object pattern"), "{text}");
+    assert!(text.starts_with("/etc/slackwater/orders.toml:15:12: \"shop\" is no object pattern"), "{text}");
 }
 
 #[test]
