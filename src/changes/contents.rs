@@ -131,9 +131,10 @@ impl<'a> Contents<'a> {
     }
 
     fn truncate(&mut self, truncate: &Truncate, intake: &Intake<'_, 'a>) -> Result<()> {
-        if !intake.is_covered(&truncate.table, &truncate.position)
-            && let Some(truncate) = intake.routes.mapping().truncate(truncate)?
-        {
+        if intake.is_covered(&truncate.table, &truncate.position) {
+            return Ok(());
+        }
+        if let Some(truncate) = intake.routes.truncate(truncate)? {
             self.in_sequence(&intake.arena);
             self.before.push(Job::Truncate(truncate));
         }
@@ -151,9 +152,9 @@ impl<'a> Contents<'a> {
                 return Ok(());
             }
         }
-        if let Some(mapped) = intake.routes.mapping().ddl(&left)? {
+        if let Some(ddl) = intake.routes.ddl(&left)? {
             self.in_sequence(&intake.arena);
-            self.before.push(Job::Ddl(mapped));
+            self.before.push(Job::Ddl(ddl));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The sections of the task file that every pair of databases shares.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,14 @@ pub struct Objects {
     pub exclude: Vec<Pattern>,
     /// Which operations are carried where no rule of `[[mapping]]` says it; all unless set.
     pub operations: Option<Vec<Operation>>,
+}
+
+/// `[schema]`: how the destination's objects are created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchemaSection {
+    /// A file with statements and types to use instead of those that are planned ([`Overrides`](super::Overrides)).
+    pub overrides: Option<PathBuf>,
 }
 
 /// `[apply]`: how changes get to the destination.

@@ -64,7 +64,7 @@ impl Mapping {
                 self.alter(before, after, columns_from)
             }
             SchemaChange::RenameTable { from, to } => self.rename(from, to),
-            // Whoever applies it says what to do.
+            // No destination can follow it: the names that it is told with are the source's.
             SchemaChange::RenamedIn { to, .. } => {
                 Ok(if self.carries(to) { Mapped::Same } else { Mapped::Nothing })
             }
