@@ -109,6 +109,7 @@ struct Common {
     schema: SchemaSection,
     #[serde(default)]
     snapshot: Snapshot,
+    #[serde(default)]
     mapping: Vec<MappingRule>,
     #[serde(default)]
     apply: Apply,
