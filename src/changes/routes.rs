@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use slackwater_decoders::schema::Table;
+use slackwater_decoders::{
+    event::{Ddl, Truncate},
+    schema::Table,
+};
 
 use super::starts::TableStarts;
 use crate::{
@@ -37,6 +40,16 @@ impl Routes {
 
     pub(super) fn starts(&self) -> &TableStarts {
         &self.starts
+    }
+
+    /// What the removal of all rows of a table means for the destination; `None` for nothing.
+    pub(super) fn truncate(&self, truncate: &Truncate) -> Result<Option<Truncate>> {
+        Ok(Some(truncate.clone()))
+    }
+
+    /// What a change of definitions means for the destination; `None` for nothing.
+    pub(super) fn ddl<'a>(&self, ddl: &Ddl<'a>) -> Result<Option<Ddl<'a>>> {
+        Ok(Some(ddl.clone()))
     }
 
     /// [`Mapping::route`].
