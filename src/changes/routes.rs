@@ -42,14 +42,14 @@ impl Routes {
         &self.starts
     }
 
-    /// What the removal of all rows of a table means for the destination; `None` for nothing.
+    /// [`Mapping::truncate`].
     pub(super) fn truncate(&self, truncate: &Truncate) -> Result<Option<Truncate>> {
-        Ok(Some(truncate.clone()))
+        self.mapping.truncate(truncate)
     }
 
-    /// What a change of definitions means for the destination; `None` for nothing.
+    /// [`Mapping::ddl`].
     pub(super) fn ddl<'a>(&self, ddl: &Ddl<'a>) -> Result<Option<Ddl<'a>>> {
-        Ok(Some(ddl.clone()))
+        self.mapping.ddl(ddl)
     }
 
     /// [`Mapping::route`].

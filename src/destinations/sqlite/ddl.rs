@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params_from_iter, types::Value as Owned};
 use slackwater_decoders::{
     event::{Ddl, SchemaChange, Truncate},
-    schema::{Table, TableName, UniqueKey},
+    schema::{Column, Table, TableName, UniqueKey},
 };
 
 use super::{
@@ -126,9 +126,24 @@ pub(super) fn column_list(table: &Table, ordinals: &[u16]) -> String {
     columns.map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ")
 }
 
+/// A table with its key and, as asked for, its other unique keys.
+pub(super) fn create_statement(name: &str, table: &Table, unique_keys: UniqueKeys) -> String {
+    let unique = secondary_unique_keys(table).filter(|_| unique_keys == UniqueKeys::All);
+    let unique: Vec<_> =
+        unique.map(|unique| format!("UNIQUE ({})", column_list(table, &unique.columns))).collect();
+    create_with(name, table, &unique, |_| None)
+}
+
 /// A table with one integer as key uses SQLite's row id as that key; one with another key is stored by it; one without a key
 /// has the row id to tell equal rows apart.
-pub(super) fn create_statement(name: &str, table: &Table, unique_keys: UniqueKeys) -> String {
+///
+/// `constraints` come behind the columns; `chosen` tells the types that the operator chose.
+pub(super) fn create_with<'c>(
+    name: &str,
+    table: &Table,
+    constraints: &[String],
+    chosen: impl Fn(&Column) -> Option<&'c str>,
+) -> String {
     let key = table.key().unwrap_or_default();
     let row_id = match key {
         [ordinal] => table
@@ -144,7 +159,7 @@ pub(super) fn create_statement(name: &str, table: &Table, unique_keys: UniqueKey
         if row_id.map(usize::from) == Some(ordinal) {
             part.push_str(" INTEGER PRIMARY KEY");
         } else {
-            let declared = column_type(column).declaration;
+            let declared = chosen(column).map_or_else(|| column_type(column).declaration, ToOwned::to_owned);
             part.push_str(if declared.is_empty() { "" } else { " " });
             part.push_str(&declared);
             // A computed column may be missing from the log.
@@ -157,11 +172,7 @@ pub(super) fn create_statement(name: &str, table: &Table, unique_keys: UniqueKey
     if row_id.is_none() && !key.is_empty() {
         parts.push(format!("PRIMARY KEY ({})", column_list(table, key)));
     }
-    if unique_keys == UniqueKeys::All {
-        for unique in secondary_unique_keys(table) {
-            parts.push(format!("UNIQUE ({})", column_list(table, &unique.columns)));
-        }
-    }
+    parts.extend_from_slice(constraints);
     let storage = if row_id.is_none() && !key.is_empty() { " WITHOUT ROWID" } else { "" };
     format!("CREATE TABLE {} (\n  {}\n){storage}", quote(name), parts.join(",\n  "))
 }
@@ -366,13 +377,7 @@ impl Alteration<'_> {
     }
 
     /// An empty table can be altered whatever its values would become.
-    fn if_empty(
-        &self,
-        connection: &Connection,
-        name: &str,
-        column: &slackwater_decoders::schema::Column,
-        what: &str,
-    ) -> Result<Owned> {
+    fn if_empty(&self, connection: &Connection, name: &str, column: &Column, what: &str) -> Result<Owned> {
         let rows: bool = connection
             .query_row(&format!("SELECT EXISTS (SELECT 1 FROM {})", quote(name)), [], |row| row.get(0))
             .map_err(failed)?;

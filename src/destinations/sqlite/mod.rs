@@ -11,8 +11,10 @@ mod convert;
 mod ddl;
 mod dead_letter;
 mod defaults;
+mod existing;
 mod keys;
 mod load;
+mod schema;
 mod tables;
 mod values;
 
@@ -25,12 +27,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use slackwater_decoders::schema::{Table, TableName};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
-use super::{Checkpoint, Destination, Standing, load::Loader};
+use super::{
+    Checkpoint, Destination, Standing,
+    load::Loader,
+    schema::{PlannedStatement, SchemaPlan, Wanted},
+};
 use crate::{
     changes::{Group, Job},
     config::{OnRowError, destination::SqliteDestination},
@@ -139,6 +145,20 @@ impl Sqlite {
 
     fn file(&mut self) -> Result<&mut File> {
         self.open.as_mut().ok_or_else(|| Error::transient("the file is not open"))
+    }
+
+    /// Plans over the open file, or over one that is opened for reading; a file that is not there is not created.
+    fn plan(&self, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        if let Some(File { connection, tables, .. }) = &self.open {
+            return schema::plan(wanted, tables, Some(connection));
+        }
+        let tables = Tables::new(&self.config);
+        if !self.config.path.exists() {
+            return schema::plan(wanted, &tables, None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let file = Connection::open_with_flags(&self.config.path, flags).map_err(failed)?;
+        schema::plan(wanted, &tables, Some(&file))
     }
 
     fn findings(&self) -> Result<Vec<Finding>> {
@@ -275,6 +295,17 @@ impl Destination for Sqlite {
         self.dead_letters.load(Ordering::Relaxed)
     }
 
+    async fn plan(&mut self, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        blocking(|| Sqlite::plan(self, wanted))
+    }
+
+    async fn execute(&mut self, statement: &PlannedStatement) -> Result<()> {
+        blocking(|| {
+            let File { connection, tables, .. } = self.file()?;
+            schema::execute(connection, tables, statement)
+        })
+    }
+
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {
         blocking(|| {
             let connection = self.connect()?;
@@ -287,6 +318,21 @@ impl Destination for Sqlite {
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
         blocking(|| self.file()?.alone(|file| ddl::empty(&file.connection, &file.tables, table)))
             .map_err(|error| error.on(table))
+    }
+
+    async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
+        blocking(|| {
+            let file = self.file()?;
+            existing::occupied(&file.connection, &file.tables, tables)
+        })
+    }
+
+    async fn drop_table(&mut self, table: &TableName) -> Result<()> {
+        blocking(|| {
+            let file = self.file()?;
+            existing::drop_table(&file.connection, &mut file.tables, table)
+        })
+        .map_err(|error| error.on(table))
     }
 }
 
