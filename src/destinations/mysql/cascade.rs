@@ -13,7 +13,11 @@ use slackwater_decoders::{
 };
 
 use super::{
-    gathered::Gathered, literal::quoted, session::Session, statement::RowStatement, tables::ReadyTable,
+    gathered::Gathered,
+    literal::quoted,
+    session::{Session, refusal},
+    statement::RowStatement,
+    tables::ReadyTable,
 };
 use crate::error::Result;
 
