@@ -11,12 +11,14 @@ use changes::{
 };
 use rusqlite::Connection;
 use slackwater::{
-    config::destination::SqliteDestination,
-    destinations::{Checkpoint, Destination, sqlite::Sqlite},
+    config::{OnRowError, destination::SqliteDestination},
+    destinations::{Checkpoint, Completeness, Destination, load::Loader, sqlite::Sqlite},
+    error::Result,
 };
 use slackwater_decoders::{
-    event::SchemaChange,
-    schema::{Column, ColumnType, Table, TableName, UniqueKey},
+    batch::Batch,
+    event::{Event, SchemaChange},
+    schema::{Column, ColumnType, Index, Table, TableName, UniqueKey},
     value::{Json, JsonDiff, JsonDiffOperation, JsonDiffStep, Value},
 };
 
@@ -334,4 +336,203 @@ async fn a_partial_document_is_applied_to_the_one_in_the_file() {
     let mut destination = opened(&path).await;
     destination.apply(&changes(&table, &log), Some(&checkpoint(1))).await.unwrap();
     assert_eq!(query(&path, "SELECT * FROM t"), ["1|'{\"a\": [\"x'\", 18446744073709551615], \"d\": 1.50}'"]);
+}
+
+async fn load(loader: &mut Box<dyn Loader>, block: &Batch, again: bool) -> Result<()> {
+    let [Event::Rows(rows)] = block.events() else { panic!("a block is one event of rows") };
+    loader.load(rows, again).await
+}
+
+/// A table with a unique key and an index besides its key.
+fn indexed() -> Arc<Table> {
+    let mut table =
+        Table::clone(&typed("t", &[("id", INT), ("u", INT), ("s", ColumnType::VarChar(9))], &[0], &[1]));
+    table.indexes.push(Index { name: "by_s".into(), columns: vec![2], implied: false });
+    Arc::new(table)
+}
+
+#[tokio::test]
+async fn the_checkpoint_says_how_complete_the_file_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    // The table as the version before had it.
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE slackwater_checkpoint (
+                 task TEXT PRIMARY KEY, generation INTEGER NOT NULL, sequence INTEGER NOT NULL,
+                 position TEXT NOT NULL, updated_at TEXT NOT NULL) WITHOUT ROWID",
+        )
+        .unwrap();
+    let position = serde_json::to_string(&checkpoint(1).position).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute("INSERT INTO slackwater_checkpoint VALUES ('orders', 1, 1, ?1, '')", [position])
+        .unwrap();
+    let mut destination = Sqlite::new("orders", SqliteDestination::at(&path));
+    assert_eq!(destination.open().await.unwrap(), Some(checkpoint(1).into()));
+    let end = checkpoint(77).position;
+    for completeness in [Completeness::Copying, Completeness::Converging(end), Completeness::Complete] {
+        let stored = Checkpoint { completeness, ..checkpoint(2) };
+        destination.store_checkpoint(&stored).await.unwrap();
+        assert_eq!(destination.open().await.unwrap(), Some(stored.into()));
+    }
+}
+
+#[tokio::test]
+async fn blocks_are_loaded_once_and_replaced_when_that_is_not_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let table = typed("t", &[("id", INT), ("n", INT)], &[0], &[]);
+    let mut destination = opened(&path).await;
+    destination.create_table_to_load(&table).unwrap();
+    let mut loader = destination.loader().await.unwrap();
+    let first = block(&table, &[vec![int(1), int(10)], vec![int(2), int(20)]]);
+    load(&mut loader, &first, false).await.unwrap();
+    // The block is committed, and the other connection can write meanwhile.
+    assert_eq!(query(&path, "SELECT * FROM t"), ["1|10", "2|20"]);
+    let copying = Checkpoint { completeness: Completeness::Copying, ..checkpoint(1) };
+    destination.store_checkpoint(&copying).await.unwrap();
+    // A block that is there already is no block to be loaded: nothing of it arrives.
+    let second = block(&table, &[vec![int(3), int(30)], vec![int(2), int(21)]]);
+    let error = load(&mut loader, &second, false).await.unwrap_err();
+    assert!(!error.is_transient() && error.to_string().contains("shop.t"), "{error}");
+    assert_eq!(query(&path, "SELECT * FROM t"), ["1|10", "2|20"]);
+    load(&mut loader, &second, true).await.unwrap();
+    assert_eq!(query(&path, "SELECT * FROM t"), ["1|10", "2|21", "3|30"]);
+    destination.empty_table(&table.name).await.unwrap();
+    assert_eq!(query(&path, "SELECT count(*) FROM t"), ["0"]);
+    load(&mut loader, &first, false).await.unwrap();
+    destination.empty_table(&TableName::new("shop", "not_there")).await.unwrap();
+
+    let keyless = typed("k", &[("n", INT)], &[], &[]);
+    let rows = block(&keyless, &[vec![int(1)], vec![int(1)]]);
+    load(&mut loader, &rows, false).await.unwrap();
+    assert!(!load(&mut loader, &rows, true).await.unwrap_err().is_transient());
+    assert_eq!(query(&path, "SELECT count(*) FROM k"), ["2"]);
+}
+
+#[tokio::test]
+async fn keys_come_after_the_load_and_go_with_the_source_s() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let table = indexed();
+    let mut destination = opened(&path).await;
+    destination.create_table_to_load(&table).unwrap();
+    let mut loader = destination.loader().await.unwrap();
+    // A unique value that passed from the first row to the second between two blocks.
+    for row in [vec![int(1), int(5), text("a")], vec![int(2), int(5), text("b")]] {
+        load(&mut loader, &block(&table, &[row]), false).await.unwrap();
+    }
+    let error = destination.create_secondary_keys(&table).unwrap_err();
+    assert!(!error.is_transient() && error.to_string().contains("UNIQUE"), "{error}");
+    let log = [Update(vec![int(1), int(5), text("a")], vec![int(1), int(4), text("a")])];
+    destination.apply(&changes(&table, &log), Some(&checkpoint(1))).await.unwrap();
+    for _ in 0..2 {
+        destination.create_secondary_keys(&table).unwrap();
+    }
+    let indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 't' ORDER BY name";
+    assert_eq!(query(&path, indexes), ["'t_by_s'", "'t_u1'"]);
+    assert!(Connection::open(&path).unwrap().execute("INSERT INTO t VALUES (3, 5, 'c')", []).is_err());
+
+    // Without its unique key at the source the table has none here.
+    let mut after = Table::clone(&table);
+    after.unique_keys.clear();
+    let alter = SchemaChange::AlterTable {
+        before: Arc::clone(&table),
+        after: Arc::new(after),
+        columns_from: vec![Some(0), Some(1), Some(2)],
+    };
+    destination.apply(&statement("", 500, vec![alter]), Some(&checkpoint(2))).await.unwrap();
+    assert_eq!(query(&path, indexes), ["'t_by_s'"]);
+    assert_eq!(query(&path, "SELECT * FROM t"), ["1|4|'a'", "2|5|'b'"]);
+}
+
+#[tokio::test]
+async fn the_write_ahead_log_stays_small_during_a_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let table = typed("t", &[("id", INT), ("s", ColumnType::Blob(1 << 20))], &[0], &[]);
+    let mut destination = opened(&path).await;
+    destination.create_table_to_load(&table).unwrap();
+    let mut loader = destination.loader().await.unwrap();
+    const BYTES: &[u8] = &[7; 1 << 20];
+    for number in 0..40 {
+        let rows: Vec<_> =
+            (0..2).map(|row| vec![int(number * 2 + row), Some(Value::Binary(BYTES))]).collect();
+        load(&mut loader, &block(&table, &rows), false).await.unwrap();
+    }
+    let log = std::fs::metadata(dir.path().join("a.db-wal")).unwrap().len();
+    assert!(log < 32 << 20, "{log} bytes for 80 MiB of rows");
+}
+
+/// The operator's own table, which takes less than the source's.
+async fn strict(path: &Path, on_row_error: OnRowError) -> Sqlite {
+    Connection::open(path)
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, n INTEGER CHECK (n < 100)) STRICT",
+        )
+        .unwrap();
+    let mut destination = Sqlite::new("orders", SqliteDestination::at(path)).with_row_errors(on_row_error);
+    destination.open().await.unwrap();
+    destination
+}
+
+#[tokio::test]
+async fn a_refused_change_stops_the_task_or_becomes_a_dead_letter() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let table = typed("t", &[("id", INT), ("n", INT)], &[0], &[]);
+    let log = [
+        Insert(vec![int(1), int(10)]),
+        Insert(vec![int(2), int(4711)]),
+        Insert(vec![int(3), text("x")]),
+        Update(vec![int(1), int(10)], vec![int(4), int(815)]),
+        Delete(vec![int(2), int(4711)]),
+        Insert(vec![int(5), int(50)]),
+    ];
+    let mut destination = strict(&path, OnRowError::Stop).await;
+    let error = destination.apply(&changes(&table, &log), Some(&checkpoint(1))).await.unwrap_err();
+    assert!(!error.is_transient() && !error.to_string().contains("4711"), "{error}");
+    assert!(query(&path, "SELECT name FROM sqlite_master WHERE name = 'slackwater_dead_letter'").is_empty());
+    drop(destination);
+
+    let mut destination = strict(&path, OnRowError::DeadLetter).await;
+    // What is rolled back leaves no letter.
+    destination.apply(&changes(&table, &log), None).await.unwrap();
+    destination.rollback().await.unwrap();
+    assert_eq!(destination.dead_letters(), 0);
+    for pass in 1..=2 {
+        destination.apply(&changes(&table, &log), Some(&checkpoint(pass))).await.unwrap();
+        assert_eq!(
+            query(&path, "SELECT * FROM t ORDER BY id"),
+            ["1|10", "5|50"],
+            "the key stays with its row"
+        );
+        assert_eq!(destination.dead_letters(), 3, "pass {pass}");
+    }
+    let letters = query(
+        &path,
+        r#"SELECT task, database, "table", key, operation, position, change ->> '$.before.n', change ->> '$.after.n',
+                  change ->> '$.op', change ->> '$.source.pos', change ->> '$.source.row', error LIKE '%onstraint%'
+           FROM slackwater_dead_letter ORDER BY id"#,
+    );
+    let letter = |key, operation, before, after, row| {
+        format!(
+            "'orders'|'shop'|'t'|'{{\"id\":{key}}}'|'{operation}'|'binlog.000001:120'|{before}|{after}|'{operation}'|120|{row}|1"
+        )
+    };
+    let expected =
+        [letter(2, "c", "NULL", "4711", 1), letter(3, "c", "NULL", "'x'", 2), letter(1, "u", "10", "815", 3)];
+    assert_eq!(letters, expected);
+    // The number lives as long as the letters.
+    let mut again = strict(&path, OnRowError::DeadLetter).await;
+    assert_eq!(again.dead_letters(), 3);
+    let mut loader = again.loader().await.unwrap();
+    let rows = block(&table, &[vec![int(6), int(600)], vec![int(7), int(70)]]);
+    load(&mut loader, &rows, false).await.unwrap();
+    assert_eq!(again.dead_letters(), 4);
+    assert!(!load(&mut loader, &rows, false).await.unwrap_err().is_transient(), "7 is there already");
+    assert_eq!(again.dead_letters(), 4);
 }

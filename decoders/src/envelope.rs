@@ -91,25 +91,47 @@ impl EnvelopeWriter {
         let first_of_table = *before + 1;
         *before += rows.changes.len() as u64;
         rows.changes.iter().zip(0..).try_for_each(|(change, row)| {
-            let image = |cells| Image { table: &rows.table, cells };
-            let envelope = Envelope {
-                before: change.before().map(image),
-                after: change.after().map(image),
-                source: self.source(&rows.table.name, &rows.position, rows.time_micros, Some(row)),
-                op: match change {
-                    RowChange::Insert { .. } => "c",
-                    RowChange::Update { .. } => "u",
-                    RowChange::Delete { .. } => "d",
-                },
-                ts_ms: now_millis,
-                transaction: self.transaction.as_deref().map(|id| Transaction {
-                    id,
-                    total_order: rows.sequence + row + 1,
-                    data_collection_order: first_of_table + row,
-                }),
-            };
-            line(&envelope, out)
+            let transaction = self.transaction.as_deref().map(|id| Transaction {
+                id,
+                total_order: rows.sequence + row + 1,
+                data_collection_order: first_of_table + row,
+            });
+            line(&self.envelope(rows, change, Some(row), transaction, now_millis), out)
         })
+    }
+
+    /// The envelope of one change, without a line end. `rows` says of which table, where and when; `row` is the number of the
+    /// change in its event, where that is known.
+    ///
+    /// # Errors
+    /// When a value cannot be serialized, which no value of this format can cause.
+    pub fn change(
+        &self,
+        rows: &Rows<'_>,
+        change: &RowChange<'_>,
+        row: Option<u64>,
+        now_millis: i64,
+    ) -> serde_json::Result<String> {
+        serde_json::to_string(&self.envelope(rows, change, row, None, now_millis))
+    }
+
+    fn envelope<'a>(
+        &'a self,
+        rows: &'a Rows<'_>,
+        change: &RowChange<'a>,
+        row: Option<u64>,
+        transaction: Option<Transaction<'a>>,
+        now_millis: i64,
+    ) -> Envelope<'a> {
+        let image = |cells| Image { table: &rows.table, cells };
+        Envelope {
+            before: change.before().map(image),
+            after: change.after().map(image),
+            source: self.source(&rows.table.name, &rows.position, rows.time_micros, row),
+            op: operation(change),
+            ts_ms: now_millis,
+            transaction,
+        }
     }
 
     fn truncate(&self, truncate: &Truncate, now_millis: i64, out: &mut Vec<u8>) -> serde_json::Result<()> {
@@ -159,6 +181,28 @@ impl EnvelopeWriter {
             row,
         }
     }
+}
+
+/// Debezium's letter for what a change does: `c`, `u` or `d`.
+#[must_use]
+pub fn operation(change: &RowChange<'_>) -> &'static str {
+    match change {
+        RowChange::Insert { .. } => "c",
+        RowChange::Update { .. } => "u",
+        RowChange::Delete { .. } => "d",
+    }
+}
+
+/// The key of a row as a JSON object of its columns, in the envelope's forms; columns that the image does not have are left out.
+///
+/// # Errors
+/// When a value cannot be serialized, which no value of this format can cause.
+pub fn key(table: &Table, key: &[u16], image: &[Cell<'_>]) -> serde_json::Result<String> {
+    let is_key = |ordinal: usize| key.iter().any(|of_key| usize::from(*of_key) == ordinal);
+    let cells = image.iter().enumerate();
+    let cells: Vec<_> =
+        cells.map(|(ordinal, cell)| if is_key(ordinal) { *cell } else { Cell::Absent }).collect();
+    serde_json::to_string(&Image { table, cells: &cells })
 }
 
 fn line(value: &impl Serialize, out: &mut Vec<u8>) -> serde_json::Result<()> {

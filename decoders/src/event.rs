@@ -162,6 +162,15 @@ pub enum SchemaChange {
         /// The name after.
         to: TableName,
     },
+    /// A table that is not selected gets the name of one that is. Its rows are not in what was read of the log.
+    RenamedIn {
+        /// The name before.
+        from: TableName,
+        /// The name after.
+        to: TableName,
+        /// Its definition under the new name, where it is known.
+        table: Option<Arc<Table>>,
+    },
     /// A table goes.
     DropTable {
         /// Its name.
@@ -207,7 +216,9 @@ impl SchemaChange {
         match self {
             SchemaChange::CreateTable { table, .. } => vec![&table.name],
             SchemaChange::AlterTable { before, after, .. } => vec![&before.name, &after.name],
-            SchemaChange::RenameTable { from, to } => vec![from, to],
+            SchemaChange::RenameTable { from, to } | SchemaChange::RenamedIn { from, to, .. } => {
+                vec![from, to]
+            }
             SchemaChange::DropTable { table }
             | SchemaChange::RowsUnlogged { table, .. }
             | SchemaChange::Unknown { table, .. } => vec![table],

@@ -213,3 +213,7 @@ impl GroupBuilder {
 pub(crate) fn has_ddl(batch: &Batch) -> bool {
     batch.events().iter().any(|event| matches!(event, Event::Ddl(_)))
 }
+
+#[cfg(test)]
+#[path = "builder_tests.rs"]
+mod tests;

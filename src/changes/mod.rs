@@ -6,6 +6,7 @@
 
 mod builder;
 mod contents;
+mod dead_letter;
 mod fold;
 mod group;
 mod key;
@@ -16,8 +17,9 @@ mod starts;
 mod steps;
 
 pub(crate) use self::builder::has_ddl;
+pub(crate) use self::dead_letter::DeadLetter;
 pub(crate) use self::steps::{
-    AlterState, Step, alter_state, diverged, key_moves, row_missing, same_names, steps,
+    AlterState, Step, Steps, alter_state, diverged, key_moves, row_missing, same_names, steps,
 };
 pub use self::{
     builder::{GroupBuilder, Limits},

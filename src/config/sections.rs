@@ -1,10 +1,10 @@
 //! The sections of the task file that every pair of databases shares.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{pattern::Pattern, size::ByteSize};
+use super::{mapping::Operation, pattern::Pattern, size::ByteSize};
 
 /// `[objects]`: which tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -14,6 +14,16 @@ pub struct Objects {
     pub include: Vec<Pattern>,
     /// Patterns of what is not, although `include` matches it.
     pub exclude: Vec<Pattern>,
+    /// Which operations are carried where no rule of `[[mapping]]` says it; all unless set.
+    pub operations: Option<Vec<Operation>>,
+}
+
+/// `[schema]`: how the destination's objects are created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchemaSection {
+    /// A file with statements and types to use instead of those that are planned ([`Overrides`](super::Overrides)).
+    pub overrides: Option<PathBuf>,
 }
 
 /// `[apply]`: how changes get to the destination.
@@ -39,6 +49,20 @@ pub struct Apply {
     /// How long a stop may take: finishing the current batch and storing the position, 1 s to 10 min.
     #[serde(with = "humantime_serde")]
     pub stop_timeout: Duration,
+    /// What becomes of a row change that the destination refuses.
+    pub on_row_error: OnRowError,
+}
+
+/// What becomes of a row change that the destination definitely refuses: a constraint, a value that its column cannot hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnRowError {
+    /// The task stops, and goes on from there when the cause is repaired.
+    #[default]
+    Stop,
+    /// The change is kept in the table `slackwater_dead_letter` at the destination, and the task goes on without it. The
+    /// row is not what it is at the source from then on.
+    DeadLetter,
 }
 
 impl Default for Apply {
@@ -51,6 +75,7 @@ impl Default for Apply {
             connection_lost_limit: Duration::from_secs(720 * 60),
             error_limit: Duration::from_secs(10 * 60),
             stop_timeout: Duration::from_secs(60),
+            on_row_error: OnRowError::default(),
         }
     }
 }
@@ -134,6 +159,8 @@ pub enum Start {
     /// At the end of the log as it is when the task first starts.
     #[default]
     Now,
+    /// With a copy of the tables as they are when the task first starts, and at the end of the log before it.
+    Snapshot,
     /// At the oldest place the log still has.
     Earliest,
     /// At a place in a file.

@@ -1,11 +1,20 @@
-//! Which objects of the source a task carries.
+//! Which objects of the source a task carries, and what they become: names, columns, rows, operations.
 
+mod ddl;
+mod filter;
 pub(crate) mod mysql_grants;
+mod online_change;
+mod preview;
+mod projection;
 mod route;
+mod rules;
 
 use slackwater_decoders::schema::TableName;
 
-pub use self::route::{Mapping, Route};
+pub use self::{
+    preview::{Names, Preview},
+    route::{Mapping, Route},
+};
 use crate::config::{Objects, Pattern};
 
 /// The databases of MySQL and MariaDB that belong to the server, and the one that belongs to us.
@@ -35,9 +44,20 @@ impl Selection {
         &self.include
     }
 
-    /// Whether the table is carried.
+    /// Whether the table is carried. One that a tool for online schema changes makes beside a table that is carried is carried as
+    /// well, whatever the rules say of its name.
     #[must_use]
     pub fn includes(&self, table: &TableName) -> bool {
+        self.names(table) || self.altered(table).next().is_some()
+    }
+
+    /// The tables that the rules name and that an online schema change would use the table for.
+    pub(crate) fn altered(&self, table: &TableName) -> impl Iterator<Item = TableName> {
+        online_change::altered_tables(table).filter(|altered| self.names(altered))
+    }
+
+    /// Whether the rules name the table.
+    fn names(&self, table: &TableName) -> bool {
         let matches = |rule: &Pattern| rule.matches(&table.database, &table.table);
         !is_system(&table.database) && self.include.iter().any(matches) && !self.exclude.iter().any(matches)
     }
@@ -47,7 +67,7 @@ impl Selection {
     pub fn includes_database(&self, database: &str) -> bool {
         !is_system(database)
             && self.include.iter().any(|rule| rule.matches_database(database))
-            && !self.exclude.iter().any(|rule| rule.table() == "*" && rule.matches_database(database))
+            && !self.exclude.iter().any(|rule| rule.is_of_databases() && rule.matches_database(database))
     }
 }
 
@@ -63,7 +83,7 @@ mod tests {
     fn selection(include: &[&str], exclude: &[&str]) -> Selection {
         let compiled =
             |patterns: &[&str]| patterns.iter().map(|pattern| Pattern::compile(pattern).unwrap()).collect();
-        Selection::new(&Objects { include: compiled(include), exclude: compiled(exclude) })
+        Selection::new(&Objects { include: compiled(include), exclude: compiled(exclude), operations: None })
     }
 
     #[test]
@@ -73,6 +93,9 @@ mod tests {
         assert!(includes("shop", "orders") && includes("crm_1", "address"));
         assert!(!includes("shop", "tmp_1") && !includes("crm_x", "address") && !includes("crm_1", "log"));
         assert!(selection.includes_database("shop") && !selection.includes_database("blog"));
+        // The new and the old form of a table that is carried, as an online schema change names them.
+        assert!(includes("crm_1", "_address_gho") && includes("crm_1", "__customer_new"));
+        assert!(!includes("crm_1", "_log_gho") && !includes("shop", "_tmp_1_new2"));
         let everything = Selection::new(&Objects::default());
         assert!(everything.includes(&TableName::new("shop", "a.b/c")));
         assert!(!everything.includes(&TableName::new("MySQL", "user")));

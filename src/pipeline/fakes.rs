@@ -18,7 +18,7 @@ use slackwater_decoders::{
 use crate::{
     changes::{Group, Job},
     config::Start,
-    destinations::{Checkpoint, Destination, Standing, load::Loader},
+    destinations::{Checkpoint, Destination, Standing, Unfinished, load::Loader},
     error::{Error, Result},
     mapping::Selection,
     pipeline::queue::BatchSender,
@@ -147,7 +147,7 @@ impl Source for FakeSource {
                 }
                 let value = (next < self.filtered_from).then_some(rows[half]);
                 let resume = (half == 1 || value.is_none()).then(|| at(next + u64::from(half == 1)));
-                if !out.send(batch(value, half, resume)).await {
+                if !out.send(batch(next, value, half, resume)).await {
                     return Ok(());
                 }
                 (sent, half) = (sent + 1, half + 1);
@@ -157,10 +157,13 @@ impl Source for FakeSource {
     }
 }
 
-/// A batch with one inserted row, or with nothing for the destination.
-fn batch(value: Option<u64>, half: usize, resume: Option<Position>) -> Batch {
-    Batch::decode(Vec::new(), |_, arena, events| {
-        let place = at(0).log;
+/// Bytes of a batch, and a little more in the arena.
+pub(crate) const BATCH_BYTES: usize = 100_000;
+
+/// A half of transaction `number` with one inserted row, or with nothing for the destination.
+pub(crate) fn batch(number: u64, value: Option<u64>, half: usize, resume: Option<Position>) -> Batch {
+    Batch::decode(vec![0; BATCH_BYTES], |_, arena, events| {
+        let place = at(number).log;
         if half == 0 {
             events.push(Event::Begin(Begin { transaction: None, position: place.clone() }));
         }
@@ -178,7 +181,7 @@ fn batch(value: Option<u64>, half: usize, resume: Option<Position>) -> Batch {
             }));
         }
         if half == 1 {
-            events.push(Event::Commit(Commit { position: place, time_micros: 1 }));
+            events.push(Event::Commit(Commit { position: at(number + 1).log, time_micros: 1 }));
         }
         Ok::<_, Error>(Decoded { resume, row_changes: u64::from(value.is_some()), time_micros: 1 })
     })
@@ -208,6 +211,10 @@ pub(crate) struct Held {
     pub(crate) open_errors: VecDeque<Error>,
     pub(crate) position_writes: u64,
     pub(crate) opened: u64,
+    /// What `open` says, once, beside the checkpoint.
+    pub(crate) unfinished: Option<Unfinished>,
+    /// Of each applied group: number of shares, whether it is converging, and the position of its checkpoint.
+    pub(crate) groups: Vec<(usize, bool, Option<Position>)>,
 }
 
 /// A destination with transactions.
@@ -238,7 +245,8 @@ impl Destination for FakeDestination {
         self.pending.clear();
         held.opened += 1;
         held.open_errors.pop_front().map_or(Ok(()), Err)?;
-        Ok(held.checkpoint.clone().map(Standing::from))
+        let unfinished = held.unfinished.take();
+        Ok(held.checkpoint.clone().map(|checkpoint| Standing { checkpoint, unfinished }))
     }
 
     async fn apply(&mut self, group: &Arc<Group>, checkpoint: Option<&Checkpoint>) -> Result<()> {
@@ -247,6 +255,8 @@ impl Destination for FakeDestination {
         if let Some((error, false)) = error {
             return Err(error);
         }
+        let position = checkpoint.map(|checkpoint| checkpoint.position.clone());
+        held.groups.push((group.shares().len(), group.is_converging(), position));
         for job in group.shares().iter().flat_map(|share| &share.jobs) {
             let Job::InOrder(rows) = job else { continue };
             let values = rows.changes.iter().filter_map(|change| match change.after()?[0] {
@@ -282,6 +292,14 @@ impl Destination for FakeDestination {
     }
 
     async fn empty_table(&mut self, _: &TableName) -> Result<()> {
+        Err(Error::definite("nothing is loaded here"))
+    }
+
+    async fn occupied(&mut self, _: &[TableName]) -> Result<Vec<TableName>> {
+        Ok(Vec::new())
+    }
+
+    async fn drop_table(&mut self, _: &TableName) -> Result<()> {
         Err(Error::definite("nothing is loaded here"))
     }
 }

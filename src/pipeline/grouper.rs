@@ -259,3 +259,7 @@ impl Grouper {
 fn gone<T>(_: T) -> Error {
     Error::transient("nobody applies the groups any more")
 }
+
+#[cfg(test)]
+#[path = "grouper_tests.rs"]
+mod tests;

@@ -6,8 +6,10 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::config::Objects;
+use crate::destinations::{Checkpoint, Unfinished};
 use crate::mapping::Selection;
 use crate::pipeline::fakes::{FakeDestination, FakeSource, Fault, Held, at};
+use crate::positions::Origin;
 
 const POLL: Duration = Duration::from_millis(30);
 
@@ -40,7 +42,23 @@ impl AtZero for Never {
     }
 }
 
+/// Takes note of where the destination was complete.
+struct Completed(Arc<Mutex<Vec<Position>>>);
+
+#[async_trait]
+impl AtComplete for Completed {
+    async fn at_complete(&mut self, _: &mut dyn Destination, position: &Position) -> Result<()> {
+        let mut completed = self.0.lock().unwrap();
+        completed.push(position.clone());
+        if completed.len() == 1 {
+            return Err(Error::transient("a lock wait timeout"));
+        }
+        Ok(())
+    }
+}
+
 struct Bench {
+    completed: Arc<Mutex<Vec<Position>>>,
     state: tempfile::TempDir,
     source: Arc<FakeSource>,
     held: Arc<Mutex<Held>>,
@@ -53,6 +71,7 @@ impl Bench {
     fn new(source: FakeSource) -> Self {
         let limit = Duration::from_secs(20);
         Bench {
+            completed: Arc::default(),
             state: tempfile::tempdir().unwrap(),
             source: Arc::new(source),
             held: Arc::default(),
@@ -82,6 +101,7 @@ impl Bench {
             poll_interval,
             self.stop.subscribe(),
         );
+        let tail = tail.with_completion(Box::new(Completed(Arc::clone(&self.completed))));
         timeout(Duration::from_secs(30), tail.run(at_zero)).await.expect("the tail ends")
     }
 
@@ -90,6 +110,16 @@ impl Bench {
         let held = self.held.lock().unwrap();
         assert_eq!(held.rows, (0..transactions * 2).collect::<Vec<_>>());
         assert_eq!(held.checkpoint.as_ref().unwrap().position, at(transactions));
+    }
+
+    /// Both sides agree that the first `number` transactions are applied.
+    fn holds(&self, number: u64, completeness: Completeness) -> Checkpoint {
+        let checkpoint = Checkpoint { generation: 1, sequence: 7, position: at(number), completeness };
+        Store::open(self.state.path()).unwrap().save(&checkpoint, Origin::Applied).unwrap();
+        let mut held = self.held.lock().unwrap();
+        held.rows = (0..number * 2).collect();
+        held.checkpoint = Some(checkpoint.clone());
+        checkpoint
     }
 
     fn stored_position(&self) -> Position {
@@ -223,4 +253,57 @@ async fn a_destination_that_lost_its_checkpoint_is_not_filled_from_the_middle() 
     bench.held.lock().unwrap().checkpoint = None;
     let error = bench.run(&mut StopAtZero::default()).await.unwrap_err();
     assert!(error.to_string().contains("holds no checkpoint of this task"), "{error}");
+}
+
+#[tokio::test]
+async fn a_group_that_was_cut_off_is_built_again_and_finished_first() {
+    // Behind its end the log goes on, or not.
+    for (transactions, faults) in [(9, vec![]), (5, vec![]), (9, vec![Fault::Rewind { after: 3 }])] {
+        let bench = Bench::new(FakeSource::new(transactions).with_faults(faults));
+        let checkpoint = bench.holds(2, Completeness::Complete);
+        let end = Checkpoint { sequence: 8, position: at(5), ..checkpoint };
+        bench.held.lock().unwrap().unfinished = Some(Unfinished { end, workers: 3 });
+        bench.run(&mut StopAtZero::default()).await.unwrap();
+        bench.assert_complete(transactions);
+        let held = bench.held.lock().unwrap();
+        assert_eq!(held.groups[0], (3, false, Some(at(5))));
+        assert!(held.groups[1..].iter().all(|(workers, ..)| *workers == 1));
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_ends_inside_an_unfinished_group_is_an_error() {
+    let bench = Bench::new(FakeSource { follow: false, ..FakeSource::new(4) });
+    let checkpoint = bench.holds(2, Completeness::Complete);
+    let end = Checkpoint { sequence: 8, position: at(5), ..checkpoint };
+    bench.held.lock().unwrap().unfinished = Some(Unfinished { end, workers: 3 });
+    let error = bench.run(&mut Never).await.unwrap_err();
+    assert!(error.to_string().contains("the log ends inside the group"), "{error}");
+    bench.assert_complete(2);
+}
+
+#[tokio::test]
+async fn convergence_ends_where_it_was_said_to() {
+    let bench = Bench::new(FakeSource::new(9));
+    bench.holds(2, Completeness::Converging(at(6)));
+    bench.run(&mut StopAtZero::default()).await.unwrap();
+    bench.assert_complete(9);
+    assert_eq!(*bench.completed.lock().unwrap(), [at(6), at(6)], "again after an error, and not once more");
+    let held = bench.held.lock().unwrap();
+    assert_eq!(held.checkpoint.as_ref().unwrap().completeness, Completeness::Complete);
+    for (_, converging, position) in &held.groups {
+        let inside = position.as_ref().is_some_and(|position| bench.source.reached(&at(6), position));
+        assert_eq!(*converging, inside, "{position:?}");
+    }
+    assert!(held.groups.iter().any(|(_, _, position)| *position == Some(at(6))), "a group ends there");
+}
+
+#[tokio::test]
+async fn convergence_that_has_nothing_left_ends_at_once() {
+    let bench = Bench::new(FakeSource { filtered_from: 0, ..FakeSource::new(4) });
+    bench.holds(4, Completeness::Converging(at(4)));
+    bench.run(&mut StopAtZero::default()).await.unwrap();
+    let held = bench.held.lock().unwrap();
+    let checkpoint = held.checkpoint.as_ref().unwrap();
+    assert_eq!((&checkpoint.position, &checkpoint.completeness), (&at(4), &Completeness::Complete));
 }

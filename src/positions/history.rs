@@ -95,8 +95,13 @@ impl SchemaHistory {
                 SchemaChange::RenameTable { from, to } => {
                     recorded.push(Change::Rename { from: from.clone(), to: to.clone() });
                 }
+                SchemaChange::RenamedIn { table: Some(table), .. } => {
+                    recorded.push(Change::Define(Arc::clone(table)));
+                }
                 // A definition that is not known is none: its rows are refused until it is read anew.
-                SchemaChange::DropTable { table } | SchemaChange::Unknown { table, .. } => {
+                SchemaChange::RenamedIn { to: table, table: None, .. }
+                | SchemaChange::DropTable { table }
+                | SchemaChange::Unknown { table, .. } => {
                     recorded.push(Change::Drop(table.clone()));
                 }
                 SchemaChange::DropDatabase { database } => {

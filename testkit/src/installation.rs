@@ -1,4 +1,4 @@
-//! Where a flavor is installed, installing it first if need be.
+//! Where a server or the Percona Toolkit is installed, installing it first if need be.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -10,7 +10,10 @@ use anyhow::{Context, bail};
 
 use crate::Flavor;
 
-/// An installed server: its start scripts and its initialized data directory.
+/// The name of the toolkit's installation.
+const TOOLKIT: &str = "percona-toolkit";
+
+/// An installed server: its start scripts and its initialized data directory. Or the toolkit: its start scripts.
 #[derive(Debug, Clone)]
 pub(crate) struct Installation {
     directory: PathBuf,
@@ -23,15 +26,28 @@ impl Installation {
     ///
     /// When the installer fails: its last lines have been printed by then.
     pub(crate) fn of(flavor: Flavor) -> anyhow::Result<Self> {
-        static CHECKED: Mutex<BTreeSet<Flavor>> = Mutex::new(BTreeSet::new());
+        Self::named(flavor.name())
+    }
+
+    /// Finds the toolkit's installation, in the same way.
+    ///
+    /// # Errors
+    ///
+    /// When the installer fails.
+    pub(crate) fn of_toolkit() -> anyhow::Result<Self> {
+        Self::named(TOOLKIT)
+    }
+
+    fn named(name: &'static str) -> anyhow::Result<Self> {
+        static CHECKED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
         let servers = servers_directory()?;
         // Held while installing: the threads of one test binary wait for the same installation.
         let mut checked = CHECKED.lock().unwrap_or_else(PoisonError::into_inner);
-        if !checked.contains(&flavor) {
-            install(flavor, &servers)?;
-            checked.insert(flavor);
+        if !checked.contains(name) {
+            install(name, &servers)?;
+            checked.insert(name);
         }
-        Ok(Self { directory: servers.join(flavor.name()) })
+        Ok(Self { directory: servers.join(name) })
     }
 
     /// The start script of a program, which runs it through the installation's own loader.
@@ -65,16 +81,16 @@ fn non_empty(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-fn install(flavor: Flavor, servers: &Path) -> anyhow::Result<()> {
+fn install(name: &str, servers: &Path) -> anyhow::Result<()> {
     let installer = Path::new(env!("CARGO_MANIFEST_DIR")).join("install-servers");
     let status = Command::new(&installer)
-        .arg(flavor.name())
+        .arg(name)
         .env("SLACKWATER_SERVERS", servers)
         .stdout(Stdio::null())
         .status()
         .with_context(|| format!("cannot run {}", installer.display()))?;
     if !status.success() {
-        bail!("{} {} failed: {status}", installer.display(), flavor.name());
+        bail!("{} {} failed: {status}", installer.display(), name);
     }
     Ok(())
 }

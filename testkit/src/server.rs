@@ -220,6 +220,18 @@ impl Server {
         Ok(command)
     }
 
+    /// `pt-online-schema-change` of the Percona Toolkit with its arguments, on a table (`database.table`) of this server as root.
+    ///
+    /// # Errors
+    ///
+    /// When the toolkit cannot be installed.
+    pub fn pt_online_schema_change(&self, table: &str, arguments: &[&str]) -> anyhow::Result<Command> {
+        let (database, table) = table.split_once('.').context("the table's database is not named")?;
+        let mut command = Command::new(Installation::of_toolkit()?.program("pt-online-schema-change")?);
+        command.args(arguments).arg(format!("h=127.0.0.1,P={},u=root,D={database},t={table}", self.port));
+        Ok(command)
+    }
+
     /// The arguments with which every client tool connects to this server as root.
     pub fn connection_arguments(&self) -> [String; 4] {
         [

@@ -116,6 +116,12 @@ pub(crate) fn batch_of(table: &Arc<Table>, offset: u64, changes: &[Change]) -> B
     .unwrap()
 }
 
+/// The rows of a block of a copy, for a loader.
+pub(crate) fn block(table: &Arc<Table>, rows: &[Row]) -> Batch {
+    let inserts: Vec<_> = rows.iter().cloned().map(Change::Insert).collect();
+    batch_of(table, 120, &inserts)
+}
+
 pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>) -> Arc<Group> {
     let batch = Batch::decode(Vec::new(), |_, arena, events| {
         let statement = arena.text(statement);

@@ -5,6 +5,8 @@
 //! statements, and what is compressed; `rows` reads how rows are stored and the rows themselves, with [`json`] and
 //! [`charset`]; `transaction` knows where in the log and in a transaction the decoder stands; [`ddl`] understands
 //! statements, and [`catalog`] keeps the definitions that they change.
+//!
+//! [`resultset`] reads the rows of a SELECT into the same cells, for the copy of tables that the log is followed from.
 
 pub mod catalog;
 pub mod charset;
@@ -18,6 +20,7 @@ pub mod gtid;
 pub mod json;
 mod output;
 pub mod reader;
+pub mod resultset;
 mod row_changes;
 mod rows;
 mod statement;

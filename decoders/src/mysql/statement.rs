@@ -105,11 +105,13 @@ impl Decoder {
             .map_err(|error| Reason::Ddl(error.to_string()))?;
         self.tables.forget();
         let position = self.place.start();
+        let selected = &self.options.selected;
         let wanted = |change: &SchemaChange| {
             let tables = change.tables();
-            tables.is_empty() || tables.iter().any(|table| (self.options.selected)(table))
+            tables.is_empty() || tables.iter().any(|table| selected(table))
         };
-        let changes: Vec<SchemaChange> = changes.into_iter().filter(wanted).collect();
+        let changes: Vec<SchemaChange> =
+            changes.into_iter().filter(wanted).map(|change| self.renamed_in(change)).collect();
         if !changes.is_empty() {
             out.events.push(Event::Ddl(Ddl {
                 statement: out.arena.text(text),
@@ -122,6 +124,20 @@ impl Decoder {
         }
         self.end_statement();
         Ok(())
+    }
+
+    /// Says so where a table that was not selected comes under the name of a selected one.
+    fn renamed_in(&self, change: SchemaChange) -> SchemaChange {
+        let (from, to) = match &change {
+            SchemaChange::RenameTable { from, to } => (from, to),
+            SchemaChange::AlterTable { before, after, .. } => (&before.name, &after.name),
+            _ => return change,
+        };
+        if from == to || (self.options.selected)(from) || !(self.options.selected)(to) {
+            return change;
+        }
+        let table = self.options.catalog.get(to).cloned();
+        SchemaChange::RenamedIn { from: from.clone(), to: to.clone(), table }
     }
 
     /// Ends what a single statement announced; inside of a transaction the transaction goes on.

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     changes::{AlterState, alter_state, same_names},
+    destinations::renamed_in,
     error::{Error, Result},
     types::mysql::quote_name,
 };
@@ -67,6 +68,7 @@ async fn apply_change(session: &mut Session, ddl: &Ddl<'_>, change: &SchemaChang
         SchemaChange::AlterTable { before, after, columns_from } => {
             alter(session, ddl, before, after, columns_from).await
         }
+        SchemaChange::RenamedIn { from, to, .. } => Err(renamed_in(from, to)),
         SchemaChange::DropTable { table } => {
             run(session, &format!("DROP TABLE IF EXISTS {}", qualified(table))).await
         }
@@ -113,11 +115,29 @@ async fn create(session: &mut Session, ddl: &Ddl<'_>, table: &Table, if_not_exis
         Some((plain, end)) if end.eq_ignore_ascii_case(words) => plain,
         _ => statement,
     };
-    let like = statement.to_ascii_lowercase().contains(" like ");
-    let logged = if like { "" } else { statement };
+    let is_copy = statement.to_ascii_lowercase().contains(" like ");
+    if is_copy && copied(session, ddl, table, statement).await? {
+        return Ok(());
+    }
+    let logged = if is_copy { "" } else { statement };
     logged_or(session, ddl, logged, Some(create_statement(table, session.server)))
         .await
         .map_err(|error| error.on(&table.name))
+}
+
+/// Runs a `CREATE TABLE … LIKE`, which brings along what a definition here does not have (indexes, comments, options). `false`
+/// where the other table is not at the destination, or has other columns than at the source.
+async fn copied(session: &mut Session, ddl: &Ddl<'_>, table: &Table, statement: &str) -> Result<bool> {
+    if let Err(error) = as_logged(session, ddl, statement).await? {
+        let refused = ddl_refused(error);
+        return if refused.is_transient() { Err(refused) } else { Ok(false) };
+    }
+    let actual: Vec<_> = columns(session, &table.name).await?.into_iter().map(|(name, ..)| name).collect();
+    if same_names(&actual, table) {
+        return Ok(true);
+    }
+    run(session, &format!("DROP TABLE IF EXISTS {}", qualified(&table.name))).await?;
+    Ok(false)
 }
 
 async fn alter(

@@ -4,52 +4,152 @@
 //! other unique values. The latter exists only while an older part of the log is applied again, and then the log goes on
 //! to bring that row to its final state. Foreign keys and recursive triggers are off, so that nothing follows from it.
 
+use std::sync::Arc;
+
 use rusqlite::{CachedStatement, Connection, Statement, types::Value as Owned};
 use slackwater_decoders::{
-    event::Rows,
+    event::{RowChange, Rows},
     value::{Cell, JsonDiff, Value},
 };
 
 use super::{
+    dead_letter::{self, DeadLetters, Unstorable},
     defaults, failed,
     tables::{ReadyTable, Tables},
     values::{Scratch, stored},
 };
 use crate::{
-    changes::{self, Image, Step, diverged, row_missing},
+    changes::{self, Image, NetChanges, Step, Steps, diverged, row_missing},
     error::{Error, Result},
 };
 
-/// Applies the changes of one event.
-pub(super) fn rows(connection: &Connection, tables: &mut Tables, rows: &Rows<'_>) -> Result<()> {
+/// How changes are applied.
+pub(super) struct Mode<'a> {
+    /// Whether a row to be changed may be missing: see [`Group::is_converging`](crate::changes::Group::is_converging).
+    pub(super) converging: bool,
+    /// Takes what the file refuses; `None`: that stops the task.
+    pub(super) dead_letters: Option<&'a mut DeadLetters>,
+}
+
+/// Applies the changes of one event, in their order.
+pub(super) fn rows(
+    connection: &Connection,
+    tables: &mut Tables,
+    rows: &Rows<'_>,
+    mode: Mode<'_>,
+) -> Result<()> {
     if rows.changes.is_empty() {
         return Ok(());
     }
     let table = tables.ready(connection, &rows.table, &rows.position)?;
-    let mut writer =
-        Writer { connection, table, rows, write: None, delete: None, scratch: Scratch::default() };
-    for change in rows.changes {
-        for step in changes::steps(rows, table.key.as_deref(), change)?.into_iter().flatten() {
-            writer.step(step)?;
-        }
+    let mut writer = Writer::new(connection, table, rows, mode);
+    for (change, number) in rows.changes.iter().zip(0..) {
+        let steps = changes::steps(rows, table.key.as_deref(), change)?;
+        writer.change(change, Some(number), |writer| writer.steps(steps))?;
     }
     Ok(())
 }
 
-/// Writes the rows of one event.
-struct Writer<'a, 'b> {
+/// Applies net effects on rows with a key: what goes, what comes, what changes.
+pub(super) fn net(
+    connection: &Connection,
+    tables: &mut Tables,
+    net: &NetChanges<'_>,
+    mode: Mode<'_>,
+) -> Result<()> {
+    let rows = without_changes(net);
+    let table = tables.ready(connection, &rows.table, &rows.position)?;
+    if table.key.is_none() {
+        return Err(diverged(&rows, "changes were folded by the key of a table that has none"));
+    }
+    let mut writer = Writer::new(connection, table, &rows, mode);
+    for row in &net.deletes {
+        writer.change(&RowChange::Delete { before: row }, None, |writer| writer.delete(row).map(drop))?;
+    }
+    for row in &net.inserts {
+        writer.change(&RowChange::Insert { after: row }, None, |writer| writer.write(row, &table.write))?;
+    }
+    for row in &net.upserts {
+        // What the row was is not known any more.
+        let change = RowChange::Update { before: &[], after: row };
+        writer.change(&change, None, |writer| writer.write(row, &table.write))?;
+    }
+    Ok(())
+}
+
+/// Table, place and time of net effects, as errors and defaults need them.
+fn without_changes(net: &NetChanges<'_>) -> Rows<'static> {
+    Rows {
+        table: Arc::clone(&net.table),
+        position: net.position.clone(),
+        time_micros: net.time_micros,
+        sequence: 0,
+        unlogged_cascades: false,
+        changes: &[],
+    }
+}
+
+/// Writes rows of one table, each statement prepared once.
+pub(super) struct Writer<'a, 'b> {
     connection: &'a Connection,
     table: &'a ReadyTable,
     rows: &'a Rows<'b>,
+    mode: Mode<'a>,
     write: Option<CachedStatement<'a>>,
     delete: Option<CachedStatement<'a>>,
     scratch: Scratch,
 }
 
-impl<'a> Writer<'a, '_> {
+impl<'a, 'b> Writer<'a, 'b> {
+    /// A writer for `rows.table`; `rows` says where and when as well.
+    pub(super) fn new(
+        connection: &'a Connection,
+        table: &'a ReadyTable,
+        rows: &'a Rows<'b>,
+        mode: Mode<'a>,
+    ) -> Self {
+        Writer { connection, table, rows, mode, write: None, delete: None, scratch: Scratch::default() }
+    }
+
+    /// Makes a change by `make`, or keeps it as a dead letter where that is wanted and the file refuses it.
+    pub(super) fn change(
+        &mut self,
+        change: &RowChange<'_>,
+        number: Option<u64>,
+        make: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let made = make(self);
+        // A trigger in the file may have rolled the whole transaction back.
+        let (Err(refusal), Some(letters), false) =
+            (&made, self.mode.dead_letters.as_mut(), self.connection.is_autocommit())
+        else {
+            return made;
+        };
+        if !dead_letter::is_refusal(refusal) {
+            return made;
+        }
+        letters.keep(self.connection, self.rows, change, number, refusal)
+    }
+
+    /// Takes the steps of one change: both of them or, when the second one is refused, none.
+    fn steps(&mut self, steps: Steps<'_>) -> Result<()> {
+        let [first, second] = steps;
+        let both = first.is_some() && second.is_some() && self.mode.dead_letters.is_some();
+        if both {
+            self.connection.execute_batch("SAVEPOINT change").map_err(|error| self.failed(error))?;
+        }
+        let done = [first, second].into_iter().flatten().try_for_each(|step| self.step(step));
+        if both && !self.connection.is_autocommit() {
+            let back = if done.is_err() { "ROLLBACK TO change; " } else { "" };
+            let end = format!("{back}RELEASE change");
+            self.connection.execute_batch(&end).map_err(|error| self.failed(error))?;
+        }
+        done
+    }
+
     fn step(&mut self, step: Step<'_>) -> Result<()> {
         match step {
-            Step::Insert(row) | Step::Upsert(row) => self.write(row),
+            Step::Insert(row) | Step::Upsert(row) => self.write(row, &self.table.write),
             Step::Delete(row) => self.delete(row).map(drop),
             Step::DeleteExact(row) => match self.delete(row)? {
                 0 => Err(row_missing(self.rows)),
@@ -63,10 +163,18 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    fn write(&mut self, row: Image<'_>) -> Result<()> {
+    /// Writes a whole row by `sql`, always the same one for a writer.
+    pub(super) fn write(&mut self, row: Image<'_>, sql: &str) -> Result<()> {
+        // A parameter that nothing is bound to would be NULL.
+        if row.len() != self.table.columns.len() {
+            return Err(diverged(
+                self.rows,
+                "a row image has another number of columns than the table's definition",
+            ));
+        }
         let mut statement = match self.write.take() {
             Some(statement) => statement,
-            None => self.prepare(&self.table.write)?,
+            None => self.prepare(sql)?,
         };
         for (place, cell) in row.iter().enumerate() {
             match cell {
@@ -97,7 +205,8 @@ impl<'a> Writer<'a, '_> {
             let moved = changes::key_moves(key, before, after);
             let whole =
                 key.iter().all(|ordinal| matches!(after.get(usize::from(*ordinal)), Some(Cell::Value(_))));
-            if !(moved && whole) || self.update(after, after, after)? == 0 {
+            let found = moved && whole && self.update(after, after, after)? > 0;
+            if !found && !self.mode.converging {
                 return Err(row_missing(self.rows));
             }
         }
@@ -129,7 +238,11 @@ impl<'a> Writer<'a, '_> {
         let mut documents = Vec::new();
         for (ordinal, value) in &known {
             if let Value::JsonDiff(diff) = value {
-                documents.push((*ordinal, self.changed_document(*ordinal, before, diff)?));
+                match self.changed_document(*ordinal, before, diff)? {
+                    Some(document) => documents.push((*ordinal, document)),
+                    None if self.mode.converging => return Ok(0),
+                    None => return Err(row_missing(self.rows)),
+                }
             }
         }
         let mut statement = self.prepare(&sql)?;
@@ -146,7 +259,7 @@ impl<'a> Writer<'a, '_> {
         statement.raw_execute().map_err(|error| failed(error).on(&rows.table.name).at(&rows.position))
     }
 
-    /// The document in the file with the changes applied to it.
+    /// The document in the file with the changes applied to it; `None`: there is no such row.
     fn changed_document(
         &mut self,
         ordinal: usize,
@@ -165,7 +278,7 @@ impl<'a> Writer<'a, '_> {
             }
         };
         match current {
-            None => Err(row_missing(self.rows)),
+            None => Ok(None),
             Some(None) => Err(diverged(self.rows, "a JSON document changes in a row that has none")),
             Some(Some(text)) => {
                 slackwater_decoders::mysql::json::apply_to_text(&text, diff).map(Some).map_err(|error| {
@@ -245,6 +358,9 @@ impl<'a> Writer<'a, '_> {
 }
 
 /// A column that cannot be written, and why. Says nothing of the value.
-fn unfit(rows: &Rows<'_>, column: &str, what: &str) -> Error {
-    Error::definite(what).on(format!("{}, column {column}", rows.table.name)).at(&rows.position)
+fn unfit(rows: &Rows<'_>, column: &str, what: &'static str) -> Error {
+    Error::definite("a value has no form in the file")
+        .on(format!("{}, column {column}", rows.table.name))
+        .at(&rows.position)
+        .caused_by(Unstorable(what))
 }

@@ -9,31 +9,52 @@ mod apply;
 mod checkpoint;
 mod convert;
 mod ddl;
+mod dead_letter;
 mod defaults;
+mod existing;
+mod keys;
+mod load;
+mod schema;
 mod tables;
 mod values;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ErrorCode};
-use slackwater_decoders::schema::TableName;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use slackwater_decoders::schema::{Table, TableName};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use self::tables::Tables;
-use super::{Checkpoint, Destination, Standing, load::Loader};
+use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
+use super::{
+    Checkpoint, Destination, Standing,
+    load::Loader,
+    schema::{PlannedStatement, SchemaPlan, Wanted},
+};
 use crate::{
     changes::{Group, Job},
-    config::destination::SqliteDestination,
+    config::{OnRowError, destination::SqliteDestination},
     error::{Error, Result},
     mapping::Selection,
     sources::{Finding, Level},
 };
 
+/// Pages of 4 KiB after which the write-ahead log goes into the file: pages that many transactions change are written and synced
+/// once, and the log stays small unless somebody reads the file all the time.
+const WAL_PAGES: u32 = 4096;
+
 /// A SQLite file as the destination of one task.
 pub struct Sqlite {
     task: String,
     config: SqliteDestination,
+    on_row_error: OnRowError,
+    dead_letters: Arc<AtomicU64>,
     open: Option<File>,
 }
 
@@ -41,13 +62,54 @@ pub struct Sqlite {
 struct File {
     connection: Connection,
     tables: Tables,
+    dead_letters: Option<DeadLetters>,
 }
 
 impl Sqlite {
     /// A destination that is not open yet. `task` is the task's name, under which its checkpoint is stored.
     #[must_use]
     pub fn new(task: impl Into<String>, config: SqliteDestination) -> Self {
-        Sqlite { task: task.into(), config, open: None }
+        Sqlite {
+            task: task.into(),
+            config,
+            on_row_error: OnRowError::Stop,
+            dead_letters: Arc::default(),
+            open: None,
+        }
+    }
+
+    /// Sets what becomes of row changes that the file refuses.
+    #[must_use]
+    pub fn with_row_errors(mut self, on_row_error: OnRowError) -> Self {
+        self.on_row_error = on_row_error;
+        self
+    }
+
+    fn dead_letters(&self, connection: &Connection) -> Result<Option<DeadLetters>> {
+        let wanted = self.on_row_error == OnRowError::DeadLetter;
+        wanted.then(|| DeadLetters::open(connection, &self.task, &self.dead_letters)).transpose()
+    }
+
+    /// Creates a table that rows are to be loaded into: with its key, without its other unique keys and indexes. One of that
+    /// name that fits stays as it is.
+    ///
+    /// # Errors
+    /// Definite when the file has another table of that name; transient when the file cannot be written.
+    pub fn create_table_to_load(&mut self, table: &Arc<Table>) -> Result<()> {
+        let created =
+            blocking(|| self.file()?.alone(|file| keys::create_table(&file.connection, &file.tables, table)));
+        created.map_err(|error| error.on(&table.name))
+    }
+
+    /// Creates what [`create_table_to_load`](Self::create_table_to_load) left out, as far as it is not there.
+    ///
+    /// # Errors
+    /// Definite when two rows have the same values of a unique key; transient when the file cannot be written.
+    pub fn create_secondary_keys(&mut self, table: &Arc<Table>) -> Result<()> {
+        let created = blocking(|| {
+            self.file()?.alone(|file| keys::create_secondary(&file.connection, &file.tables, table))
+        });
+        created.map_err(|error| error.on(&table.name))
     }
 
     fn connect(&self) -> Result<Connection> {
@@ -61,7 +123,8 @@ impl Sqlite {
         connection
             .execute_batch(&format!(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{}; PRAGMA foreign_keys = OFF;
-                 PRAGMA recursive_triggers = OFF; PRAGMA legacy_alter_table = ON; PRAGMA journal_size_limit = 67108864",
+                 PRAGMA recursive_triggers = OFF; PRAGMA legacy_alter_table = ON;
+                 PRAGMA wal_autocheckpoint = {WAL_PAGES}; PRAGMA journal_size_limit = 67108864",
                 u64::from(self.config.cache_mib) * 1024
             ))
             .map_err(failed)?;
@@ -75,12 +138,27 @@ impl Sqlite {
         checkpoint::prepare(&connection)?;
         Tables::prepare(&connection)?;
         let stored = checkpoint::load(&connection, &self.task)?;
-        self.open = Some(File { connection, tables: Tables::new(&self.config) });
+        let dead_letters = self.dead_letters(&connection)?;
+        self.open = Some(File { connection, tables: Tables::new(&self.config), dead_letters });
         Ok(stored)
     }
 
     fn file(&mut self) -> Result<&mut File> {
         self.open.as_mut().ok_or_else(|| Error::transient("the file is not open"))
+    }
+
+    /// Plans over the open file, or over one that is opened for reading; a file that is not there is not created.
+    fn plan(&self, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        if let Some(File { connection, tables, .. }) = &self.open {
+            return schema::plan(wanted, tables, Some(connection));
+        }
+        let tables = Tables::new(&self.config);
+        if !self.config.path.exists() {
+            return schema::plan(wanted, &tables, None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let file = Connection::open_with_flags(&self.config.path, flags).map_err(failed)?;
+        schema::plan(wanted, &tables, Some(&file))
     }
 
     fn findings(&self) -> Result<Vec<Finding>> {
@@ -107,7 +185,9 @@ impl File {
             match job {
                 Job::InOrder(rows) => {
                     self.begin()?;
-                    apply::rows(&self.connection, &mut self.tables, rows)?;
+                    let mode =
+                        Mode { converging: group.is_converging(), dead_letters: self.dead_letters.as_mut() };
+                    apply::rows(&self.connection, &mut self.tables, rows, mode)?;
                 }
                 Job::Truncate(truncate) => {
                     self.begin()?;
@@ -118,8 +198,10 @@ impl File {
                     ddl::apply(&self.connection, &mut self.tables, ddl)?;
                 }
                 Job::Net(net) => {
-                    return Err(Error::definite("folded changes came to a destination that takes none")
-                        .on(&net.table.name));
+                    self.begin()?;
+                    let mode =
+                        Mode { converging: group.is_converging(), dead_letters: self.dead_letters.as_mut() };
+                    apply::net(&self.connection, &mut self.tables, net, mode)?;
                 }
             }
         }
@@ -134,14 +216,30 @@ impl File {
         Ok(())
     }
 
-    fn commit(&self, task: &str, checkpoint: &Checkpoint) -> Result<()> {
+    fn commit(&mut self, task: &str, checkpoint: &Checkpoint) -> Result<()> {
         self.begin()?;
         checkpoint::store(&self.connection, task, checkpoint)?;
-        self.connection.execute_batch("COMMIT").map_err(failed)
+        self.connection.execute_batch("COMMIT").map_err(failed)?;
+        self.dead_letters.iter_mut().for_each(DeadLetters::committed);
+        Ok(())
+    }
+
+    /// Does something in a transaction of its own.
+    fn alone(&mut self, change: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+        if !self.connection.is_autocommit() {
+            return Err(Error::definite("a transaction of the source is open while tables are prepared"));
+        }
+        self.begin()?;
+        let done = change(self).and_then(|()| self.connection.execute_batch("COMMIT").map_err(failed));
+        if done.is_err() {
+            self.rollback()?;
+        }
+        done
     }
 
     fn rollback(&mut self) -> Result<()> {
         self.tables.forget();
+        self.dead_letters.iter_mut().for_each(DeadLetters::rolled_back);
         if self.connection.is_autocommit() {
             return Ok(());
         }
@@ -193,12 +291,48 @@ impl Destination for Sqlite {
         })
     }
 
+    fn dead_letters(&self) -> u64 {
+        self.dead_letters.load(Ordering::Relaxed)
+    }
+
+    async fn plan(&mut self, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        blocking(|| Sqlite::plan(self, wanted))
+    }
+
+    async fn execute(&mut self, statement: &PlannedStatement) -> Result<()> {
+        blocking(|| {
+            let File { connection, tables, .. } = self.file()?;
+            schema::execute(connection, tables, statement)
+        })
+    }
+
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {
-        Err(Error::definite("this destination cannot load copies of tables"))
+        blocking(|| {
+            let connection = self.connect()?;
+            let dead_letters = self.dead_letters(&connection)?;
+            let loader = SqliteLoader::new(connection, Tables::new(&self.config), dead_letters)?;
+            Ok(Box::new(loader) as Box<dyn Loader>)
+        })
     }
 
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
-        Err(Error::definite("this destination cannot load copies of tables").on(table))
+        blocking(|| self.file()?.alone(|file| ddl::empty(&file.connection, &file.tables, table)))
+            .map_err(|error| error.on(table))
+    }
+
+    async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
+        blocking(|| {
+            let file = self.file()?;
+            existing::occupied(&file.connection, &file.tables, tables)
+        })
+    }
+
+    async fn drop_table(&mut self, table: &TableName) -> Result<()> {
+        blocking(|| {
+            let file = self.file()?;
+            existing::drop_table(&file.connection, &mut file.tables, table)
+        })
+        .map_err(|error| error.on(table))
     }
 }
 
@@ -235,3 +369,7 @@ fn failed(error: rusqlite::Error) -> Error {
         error => failure.caused_by(error),
     }
 }
+
+#[cfg(test)]
+#[path = "net_tests.rs"]
+mod net_tests;

@@ -35,7 +35,11 @@ pub(super) struct ReadyTable {
     pub(super) columns: Vec<String>,
     /// [`Table::key`].
     pub(super) key: Option<Vec<u16>>,
-    /// Writes a whole row; the parameters are the columns.
+    /// Whether the table in the file has no unique key besides that one.
+    pub(super) sole_key: bool,
+    /// Adds a row; the parameters are the columns.
+    pub(super) insert: String,
+    /// Writes a whole row in place of one with its key, if there is a key; the parameters are the columns.
     pub(super) write: String,
     /// Removes a row: by key (the parameters are the key's columns), or exactly one equal row (all columns).
     pub(super) delete: String,
@@ -98,7 +102,8 @@ impl Tables {
             return Err(Error::definite("the table does not exist in the file")
                 .remedy("create it, or set destination.create_tables = true"));
         }
-        Ok(ReadyTable::new(&name, table))
+        let sole_key = unique_keys(connection, &name)?.len() <= 1;
+        Ok(ReadyTable::new(&name, table, sole_key))
     }
 
     /// What the pattern makes of a source table's name.
@@ -172,19 +177,21 @@ impl Tables {
 }
 
 impl ReadyTable {
-    fn new(name: &str, table: &Arc<Table>) -> Self {
+    fn new(name: &str, table: &Arc<Table>, sole_key: bool) -> Self {
         let key = table.key().map(<[u16]>::to_vec);
         let columns: Vec<_> = table.columns.iter().map(|column| ddl::quote(&column.name)).collect();
         let name = ddl::quote(name);
         let places: Vec<_> = (1..=columns.len()).map(|place| format!("?{place}")).collect();
-        let verb = if key.is_some() { "INSERT OR REPLACE" } else { "INSERT" };
-        let write = format!("{verb} INTO {name} ({}) VALUES ({})", columns.join(", "), places.join(", "));
+        let row = format!("INTO {name} ({}) VALUES ({})", columns.join(", "), places.join(", "));
+        let insert = format!("INSERT {row}");
+        let write = if key.is_some() { format!("INSERT OR REPLACE {row}") } else { insert.clone() };
         let condition = match &key {
             Some(key) => key_condition(&columns, key),
             None => equal_row(&name, table, &columns),
         };
         let delete = format!("DELETE FROM {name} WHERE {condition}");
-        ReadyTable { table: Arc::clone(table), name, columns, key, write, delete, condition }
+        let table = Arc::clone(table);
+        ReadyTable { table, name, columns, key, sole_key, insert, write, delete, condition }
     }
 }
 
@@ -252,17 +259,43 @@ fn verify(connection: &Connection, name: &str, actual: &[String], table: &Table)
         .remedy("add the key of the source's table, or drop the table so that it is created with it"))
 }
 
-/// The columns of the primary key and of each unique index over whole columns.
+/// The columns of the primary key and of each unique index over whole columns. (A row id as key is in no index, another primary
+/// key is in one.)
 fn unique_keys(connection: &Connection, name: &str) -> Result<Vec<Vec<String>>> {
+    let primary: Vec<String> = connection
+        .prepare("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")
+        .and_then(|mut statement| statement.query_map([name], |row| row.get(0))?.collect())
+        .map_err(failed)?;
+    let indexes = unique_indexes(connection, name)?.into_iter().map(|index| index.columns);
+    let mut keys: Vec<_> = indexes.filter(|columns| *columns != primary).collect();
+    if !primary.is_empty() {
+        keys.push(primary);
+    }
+    Ok(keys)
+}
+
+/// A unique index in the file.
+pub(super) struct UniqueIndex {
+    /// Its name.
+    pub(super) name: String,
+    /// The names of its columns in their order; empty for an expression.
+    pub(super) columns: Vec<String>,
+}
+
+/// The unique indexes of a table, without those over a part of its rows.
+pub(super) fn unique_indexes(connection: &Connection, table: &str) -> Result<Vec<UniqueIndex>> {
     let names = |sql: &str, object: &str| -> rusqlite::Result<Vec<String>> {
         connection.prepare(sql)?.query_map([object], |row| row.get(0))?.collect()
     };
-    let read = || -> rusqlite::Result<Vec<Vec<String>>> {
-        let mut keys = vec![names("SELECT name FROM pragma_table_info(?1) WHERE pk > 0", name)?];
-        for index in names("SELECT name FROM pragma_index_list(?1) WHERE \"unique\" AND NOT partial", name)? {
-            keys.push(names("SELECT coalesce(name, '') FROM pragma_index_info(?1)", &index)?);
-        }
-        Ok(keys)
+    let read = || -> rusqlite::Result<Vec<UniqueIndex>> {
+        names("SELECT name FROM pragma_index_list(?1) WHERE \"unique\" AND NOT partial", table)?
+            .into_iter()
+            .map(|name| {
+                let columns =
+                    names("SELECT coalesce(name, '') FROM pragma_index_info(?1) ORDER BY seqno", &name)?;
+                Ok(UniqueIndex { name, columns })
+            })
+            .collect()
     };
     read().map_err(failed)
 }

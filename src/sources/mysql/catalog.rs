@@ -19,9 +19,9 @@ use super::{
 use crate::error::{Error, Result};
 
 /// The server's own databases: never carried.
-const SYSTEM: &str = "'mysql', 'information_schema', 'performance_schema', 'sys'";
-/// ER_NO_SUCH_TABLE: dropped since the list was read.
-const NO_SUCH_TABLE: u16 = 1146;
+pub(super) const SYSTEM: &str = "'mysql', 'information_schema', 'performance_schema', 'sys'";
+/// ER_NO_SUCH_TABLE, ER_BAD_DB_ERROR: dropped since the list was read.
+const GONE: [u16; 2] = [1146, 1049];
 
 /// A catalog with the server's settings and the defaults of its databases, without tables.
 ///
@@ -54,48 +54,48 @@ pub(super) async fn without_tables(connection: &mut Connection) -> Result<Catalo
 pub(super) async fn read(connection: &mut Connection, wanted: &TableFilter) -> Result<Catalog> {
     let mut catalog = without_tables(connection).await?;
     connection.query("SET SESSION sql_mode = '', SESSION sql_quote_show_create = 1").await?;
+    for name in table_names(connection, wanted).await? {
+        if let Some(statement) = create_statement(connection, &name).await? {
+            define(&mut catalog, &statement, &name)?;
+        }
+    }
+    Ok(catalog)
+}
+
+/// How the server's own statements are to be read, under the empty SQL mode.
+pub(super) fn context(catalog: &Catalog) -> ddl::Context {
+    let Settings { mariadb, version, .. } = catalog.settings();
+    ddl::Context { mariadb, version, ..ddl::Context::default() }
+}
+
+/// The names of the tables that `wanted` takes.
+///
+/// # Errors
+/// The server's error, or a lost connection.
+pub(super) async fn table_names(connection: &mut Connection, wanted: &TableFilter) -> Result<Vec<TableName>> {
     let tables = connection
         .query(&format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
              WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ({SYSTEM})"
         ))
         .await?;
-    let context = ddl::Context {
-        mariadb: connection.version().mariadb,
-        version: catalog.settings().version,
-        ..ddl::Context::default()
-    };
-    for row in tables.iter() {
-        let (Some(database), Some(table)) = (row.at(0), row.at(1)) else { continue };
-        let name = TableName::new(database, table);
-        if !wanted(&name) {
-            continue;
-        }
-        if let Some(statement) = create_statement(connection, &name).await? {
-            define(&mut catalog, &statement, &context, &name)?;
-            catalog.get(&name).map_or_else(Vec::new, |table| doubtful_members(table)).iter().for_each(|column| {
-                tracing::warn!(
-                    table = %name, column,
-                    "the server shows characters beyond U+FFFF as `?`: if a member's name has one, set binlog_row_metadata = FULL"
-                );
-            });
-        }
-    }
-    Ok(catalog)
+    let names = tables.iter().filter_map(|row| Some(TableName::new(row.at(0)?, row.at(1)?)));
+    Ok(names.filter(|name| wanted(name)).collect())
 }
 
-/// The ENUM and SET columns with a `?` in a member's name that may stand for another character: servers show definitions in
-/// `utf8mb3`, whatever the session's character set is.
+/// The ENUM and SET columns with members whose names are [doubtful](has_doubtful_members).
 fn doubtful_members(table: &Table) -> Vec<String> {
-    let is_doubtful = |column: &&Column| {
-        let is_wide =
-            matches!(column.charset.as_deref(), Some("utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030"));
-        let (ColumnType::Enum(members) | ColumnType::Set(members)) = &column.column_type else {
-            return false;
-        };
-        is_wide && members.iter().any(|member| member.contains('?'))
-    };
-    table.columns.iter().filter(is_doubtful).map(|column| column.name.clone()).collect()
+    let doubtful = table.columns.iter().filter(|column| has_doubtful_members(column));
+    doubtful.map(|column| column.name.clone()).collect()
+}
+
+/// Whether an ENUM or SET column has a `?` in a member's name that may stand for another character: servers show definitions in
+/// `utf8mb3`, whatever the session's character set is.
+pub(super) fn has_doubtful_members(column: &Column) -> bool {
+    let is_wide =
+        matches!(column.charset.as_deref(), Some("utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030"));
+    let (ColumnType::Enum(members) | ColumnType::Set(members)) = &column.column_type else { return false };
+    is_wide && members.iter().any(|member| member.contains('?'))
 }
 
 /// The server's CREATE TABLE of a table; `None`: the table is gone.
@@ -106,23 +106,42 @@ pub(super) async fn create_statement(
     connection: &mut Connection,
     name: &TableName,
 ) -> Result<Option<String>> {
-    let identifier = |name: &str| format!("`{}`", name.replace('`', "``"));
-    let statement = format!("SHOW CREATE TABLE {}.{}", identifier(&name.database), identifier(&name.table));
+    let statement = format!("SHOW CREATE TABLE {}", qualified(name));
     match connection.try_query(&statement).await? {
         Ok(rows) => Ok(rows.first().and_then(|row| row.at(1)).map(str::to_owned)),
-        Err(error) if error.code == NO_SUCH_TABLE => Ok(None),
+        Err(error) if GONE.contains(&error.code) => Ok(None),
         Err(error) => Err(Error::from(error).on(name)),
     }
 }
 
-fn define(catalog: &mut Catalog, statement: &str, context: &ddl::Context, name: &TableName) -> Result<()> {
+/// A name as a statement has it.
+pub(super) fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A table's name as a statement has it.
+pub(super) fn qualified(name: &TableName) -> String {
+    format!("{}.{}", identifier(&name.database), identifier(&name.table))
+}
+
+/// Puts the definition that a CREATE TABLE of the server makes into the catalog.
+///
+/// # Errors
+/// Definite when it is not understood.
+pub(super) fn define(catalog: &mut Catalog, statement: &str, name: &TableName) -> Result<()> {
     let not_understood = |cause: Box<dyn std::error::Error + Send + Sync>| {
         Error::definite("the table's definition is not understood")
             .on(name)
             .caused_by(cause)
             .remedy("leave the table out (objects.exclude), and report its SHOW CREATE TABLE")
     };
-    let parsed = ddl::parse(statement, context).map_err(|error| not_understood(error.into()))?;
+    let parsed = ddl::parse(statement, &context(catalog)).map_err(|error| not_understood(error.into()))?;
     catalog.apply(&parsed, &name.database, None).map_err(|error| not_understood(error.into()))?;
+    catalog.get(name).map_or_else(Vec::new, |table| doubtful_members(table)).iter().for_each(|column| {
+        tracing::warn!(
+            table = %name, column,
+            "the server shows characters beyond U+FFFF as `?`: if a member's name has one, set binlog_row_metadata = FULL"
+        );
+    });
     Ok(())
 }

@@ -263,7 +263,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn command(&mut self, command: Command, arguments: &[u8]) -> Result<()> {
+    pub(super) async fn command(&mut self, command: Command, arguments: &[u8]) -> Result<()> {
         let payload = [&[command as u8], arguments].concat();
         self.stream.write_command(&payload).await.map_err(response::lost)
     }
@@ -281,11 +281,14 @@ impl Connection {
     }
 }
 
-/// Commands of the text protocol (MySQL internals, "Command Phase").
+/// Commands (MySQL internals, "Command Phase").
 #[derive(Clone, Copy, Debug)]
-enum Command {
+pub(super) enum Command {
     Query = 0x03,
     Ping = 0x0E,
+    Prepare = 0x16,
+    Execute = 0x17,
+    Close = 0x19,
 }
 
 /// Who can read what is sent.

@@ -94,6 +94,17 @@ impl Hosts {
         Ok(found)
     }
 
+    /// A new connection to the server that is read, or, as long as none was chosen, to the first that answers.
+    ///
+    /// # Errors
+    /// As [`connect_for`](Self::connect_for).
+    pub(crate) async fn connect(&self) -> Result<(Connection, Address)> {
+        match self.addresses.get(self.current.load(Ordering::Relaxed)).filter(|_| self.is_settled()) {
+            Some(address) => Ok((self.open(address, None).await?, address.clone())),
+            None => self.first(None).await,
+        }
+    }
+
     async fn first(&self, log_from: Option<&Position>) -> Result<(Connection, Address)> {
         let start = self.current.load(Ordering::Relaxed);
         let mut failures = Vec::new();

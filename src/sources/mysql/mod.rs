@@ -4,7 +4,8 @@
 //!   questions to the server go through the same, so that both are encrypted and authenticated alike.
 //! * `hosts`, `questions`: which server is read, and what it says about its log.
 //! * `dump`: the log itself; `binlog` makes batches of it.
-//! * `catalog`: table definitions for a task that starts. `check`: the precheck.
+//! * `catalog`: table definitions for a task that starts; `schema`: all definitions. `check`: the precheck.
+//! * `snapshot`: the tables' rows, through SELECTs of `statement`.
 //!
 //! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
 //! transaction (`gtid_mode = ON`, MariaDB always). So they decide alone, on any server of the topology, and a file and offset decide
@@ -19,6 +20,9 @@ mod hosts;
 mod packets;
 mod questions;
 mod response;
+mod schema;
+mod snapshot;
+mod statement;
 mod tls;
 
 use std::sync::Arc;
@@ -28,7 +32,7 @@ use slackwater_decoders::{
     event::{Event, SchemaChange},
     mysql::catalog::Catalog,
     position::Position,
-    schema::{Table, TableName},
+    schema::{Table, TableName, definition::Schema},
 };
 
 use self::{
@@ -36,7 +40,7 @@ use self::{
     dump::{BinlogStream, ReplicaIdentity},
     hosts::Hosts,
 };
-use super::{Finding, Plan, Source, binlog};
+use super::{Finding, Plan, Source, binlog, snapshot::SnapshotSource, throttle::Throttle};
 use crate::{
     config::{ByteSize, Start, source::MysqlSource},
     error::{Error, Result},
@@ -57,6 +61,9 @@ pub struct Mysql {
     selected: TableFilter,
     /// Bytes of log that one batch has at most.
     batch_bytes: usize,
+    /// Bytes of rows that one block of a copy has at most, but for a row that is longer.
+    block_bytes: usize,
+    throttle: Throttle,
 }
 
 impl Mysql {
@@ -66,13 +73,34 @@ impl Mysql {
     /// Definite when the configuration cannot work.
     pub fn new(task: &str, config: MysqlSource, selected: TableFilter) -> Result<Self> {
         let identity = ReplicaIdentity::of_task(task, config.server_id.map(Into::into));
-        Ok(Mysql { hosts: Hosts::new(config)?, identity, selected, batch_bytes: binlog::BATCH_BYTES })
+        Ok(Mysql {
+            hosts: Hosts::new(config)?,
+            identity,
+            selected,
+            batch_bytes: binlog::BATCH_BYTES,
+            block_bytes: snapshot::BLOCK_BYTES,
+            throttle: Throttle::default(),
+        })
     }
 
     /// Sets how many bytes of log one batch has at most (1 MiB unless set); an event that is longer is one alone.
     #[must_use]
     pub fn with_batch_size(mut self, size: ByteSize) -> Self {
         self.batch_bytes = usize::try_from(size.0).unwrap_or(usize::MAX);
+        self
+    }
+
+    /// Sets after how many bytes of rows a block of a copy ends (2 MiB unless set).
+    #[must_use]
+    pub fn with_block_size(mut self, size: ByteSize) -> Self {
+        self.block_bytes = usize::try_from(size.0).unwrap_or(usize::MAX).max(1);
+        self
+    }
+
+    /// Sets the limits for reading tables, which the caller may change while they are read.
+    #[must_use]
+    pub fn with_throttle(mut self, throttle: Throttle) -> Self {
+        self.throttle = throttle;
         self
     }
 }
@@ -91,7 +119,7 @@ impl Source for Mysql {
         let mut control = self.hosts.control().await?;
         let connection = &mut control.connection;
         let position = match start {
-            Start::Now => questions::now(connection).await,
+            Start::Now | Start::Snapshot => questions::now(connection).await,
             Start::Earliest => questions::earliest(connection).await,
             Start::Binlog { file, offset } => questions::position_at(connection, file, *offset).await,
             Start::Gtid(gtids) => questions::position_behind(connection, gtids).await,
@@ -118,12 +146,18 @@ impl Source for Mysql {
         control.keep(bytes).ok()?
     }
 
+    async fn definitions(&self) -> Result<Vec<Arc<Table>>> {
+        let mut control = self.hosts.control().await?;
+        let now = catalog::read(&mut control.connection, &self.selected).await;
+        let now = control.keep(now)?;
+        Ok(now.iter().cloned().collect())
+    }
+
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()> {
         // First of all: it settles which server is asked from here on.
         let mut log = self.hosts.connect_for(&from).await?;
         if history.is_empty() {
-            let tables = self.definitions_at(&from).await?;
-            history.replace_all(&from, &tables)?;
+            self.remember_definitions(&from, history).await?;
             // Looking through the log may have taken longer than a server waits.
             log = self.hosts.connect_for(&from).await?;
         } else {
@@ -135,6 +169,24 @@ impl Source for Mysql {
             catalog.insert(table);
         }
         self.follow(log, from, catalog, false, history, out).await
+    }
+
+    async fn remember_definitions(&self, at: &Position, history: &SchemaHistory) -> Result<()> {
+        if history.is_empty() {
+            let tables = self.definitions_at(at).await?;
+            history.replace_all(at, &tables)?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Option<&dyn SnapshotSource> {
+        Some(self)
+    }
+
+    async fn schema(&self, tables: Option<&[TableName]>) -> Result<Option<Schema>> {
+        let mut control = self.hosts.control().await?;
+        let schema = schema::read(&mut control.connection, &self.selected, tables).await;
+        control.keep(schema).map(Some)
     }
 }
 

@@ -135,6 +135,8 @@ impl Source for MysqlFiles {
                 Ok(Position::binlog(first.name, FIRST_EVENT, None))
             }
             Start::Binlog { file, offset } => self.has(&Position::binlog(file.as_str(), *offset, None)).await,
+            Start::Snapshot => Err(Error::definite("files have no tables to copy")
+                .remedy("copy them from a server (type = \"mysql\"), or start at a file and offset")),
             Start::Gtid(_) => Err(Error::definite("files cannot be searched for GTIDs")
                 .remedy("start at a file and offset, or at the earliest")),
         }

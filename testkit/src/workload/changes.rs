@@ -44,7 +44,8 @@ impl Workload {
             80..83 => self.delete_many(table, 15),
             83..88 => self.replace(conn, table, count)?,
             88..94 => self.move_key(conn, table, count)?,
-            _ => self.move_unique_value(conn)?,
+            94..97 => self.move_unique_value(conn)?,
+            _ => self.pass_unique_values_on(conn)?,
         };
         run_statements(conn, &sql)
     }
@@ -197,6 +198,38 @@ impl Workload {
             }
             _ => format!("UPDATE {seats} SET guest = NULL WHERE place IS NULL"),
         })
+    }
+
+    /// Two to six rows pass their unique values on, the last one to the first: each row takes a value that another row of
+    /// the table had when the transaction began.
+    fn pass_unique_values_on(&mut self, conn: &mut Conn) -> anyhow::Result<String> {
+        const UNIQUE: &[(&str, &str, Kind)] = &[
+            ("accounts", "email", Kind::UniqueText),
+            ("seats", "place", Kind::Serial),
+            ("seats", "code", Kind::UniqueText),
+        ];
+        let (table, column, kind) = *self.pick(UNIQUE)?;
+        let target = format!("{}.{table}", self.database);
+        let rows = query_rows(
+            conn,
+            &format!("SELECT id, QUOTE({column}) FROM {target} WHERE {column} IS NOT NULL ORDER BY id"),
+        )?;
+        let mut picked = Vec::new();
+        for _ in 0..self.rng.random_range(2..7) {
+            let mut texts = self.pick(&rows)?.clone().into_iter().flatten().map(String::from_utf8);
+            let mut next = || anyhow::Ok(texts.next().context("no value")??);
+            picked.push((next()?, next()?));
+        }
+        picked.sort();
+        picked.dedup();
+        let set = |id: &str, value: &str| format!("UPDATE {target} SET {column} = {value} WHERE id = {id}");
+        let ((first, _), (_, last)) = (picked.first().context("a row")?, picked.last().context("a row")?);
+        // The first row steps aside, so that every value is free when it is taken.
+        let mut statements = vec![set(first, &self.literal(kind))];
+        statements
+            .extend(picked.iter().zip(picked.iter().skip(1)).map(|((_, value), (id, _))| set(id, value)));
+        statements.push(set(first, last));
+        Ok(statements.join("; "))
     }
 
     /// A condition that one row meets.

@@ -96,6 +96,27 @@ pub fn apply_to_text(before: &str, diff: &JsonDiff<'_>) -> Result<String, Malfor
     printer.into_text()
 }
 
+/// A document as a SELECT of MySQL shows it: the same text as that of [`decode`], and the same decimals wherever the text tells
+/// them from doubles.
+///
+/// A number that a double never prints like that (`1.50`, an integer of more than 64 bits) is a decimal. What the text does not
+/// tell is taken for the plain JSON that it looks like: a decimal that looks like a double (`1.5`), dates and times (strings), and bytes
+/// (the string `base64:type…`). What MySQL 5.7 prints otherwise than later versions is brought to their form where it can
+/// be told: line breaks in base64 are escaped; a double without a fraction stays an integer.
+///
+/// # Errors
+/// When a text with decimals is no JSON text or nested deeper than 100 levels.
+pub fn from_text<'a>(text: &'a str, arena: &Arena<'a>) -> Result<&'a Json<'a>, Malformed> {
+    let text = if text.contains('\n') { arena.text(&text.replace('\n', "\\n")) } else { text };
+    if !number::has_decimals(text) {
+        return Ok(arena.value(Json { text, typed: &[] }));
+    }
+    let tree = text::parse(text)?;
+    let mut printer = Printer::finding_decimals(SCRATCH.take(), Budget::new(0));
+    printer.node(&tree)?;
+    finish(printer, arena)
+}
+
 /// Copies the document to the arena and keeps the scratch memory.
 fn finish<'a>(printer: Printer<'_>, arena: &Arena<'a>) -> Result<&'a Json<'a>, Malformed> {
     let (json, scratch) = printer.finish(arena)?;

@@ -40,6 +40,55 @@ pub(super) fn write_double(number: f64, text: &mut Vec<u8>) -> Result<(), Malfor
     Ok(())
 }
 
+/// Whether a number of a document's text is a decimal: no integer of 64 bits, and not how a double is printed. (`token` may be any
+/// scalar.)
+pub(super) fn is_decimal(token: &str) -> bool {
+    let digits = token.strip_prefix('-').unwrap_or(token);
+    if !digits.starts_with(|character: char| character.is_ascii_digit()) || token.contains(['e', 'E']) {
+        return false;
+    }
+    if !token.contains('.') {
+        return token.parse::<i64>().is_err() && token.parse::<u64>().is_err();
+    }
+    let mut printed = Vec::with_capacity(token.len());
+    let is_double = token.parse().is_ok_and(|number| write_double(number, &mut printed).is_ok());
+    !is_double || printed != token.as_bytes()
+}
+
+/// Whether a document's text has a number that [is a decimal](is_decimal).
+pub(super) fn has_decimals(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut place = 0;
+    while let Some(byte) = bytes.get(place) {
+        match byte {
+            b'"' => place += string_length(bytes.get(place..).unwrap_or_default()),
+            b'-' | b'0'..=b'9' => {
+                let rest = text.get(place..).unwrap_or_default();
+                let length = rest.find([',', ']', '}', ' ']).unwrap_or(rest.len());
+                if rest.get(..length).is_some_and(is_decimal) {
+                    return true;
+                }
+                place += length;
+            }
+            _ => place += 1,
+        }
+    }
+    false
+}
+
+/// Bytes of a string with its quotes, at whose start `bytes` are.
+fn string_length(bytes: &[u8]) -> usize {
+    let mut place = 1;
+    while let Some(byte) = bytes.get(place) {
+        match byte {
+            b'"' => return place + 1,
+            b'\\' => place += 2,
+            _ => place += 1,
+        }
+    }
+    bytes.len()
+}
+
 /// Digits with their point, with zeros as needed on either side.
 fn write_out(digits: &[u8], point: i32, text: &mut Vec<u8>) {
     let zeros = |count: usize| std::iter::repeat_n(b'0', count);

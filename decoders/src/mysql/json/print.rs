@@ -25,6 +25,8 @@ pub(super) struct Printer<'n> {
     typed: Vec<(Vec<u8>, Scalar<'n>)>,
     /// Bytes that the paths of the typed scalars may still take.
     path_bytes_left: usize,
+    /// Whether numbers of a tree that only a decimal prints like that are kept as decimals.
+    finds_decimals: bool,
 }
 
 /// Bytes that the paths of one document's typed scalars may take. Far beyond what documents need; but thousands of
@@ -41,7 +43,19 @@ impl<'n> Printer<'n> {
     /// Prints into `text`, whose content is dropped.
     pub(super) fn new(mut text: Vec<u8>, budget: Budget) -> Self {
         text.clear();
-        Printer { text, budget, path: Vec::new(), typed: Vec::new(), path_bytes_left: MAX_PATH_BYTES }
+        Printer {
+            text,
+            budget,
+            path: Vec::new(),
+            typed: Vec::new(),
+            path_bytes_left: MAX_PATH_BYTES,
+            finds_decimals: false,
+        }
+    }
+
+    /// The same, for a document of which only the text is at hand: its decimals are found by their form.
+    pub(super) fn finding_decimals(text: Vec<u8>, budget: Budget) -> Self {
+        Printer { finds_decimals: true, ..Printer::new(text, budget) }
     }
 
     /// Appends a value in binary form.
@@ -84,7 +98,12 @@ impl<'n> Printer<'n> {
     pub(super) fn node(&mut self, node: &'n Node<'_>) -> Result<(), Malformed> {
         match node {
             Node::Encoded(value) => self.encoded(*value)?,
-            Node::Scalar(text) => self.text.extend_from_slice(text.as_bytes()),
+            Node::Scalar(text) => {
+                self.text.extend_from_slice(text.as_bytes());
+                if self.finds_decimals && number::is_decimal(text) {
+                    self.keep_type(Scalar::Decimal(text.clone().into_owned()))?;
+                }
+            }
             Node::Object(members) => {
                 self.open(true)?;
                 for (index, (name, value)) in members.iter().enumerate() {

@@ -64,7 +64,7 @@ impl ColumnPlan {
             Wire::Decimal { precision, scale } => {
                 put(cell, Value::Decimal(decimal::read(reader, precision, scale, arena)?));
             }
-            Wire::Enum { bytes: 1 } => put(cell, self.enumeration(reader.u8()?.into(), arena)?),
+            Wire::Enum { bytes: 1 } => put(cell, enumeration(&self.members, reader.u8()?.into(), arena)?),
             Wire::Date => put(cell, temporal::date(reader)?),
             Wire::DateTime { precision } => put(cell, temporal::datetime(reader, precision)?),
             Wire::Timestamp { precision } => put(cell, temporal::timestamp(reader, precision)?),
@@ -89,8 +89,10 @@ impl ColumnPlan {
                 Ok(Value::Bits(Bits { length: bits, bytes }))
             }
             Wire::Float => reader.f32().map(Value::Float),
-            Wire::Enum { bytes } => self.enumeration(reader.uint(usize::from(bytes))? as u16, arena),
-            Wire::Set { bytes } => self.set(reader.uint(usize::from(bytes))?, arena),
+            Wire::Enum { bytes } => {
+                enumeration(&self.members, reader.uint(usize::from(bytes))? as u16, arena)
+            }
+            Wire::Set { bytes } => set(&self.members, reader.uint(usize::from(bytes))?, arena),
             Wire::OldTime => temporal::old_time(reader),
             Wire::OldDateTime => temporal::old_datetime(reader),
             Wire::OldTimestamp => temporal::old_timestamp(reader),
@@ -133,39 +135,6 @@ impl ColumnPlan {
             }
             _ => self.string(bytes, arena),
         }
-    }
-
-    #[inline]
-    fn enumeration<'a>(&self, index: u16, arena: &Arena<'a>) -> Result<Value<'a>, Malformed> {
-        let label = match usize::from(index).checked_sub(1) {
-            _ if self.members.is_empty() => None,
-            None => Some(""),
-            Some(place) => {
-                let member =
-                    self.members.get(place).ok_or(Malformed("has an ENUM value that is not declared"))?;
-                Some(arena.text(member))
-            }
-        };
-        Ok(Value::Enum(Enum { index, label }))
-    }
-
-    fn set<'a>(&self, mask: u64, arena: &Arena<'a>) -> Result<Value<'a>, Malformed> {
-        let declared = self.members.len();
-        let labels = if declared == 0 {
-            None
-        } else if declared < 64 && mask >> declared != 0 {
-            return Err(Malformed("has a SET value that is not declared"));
-        } else {
-            let mut labels = String::new();
-            for (_, member) in self.members.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1) {
-                if !labels.is_empty() {
-                    labels.push(',');
-                }
-                labels.push_str(member);
-            }
-            Some(arena.text(&labels))
-        };
-        Ok(Value::Set(arena.value(Set { mask, labels })))
     }
 
     /// Whether this is a JSON column, of which PARTIAL_UPDATE_ROWS may have only the changes.
@@ -224,8 +193,50 @@ fn integer<'a>(reader: &mut Reader<'_>, bytes: u8, unsigned: bool) -> Result<Val
     }))
 }
 
+/// The member of an ENUM at a place, from 1. Without `members` its name is not known.
+#[inline]
+pub(in crate::mysql) fn enumeration<'a>(
+    members: &[String],
+    index: u16,
+    arena: &Arena<'a>,
+) -> Result<Value<'a>, Malformed> {
+    let label = match usize::from(index).checked_sub(1) {
+        _ if members.is_empty() => None,
+        None => Some(""),
+        Some(place) => {
+            let member = members.get(place).ok_or(Malformed("has an ENUM value that is not declared"))?;
+            Some(arena.text(member))
+        }
+    };
+    Ok(Value::Enum(Enum { index, label }))
+}
+
+/// The members of a SET by their bits. Without `members` their names are not known.
+pub(in crate::mysql) fn set<'a>(
+    members: &[String],
+    mask: u64,
+    arena: &Arena<'a>,
+) -> Result<Value<'a>, Malformed> {
+    let declared = members.len();
+    let labels = if declared == 0 {
+        None
+    } else if declared < 64 && mask >> declared != 0 {
+        return Err(Malformed("has a SET value that is not declared"));
+    } else {
+        let mut labels = String::new();
+        for (_, member) in members.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1) {
+            if !labels.is_empty() {
+                labels.push(',');
+            }
+            labels.push_str(member);
+        }
+        Some(arena.text(&labels))
+    };
+    Ok(Value::Set(arena.value(Set { mask, labels })))
+}
+
 /// Four bytes of SRID, little endian, then well-known binary (MySQL manual, "Internal Geometry Storage Format").
-fn geometry(bytes: &[u8]) -> Result<Value<'_>, Malformed> {
+pub(in crate::mysql) fn geometry(bytes: &[u8]) -> Result<Value<'_>, Malformed> {
     let mut reader = Reader::new(bytes);
     let srid = reader.u32()?;
     Ok(Value::Geometry(Geometry { srid, wkb: reader.rest() }))

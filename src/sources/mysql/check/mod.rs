@@ -1,8 +1,10 @@
 //! The precheck of a server: each item is asked for, even when one before it fails.
 //!
-//! * `settings`: what follows from the server's variables. `privileges`: what the account may do. `objects`: the tables.
+//! * `settings`: what follows from the server's variables. `privileges`: what the account may do. `objects`: the tables. `copying`: what a
+//!   task needs that begins with a copy of them.
 //! * Here: getting there at all, and what the log and the topology are like.
 
+mod copying;
 mod objects;
 mod privileges;
 mod settings;
@@ -88,7 +90,7 @@ impl Mysql {
         for (code, finding) in several {
             findings.push(finding.unwrap_or_else(|error| Finding::unanswered(code, &error)));
         }
-        findings.extend(objects::findings(&mut connection, plan.selection).await);
+        findings.extend(objects::findings(&mut connection, plan, &settings).await);
         findings
     }
 
@@ -203,7 +205,9 @@ async fn start_position(connection: &mut Connection, plan: &Plan<'_>) -> Result<
     let code = "mysql.start_position";
     let (position, whose) = match (plan.stored, plan.start) {
         (Some(stored), _) => (Ok(stored.clone()), "the task goes on at"),
-        (None, Start::Now) => (questions::now(connection).await, "a new task starts at the end,"),
+        (None, Start::Now | Start::Snapshot) => {
+            (questions::now(connection).await, "a new task starts at the end,")
+        }
         (None, Start::Earliest) => {
             (questions::earliest(connection).await, "a new task starts at the oldest place,")
         }

@@ -2,14 +2,27 @@
 
 use slackwater_decoders::{mysql::catalog::Catalog, schema::TableName};
 
-use super::super::{catalog, connection::Connection, questions};
-use crate::{error::Result, mapping::Selection, sources::Finding};
+use super::{
+    super::{catalog, connection::Connection, questions},
+    Settings, copying,
+};
+use crate::{
+    config::Start,
+    error::Result,
+    mapping::Selection,
+    sources::{Finding, Plan},
+};
 
 /// Names that are listed before the rest is counted.
 const LISTED: usize = 20;
 
 /// The items on tables. Read are their definitions, as at the start of a task.
-pub(super) async fn findings(connection: &mut Connection, selection: &Selection) -> Vec<Finding> {
+pub(super) async fn findings(
+    connection: &mut Connection,
+    plan: &Plan<'_>,
+    settings: &Settings,
+) -> Vec<Finding> {
+    let selection = plan.selection;
     let wanted = selection.clone();
     let filter: super::super::TableFilter =
         std::sync::Arc::new(move |table: &TableName| wanted.includes(table));
@@ -20,8 +33,12 @@ pub(super) async fn findings(connection: &mut Connection, selection: &Selection)
     let understood = format!("the definitions of {} tables are understood", tables.len());
     let mut findings =
         vec![Finding::ok("mysql.definitions", understood), exist(&tables, selection), keys(&tables)];
+    findings.extend(online_change(&tables, selection));
     let cascades = cascades(connection, &tables).await;
     findings.push(cascades.unwrap_or_else(|error| Finding::unanswered("mysql.cascades", &error)));
+    if plan.stored.is_none() && *plan.start == Start::Snapshot {
+        findings.extend(copying::findings(connection, selection, settings, &tables).await);
+    }
     findings
 }
 
@@ -72,6 +89,24 @@ fn keys(tables: &Catalog) -> Finding {
         ),
         repair.join("\n"),
     )
+}
+
+/// A tool that fills a table now which will take the place of another one.
+fn online_change(tables: &Catalog, selection: &Selection) -> Option<Finding> {
+    let is_new = |name: &TableName| name.table.ends_with("_gho") || name.table.ends_with("_new");
+    let altered = tables.iter().map(|table| &table.name).filter(|name| is_new(name)).flat_map(|name| {
+        let altered = selection.altered(name).filter(|altered| tables.get(altered).is_some());
+        altered.map(move |altered| format!("{name} beside {altered}"))
+    });
+    let found: Vec<String> = altered.collect();
+    (!found.is_empty()).then(|| {
+        Finding::warning(
+            "mysql.online_change",
+            format!("an online schema change seems to be under way: {}", listed(&found)),
+            "let it end before a new task starts at the end of the log: the rows that are in the new table already are not \
+             in the log again; drop the table if it is a remainder",
+        )
+    })
 }
 
 /// Foreign keys that change other rows, which InnoDB does below the log.
@@ -142,7 +177,7 @@ fn table_sql(database: &str, table: &str) -> String {
 }
 
 /// Some names, and how many more there are.
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     let first = names.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(LISTED) {
         0 => first,

@@ -38,7 +38,7 @@ impl Settings {
     }
 
     /// The statement that sets a variable for now and for the next start.
-    fn set(&self, name: &str, value: &str) -> String {
+    pub(super) fn set(&self, name: &str, value: &str) -> String {
         if self.version.is_mysql(8, 0, 0) {
             format!("SET PERSIST {name} = {value};")
         } else {
@@ -147,24 +147,43 @@ impl Settings {
         )
     }
 
-    fn retention(&self) -> Finding {
-        let code = "mysql.retention";
-        let (seconds, repair) = match self.number("binlog_expire_logs_seconds") {
-            Some(seconds) if seconds > 0 || self.number("expire_logs_days").is_none_or(|days| days == 0) => {
-                (seconds, self.set("binlog_expire_logs_seconds", "604800"))
-            }
-            _ => (self.number("expire_logs_days").unwrap_or(0) * DAY, self.set("expire_logs_days", "7")),
+    /// For how long binlog files are kept; `None`: until somebody purges them.
+    pub(super) fn kept_seconds(&self) -> Option<u64> {
+        let seconds = match self.number("binlog_expire_logs_seconds") {
+            Some(seconds) if self.counts_seconds() => seconds,
+            _ => self.number("expire_logs_days").unwrap_or(0) * DAY,
         };
         let purges = self.get("binlog_expire_logs_auto_purge").is_none_or(|value| value == "ON");
-        if seconds == 0 || !purges {
+        (seconds > 0 && purges).then_some(seconds)
+    }
+
+    /// Whether the variable in seconds is the one that counts, and not the one in days.
+    fn counts_seconds(&self) -> bool {
+        self.number("binlog_expire_logs_seconds").is_some_and(|seconds| {
+            seconds > 0 || self.number("expire_logs_days").is_none_or(|days| days == 0)
+        })
+    }
+
+    fn retention(&self) -> Finding {
+        let code = "mysql.retention";
+        let Some(seconds) = self.kept_seconds() else {
             return Finding::ok(code, "binlog files are kept until somebody purges them");
-        }
+        };
         let found = format!("binlog files are kept for {}", period(seconds));
         if seconds >= SHORT_RETENTION {
             return Finding::ok(code, found);
         }
         let found = format!("{found}: a task that stands still for longer has to start anew");
-        Finding::warning(code, found, repair)
+        Finding::warning(code, found, self.keep_for(7 * DAY))
+    }
+
+    /// The statement that keeps binlog files for that long, or somewhat longer.
+    pub(super) fn keep_for(&self, seconds: u64) -> String {
+        if self.counts_seconds() {
+            self.set("binlog_expire_logs_seconds", &seconds.to_string())
+        } else {
+            self.set("expire_logs_days", &seconds.div_ceil(DAY).to_string())
+        }
     }
 
     fn gtid(&self, several_hosts: bool) -> Finding {

@@ -1,0 +1,194 @@
+//! The time from a commit at the source to its visibility at the destination.
+//!
+//! One connection writes at a steady rate, one row each transaction: every second one is an insert into a table whose keys
+//! count up, the others update rows of another table. The clock of an insert starts when its commit has returned to the writer.
+//! Another connection asks the destination for the keys it does not know yet, over and over; the clock of a row stops when
+//! an answer that has it arrives. Both are threads of this process, so that there is one clock. What the question itself takes is
+//! in the numbers of all contenders alike.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use slackwater_testkit::{Flavor, Server, Task, mysql::prelude::Queryable as _, run_statements};
+
+use crate::{
+    apply, ours,
+    settings::{self, Durability},
+};
+
+const FLAVOR: Flavor = Flavor::Mariadb1011;
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two questions, so that asking does not take a processor away from those that are measured.
+const PAUSE: Duration = Duration::from_micros(100);
+/// What is written before the clocks run.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// Changes a second.
+const LOADS: [(&str, u32); 2] = [("idle, 20 changes/s", 20), ("2,000 changes/s", 2_000)];
+const UPDATED_ROWS: u64 = 10_000;
+
+/// Measures every load with every durability.
+pub(crate) fn compare() -> Result<()> {
+    for durability in Durability::all()? {
+        let contenders: Vec<_> =
+            ["slackwater", "replica"].into_iter().filter(|name| settings::takes_part(name)).collect();
+        let mut results = Vec::new();
+        for round in 1..=settings::rounds()? {
+            for &name in &contenders {
+                for (load, latencies) in one(name, durability)? {
+                    results.push((load, name, round, latencies));
+                }
+            }
+        }
+        println!("\nlatency from commit to visibility, milliseconds; {durability}");
+        println!(
+            "{:<20} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            "", "", "round", "rows", "p50", "p90", "p99", "max"
+        );
+        results.sort_by_key(|(load, name, round, _)| (*load, *name, *round));
+        for (load, name, round, latencies) in &results {
+            let at = |part: f64| quantile(latencies, part);
+            println!(
+                "{load:<20} {name:<12} {round:>5} {:>8} {:>8.2} {:>8.2} {:>8.2} {:>8.2}",
+                latencies.len(),
+                at(0.5),
+                at(0.9),
+                at(0.99),
+                at(1.0)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A new pair of servers, and both loads on it.
+fn one(name: &str, durability: Durability) -> Result<Vec<(&'static str, Vec<f64>)>> {
+    let source = Durability::source(FLAVOR)?;
+    let destination = durability.server(FLAVOR, 2)?;
+    source.exec(
+        "CREATE DATABASE sbtest; \
+         CREATE TABLE sbtest.events (id INT PRIMARY KEY AUTO_INCREMENT, k INT NOT NULL, c CHAR(120) NOT NULL, KEY (k)); \
+         CREATE TABLE sbtest.counters (id INT PRIMARY KEY, k INT NOT NULL, pad CHAR(60) NOT NULL, KEY (k)); \
+         INSERT INTO sbtest.counters SELECT seq, 0, REPEAT('x', 60) FROM mysql.seq_1_to_10000",
+    )?;
+    let directory = tempfile::tempdir()?;
+    let toml = ours::task(&source, &destination, "earliest");
+    let mut task = Task::new(settings::program(), directory.path(), &toml)?;
+    if name == "slackwater" {
+        task.start()?;
+        task.wait_for(&source.end_of_log()?, PATIENCE)?;
+    } else {
+        apply::prepare(&source, &destination)?;
+        destination.exec("START SLAVE")?;
+        destination.wait_for_replication(&source, PATIENCE)?;
+    }
+    let seconds = settings::number("SLACKWATER_BENCH_SECONDS", 20)?;
+    LOADS
+        .iter()
+        .map(|&(load, rate)| {
+            let mut latencies = under(&source, &destination, rate, Duration::from_secs(seconds))?;
+            latencies.sort_by(f64::total_cmp);
+            println!(
+                "  {name}, {load}: p50 {:.2} ms, p99 {:.2} ms",
+                quantile(&latencies, 0.5),
+                quantile(&latencies, 0.99)
+            );
+            Ok((load, latencies))
+        })
+        .collect()
+}
+
+/// Milliseconds from commit to visibility of each insert under a load of `rate` changes a second.
+fn under(source: &Server, destination: &Server, rate: u32, time: Duration) -> Result<Vec<f64>> {
+    let first: u64 =
+        source.conn()?.query_first("SELECT COALESCE(MAX(id), 0) FROM sbtest.events")?.context("a number")?;
+    let done = AtomicBool::new(false);
+    let (written, seen) = thread::scope(|scope| {
+        let reader = scope.spawn(|| watch(destination, first, &done));
+        let written = write(source, rate, time);
+        done.store(true, Ordering::Relaxed);
+        (written, reader.join())
+    });
+    let (written, seen) = (written?, seen.map_err(|_| anyhow::anyhow!("the reader has ended"))??);
+    ensure!(written.len() == seen.len(), "{} rows were written and {} have come", written.len(), seen.len());
+    let begin = written.first().context("nothing was written")?.1 + WARM_UP;
+    let seen: std::collections::HashMap<u64, Instant> = seen.into_iter().collect();
+    written
+        .iter()
+        .filter(|(_, commit)| *commit >= begin)
+        .map(|(id, commit)| {
+            let visible = *seen.get(id).with_context(|| format!("row {id} did not come"))?;
+            // It may be visible before the writer hears of its own commit.
+            let early = commit.saturating_duration_since(visible).as_secs_f64();
+            Ok((visible.saturating_duration_since(*commit).as_secs_f64() - early) * 1e3)
+        })
+        .collect()
+}
+
+/// Writes at a steady rate; returns the keys of the inserts with the moments at which their commits returned.
+fn write(source: &Server, rate: u32, time: Duration) -> Result<Vec<(u64, Instant)>> {
+    let mut conn = source.conn()?;
+    let insert = conn.prep("INSERT INTO sbtest.events (k, c) VALUES (?, REPEAT('c', 119))")?;
+    let update = conn.prep("UPDATE sbtest.counters SET k = k + 1 WHERE id = ?")?;
+    let (start, step) = (Instant::now(), Duration::from_secs(1) / rate);
+    let mut written = Vec::new();
+    let mut late = 0_u32;
+    let changes = ((time + WARM_UP).as_secs() * u64::from(rate)).try_into()?;
+    for number in 0..changes {
+        let due = start + step * number;
+        let now = Instant::now();
+        if due > now {
+            thread::sleep(due - now);
+        } else if now - due > Duration::from_secs(1) {
+            late += 1;
+        }
+        if number % 2 == 0 {
+            conn.exec_drop(&insert, (number,))?;
+            written.push((conn.last_insert_id(), Instant::now()));
+        } else {
+            conn.exec_drop(&update, (u64::from(number) * 7_919 % UPDATED_ROWS + 1,))?;
+        }
+    }
+    ensure!(
+        late == 0,
+        "{late} of {changes} changes were more than a second late: {rate} a second is too much here"
+    );
+    Ok(written)
+}
+
+/// Asks for new keys above `first` until the writer is done and nothing has come for a second.
+fn watch(destination: &Server, first: u64, done: &AtomicBool) -> Result<Vec<(u64, Instant)>> {
+    let mut conn = destination.conn()?;
+    // Each question sees what is committed.
+    run_statements(&mut conn, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")?;
+    let question = conn.prep("SELECT id FROM sbtest.events WHERE id > ? ORDER BY id")?;
+    let (mut low, mut ahead) = (first, BTreeSet::new());
+    let mut seen = Vec::new();
+    let mut last = Instant::now();
+    while !done.load(Ordering::Relaxed) || last.elapsed() < Duration::from_secs(1) {
+        let found: Vec<u64> = conn.exec(&question, (low,))?;
+        let now = Instant::now();
+        for id in found {
+            if ahead.insert(id) {
+                seen.push((id, now));
+                last = now;
+            }
+        }
+        // Workers may commit out of order: what is missing below is asked for until it is there.
+        while ahead.remove(&(low + 1)) {
+            low += 1;
+        }
+        thread::sleep(PAUSE);
+    }
+    Ok(seen)
+}
+
+/// The value below which that part of sorted values lies.
+fn quantile(sorted: &[f64], part: f64) -> f64 {
+    let place = ((sorted.len() as f64 * part).ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
+    sorted.get(place).copied().unwrap_or_default()
+}

@@ -1,0 +1,104 @@
+//! The definition of one table, read again and again to see whether it changed.
+
+use std::sync::Arc;
+
+use slackwater_decoders::{
+    mysql::catalog::Catalog,
+    schema::{Table, TableName},
+};
+
+use crate::{
+    error::Result,
+    sources::mysql::{catalog, connection::Connection},
+};
+
+/// A definition at some time.
+#[derive(Clone, Debug)]
+pub(super) struct Definition {
+    pub(super) table: Arc<Table>,
+    /// The server's CREATE TABLE without the next automatic number, which every insert changes.
+    statement: String,
+}
+
+impl Definition {
+    /// Whether it is the same as another one.
+    pub(super) fn is(&self, other: &Definition) -> bool {
+        self.statement == other.statement
+    }
+}
+
+/// How the definition of a table is read.
+pub(super) struct Definitions {
+    name: TableName,
+    /// With the settings of the server and the defaults of its databases, without tables.
+    empty: Catalog,
+}
+
+impl Definitions {
+    /// For the table of that name.
+    ///
+    /// # Errors
+    /// The server's error, or a lost connection.
+    pub(super) async fn new(connection: &mut Connection, name: &TableName) -> Result<Self> {
+        Ok(Definitions { name: name.clone(), empty: catalog::without_tables(connection).await? })
+    }
+
+    /// The table's name.
+    pub(super) fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    /// The definition now; `None`: there is no such table.
+    ///
+    /// # Errors
+    /// Definite when it is not understood; else the server's error, or a lost connection.
+    pub(super) async fn read(&self, connection: &mut Connection) -> Result<Option<Definition>> {
+        let Some(statement) = catalog::create_statement(connection, &self.name).await? else {
+            return Ok(None);
+        };
+        let mut catalog = self.empty.clone();
+        catalog::define(&mut catalog, &statement, &self.name)?;
+        // What has become a view is no table any more.
+        let table = catalog.get(&self.name).map(Arc::clone);
+        Ok(table.map(|table| Definition { table, statement: without_next_number(&statement) }))
+    }
+
+    /// Whether the definition is still that one.
+    ///
+    /// # Errors
+    /// The server's error, or a lost connection.
+    pub(super) async fn is_still(
+        &self,
+        definition: &Definition,
+        connection: &mut Connection,
+    ) -> Result<bool> {
+        let statement = catalog::create_statement(connection, &self.name).await?;
+        Ok(statement.is_some_and(|now| without_next_number(&now) == definition.statement))
+    }
+}
+
+/// The statement without `AUTO_INCREMENT=n`.
+fn without_next_number(statement: &str) -> String {
+    const OPTION: &str = " AUTO_INCREMENT=";
+    let mut text = String::with_capacity(statement.len());
+    let mut parts = statement.split(OPTION);
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        text.push_str(part.trim_start_matches(|character: char| character.is_ascii_digit()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_number_is_no_part_of_a_definition() {
+        let statement = |next: &str| {
+            format!("CREATE TABLE `t` (`id` int AUTO_INCREMENT) ENGINE=InnoDB{next} COMMENT='c'")
+        };
+        assert_eq!(without_next_number(&statement(" AUTO_INCREMENT=1042")), statement(""));
+        assert_eq!(without_next_number(&statement("")), statement(""));
+    }
+}

@@ -1,0 +1,64 @@
+//! Whole migrations under a writing load and `kill -9`: definitions, copy and tail, equal row by row at the end.
+//!
+//! `SLACKWATER_SEEDS` sets how many seeds each pair of databases goes through (1 unless set), `SLACKWATER_FIRST_SEED` the
+//! first of them (1 unless set).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod migration;
+mod river;
+
+use std::env;
+
+use anyhow::{Context as _, Result};
+use migration::{Migration, is_done, schema::expect_indexes};
+use river::Destination;
+use slackwater_testkit::{Flavor, Server};
+
+fn number(variable: &str) -> Result<u64> {
+    env::var(variable).map_or(Ok(1), |text| text.parse().with_context(|| format!("{variable}: {text}")))
+}
+
+/// All seeds of a pair, one after the other on the same source.
+fn migrate(source: Flavor, destination: Option<Flavor>) -> Result<()> {
+    let source = Server::builder(source).arg("--innodb-buffer-pool-size=256M").start()?;
+    let first = number("SLACKWATER_FIRST_SEED")?;
+    for seed in first..first + number("SLACKWATER_SEEDS")? {
+        let destination = match destination {
+            Some(flavor) => Destination::server(flavor)?,
+            None => Destination::sqlite()?,
+        };
+        one(&source, &destination, seed)
+            .with_context(|| format!("seed {seed}, {} to {}", source.flavor(), destination.name()))?;
+    }
+    Ok(())
+}
+
+fn one(source: &Server, destination: &Destination, seed: u64) -> Result<()> {
+    let mut migration = Migration::new(source, destination, seed)?;
+    let tables = migration.run()?;
+    destination.expect_tables(source, &tables)?;
+    if let Destination::Server(destination) = destination {
+        expect_indexes(source, destination)?;
+    }
+    assert!(is_done(&migration.task));
+    println!("seed {seed}, {} to {}: killed {:?}", source.flavor(), destination.name(), migration.kills);
+    Ok(())
+}
+
+macro_rules! migrations {
+    ($($name:ident: $source:ident => $destination:expr;)*) => {$(
+        #[test]
+        fn $name() -> Result<()> {
+            migrate(Flavor::$source, $destination)
+        }
+    )*};
+}
+
+migrations! {
+    mysql_97_to_mariadb_1011: Mysql97 => Some(Flavor::Mariadb1011);
+    mysql_97_to_sqlite: Mysql97 => None;
+    mysql_57_to_mysql_97: Mysql57 => Some(Flavor::Mysql97);
+    mysql_57_to_sqlite: Mysql57 => None;
+    mariadb_1011_to_mysql_97: Mariadb1011 => Some(Flavor::Mysql97);
+    mariadb_1011_to_sqlite: Mariadb1011 => None;
+}
