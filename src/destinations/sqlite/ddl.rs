@@ -9,11 +9,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, params_from_iter, types::Value as Owned};
 use slackwater_decoders::{
     event::{Ddl, SchemaChange, Truncate},
-    schema::{Table, TableName, UniqueKey},
+    schema::{Table, TableName},
 };
 
 use super::{
-    convert, defaults, failed, keys,
+    convert, defaults, failed,
     tables::{Tables, columns},
 };
 use crate::{
@@ -47,8 +47,7 @@ fn apply_change(
 ) -> Result<()> {
     match change {
         SchemaChange::CreateTable { table, if_not_exists } => {
-            create(connection, tables, table, *if_not_exists, UniqueKeys::All)
-                .map_err(|error| error.on(&table.name))
+            create(connection, tables, table, *if_not_exists).map_err(|error| error.on(&table.name))
         }
         SchemaChange::AlterTable { before, after, columns_from } => {
             let altered = Alteration { before, after, columns_from, time_micros: ddl.time_micros };
@@ -96,40 +95,27 @@ pub(super) fn empty(connection: &Connection, tables: &Tables, table: &TableName)
     run(connection, &format!("DELETE FROM {}", quote(&name)))
 }
 
-pub(super) fn run(connection: &Connection, sql: &str) -> Result<()> {
+fn run(connection: &Connection, sql: &str) -> Result<()> {
     connection.execute_batch(sql).map_err(failed)
 }
 
-/// Creates a table as the source has it, with all its unique keys.
+/// Creates a table as the source has it.
 pub(super) fn create_table(connection: &Connection, name: &str, table: &Table) -> Result<()> {
-    run(connection, &create_statement(name, table, UniqueKeys::All))
-}
-
-/// Which unique keys a table is created with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum UniqueKeys {
-    /// Every one that SQLite can have.
-    All,
-    /// The one that identifies rows.
-    Identifying,
-}
-
-/// The unique keys of a table besides the one that identifies rows, as far as SQLite can have them: those over whole columns.
-pub(super) fn secondary_unique_keys(table: &Table) -> impl Iterator<Item = &UniqueKey> {
-    let key = table.key().unwrap_or_default();
-    table.unique_keys.iter().filter(move |unique| !unique.partial && unique.columns != key)
-}
-
-/// The quoted names of columns, joined by commas.
-pub(super) fn column_list(table: &Table, ordinals: &[u16]) -> String {
-    let columns = ordinals.iter().filter_map(|ordinal| table.columns.get(usize::from(*ordinal)));
-    columns.map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ")
+    run(connection, &create_statement(name, table))
 }
 
 /// A table with one integer as key uses SQLite's row id as that key; one with another key is stored by it; one without a key
 /// has the row id to tell equal rows apart.
-pub(super) fn create_statement(name: &str, table: &Table, unique_keys: UniqueKeys) -> String {
+fn create_statement(name: &str, table: &Table) -> String {
     let key = table.key().unwrap_or_default();
+    let names = |ordinals: &[u16]| {
+        let names: Vec<_> = ordinals
+            .iter()
+            .filter_map(|ordinal| table.columns.get(usize::from(*ordinal)))
+            .map(|column| quote(&column.name))
+            .collect();
+        names.join(", ")
+    };
     let row_id = match key {
         [ordinal] => table
             .columns
@@ -155,12 +141,10 @@ pub(super) fn create_statement(name: &str, table: &Table, unique_keys: UniqueKey
         parts.push(part);
     }
     if row_id.is_none() && !key.is_empty() {
-        parts.push(format!("PRIMARY KEY ({})", column_list(table, key)));
+        parts.push(format!("PRIMARY KEY ({})", names(key)));
     }
-    if unique_keys == UniqueKeys::All {
-        for unique in secondary_unique_keys(table) {
-            parts.push(format!("UNIQUE ({})", column_list(table, &unique.columns)));
-        }
+    for unique in table.unique_keys.iter().filter(|unique| !unique.partial && unique.columns != key) {
+        parts.push(format!("UNIQUE ({})", names(&unique.columns)));
     }
     let storage = if row_id.is_none() && !key.is_empty() { " WITHOUT ROWID" } else { "" };
     format!("CREATE TABLE {} (\n  {}\n){storage}", quote(name), parts.join(",\n  "))
@@ -168,18 +152,17 @@ pub(super) fn create_statement(name: &str, table: &Table, unique_keys: UniqueKey
 
 /// The source's table is new. One of that name in the file is what an earlier pass over this part of the log left: it stays
 /// where it has the same columns, its rows converge.
-pub(super) fn create(
+fn create(
     connection: &Connection,
-    tables: &Tables,
+    tables: &mut Tables,
     table: &Arc<Table>,
     if_not_exists: bool,
-    unique_keys: UniqueKeys,
 ) -> Result<()> {
     let name = tables.name_of(&table.name);
     let actual = columns(connection, &name)?;
     tables.claim(connection, &table.name)?;
     if actual.is_empty() {
-        return run(connection, &create_statement(&name, table, unique_keys));
+        return create_table(connection, &name, table);
     }
     if same_names(&actual, table) || if_not_exists {
         tracing::warn!(table = %table.name, name, "the table to be created is in the file already and is kept");
@@ -246,9 +229,7 @@ impl Alteration<'_> {
     }
 
     fn alter(&self, connection: &Connection, name: &str) -> Result<()> {
-        let same = create_statement(name, self.before, UniqueKeys::All)
-            == create_statement(name, self.after, UniqueKeys::All);
-        if same && self.keeps_values() {
+        if create_statement(name, self.before) == create_statement(name, self.after) && self.keeps_values() {
             return Ok(());
         }
         match self.in_place(name) {
@@ -401,16 +382,11 @@ impl Alteration<'_> {
         .remedy("the log does not hold the new values: load the table again from the source"))
     }
 
-    /// The statements of the indexes and triggers on the table in the file, without those of the source's unique keys: the
-    /// altered table is created with the keys that it has now.
+    /// The indexes and triggers that somebody made on the table in the file.
     fn indexes(&self, connection: &Connection, name: &str) -> Result<Vec<String>> {
-        let of_source = keys::indexes_of_source(connection, name, self.before)?;
-        let all: Vec<(String, String)> = connection
-            .prepare("SELECT name, sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL")
-            .and_then(|mut statement| {
-                statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-            })
-            .map_err(failed)?;
-        Ok(all.into_iter().filter(|(name, _)| !of_source.contains(name)).map(|(_, sql)| sql).collect())
+        connection
+            .prepare("SELECT sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL")
+            .and_then(|mut statement| statement.query_map([name], |row| row.get(0))?.collect())
+            .map_err(failed)
     }
 }
