@@ -1,5 +1,7 @@
 //! Tables and columns as a log's rows are to be read: shared by reference, versioned by the schema history.
 
+pub mod definition;
+
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};

@@ -86,8 +86,8 @@ impl<'a> Contents<'a> {
                     intake.summary.commits += 1;
                 }
                 Event::Rows(rows) => self.rows(rows, intake)?,
-                Event::Truncate(truncate) => self.truncate(truncate, intake),
-                Event::Ddl(ddl) => self.ddl(ddl, intake),
+                Event::Truncate(truncate) => self.truncate(truncate, intake)?,
+                Event::Ddl(ddl) => self.ddl(ddl, intake)?,
                 Event::Heartbeat(_) => {}
             }
         }
@@ -130,14 +130,18 @@ impl<'a> Contents<'a> {
         Ok(())
     }
 
-    fn truncate(&mut self, truncate: &Truncate, intake: &Intake<'_, 'a>) {
-        if !intake.is_covered(&truncate.table, &truncate.position) {
-            self.in_sequence(&intake.arena);
-            self.before.push(Job::Truncate(truncate.clone()));
+    fn truncate(&mut self, truncate: &Truncate, intake: &Intake<'_, 'a>) -> Result<()> {
+        if intake.is_covered(&truncate.table, &truncate.position) {
+            return Ok(());
         }
+        if let Some(truncate) = intake.routes.truncate(truncate)? {
+            self.in_sequence(&intake.arena);
+            self.before.push(Job::Truncate(truncate));
+        }
+        Ok(())
     }
 
-    fn ddl(&mut self, ddl: &Ddl<'a>, intake: &Intake<'_, 'a>) {
+    fn ddl(&mut self, ddl: &Ddl<'a>, intake: &Intake<'_, 'a>) -> Result<()> {
         let starts = intake.routes.starts();
         let mut left = ddl.clone();
         if intake.converging && !starts.is_empty() {
@@ -145,11 +149,14 @@ impl<'a> Contents<'a> {
             let place = Place { behind: intake.behind, transaction, start: &ddl.position };
             left.changes = ddl.changes.iter().filter_map(|change| starts.uncovered(change, &place)).collect();
             if left.changes.is_empty() && !ddl.changes.is_empty() {
-                return;
+                return Ok(());
             }
         }
-        self.in_sequence(&intake.arena);
-        self.before.push(Job::Ddl(left));
+        if let Some(ddl) = intake.routes.ddl(&left)? {
+            self.in_sequence(&intake.arena);
+            self.before.push(Job::Ddl(ddl));
+        }
+        Ok(())
     }
 
     /// Closes everything that is open: what follows comes behind it, whatever the table.

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use slackwater_decoders::schema::Table;
+use slackwater_decoders::{
+    event::{Ddl, Truncate},
+    schema::Table,
+};
 
 use super::starts::TableStarts;
 use crate::{
@@ -22,8 +25,11 @@ pub struct Routes {
     mapping: Arc<Mapping>,
     starts: TableStarts,
     /// By the address of the definition, which is kept so that no other one gets the address.
-    known: Mutex<HashMap<usize, (Arc<Table>, Option<Arc<Route>>)>>,
+    known: Mutex<HashMap<usize, Known>>,
 }
+
+/// A definition and where its rows go.
+type Known = (Arc<Table>, Option<Arc<Route>>);
 
 impl Routes {
     /// The rules of a mapping, for tables that were copied as `starts` says.
@@ -34,6 +40,16 @@ impl Routes {
 
     pub(super) fn starts(&self) -> &TableStarts {
         &self.starts
+    }
+
+    /// [`Mapping::truncate`].
+    pub(super) fn truncate(&self, truncate: &Truncate) -> Result<Option<Truncate>> {
+        self.mapping.truncate(truncate)
+    }
+
+    /// [`Mapping::ddl`].
+    pub(super) fn ddl<'a>(&self, ddl: &Ddl<'a>) -> Result<Option<Ddl<'a>>> {
+        self.mapping.ddl(ddl)
     }
 
     /// [`Mapping::route`].

@@ -10,10 +10,13 @@ use super::{
 };
 use crate::{
     config::Task,
-    mapping::Selection,
+    mapping::{Mapping, Names, Preview, Selection},
     positions::Sidecar,
-    sources::{Finding, Level, Plan},
+    sources::{Finding, Level, Plan, Source},
 };
+
+/// The finding about what row images have.
+const ROW_IMAGE: &str = "mysql.binlog_row_image";
 
 /// Check everything that a task needs, on both sides, and change nothing
 ///
@@ -38,11 +41,22 @@ struct Report<'a> {
     task: &'a str,
     source: Vec<Finding>,
     destination: Vec<Finding>,
+    /// About the rules of `[[mapping]]` for the tables that are at the source now.
+    mapping: Vec<Finding>,
+    /// What each of them becomes.
+    objects: Vec<Preview>,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let task = Task::load(&arguments.file.task)?;
-    let mut report = Report { task: &task.name, source: Vec::new(), destination: Vec::new() };
+    let mut report = Report {
+        task: &task.name,
+        source: Vec::new(),
+        destination: Vec::new(),
+        mapping: Vec::new(),
+        objects: Vec::new(),
+    };
+    let rules = connect::mapping(&task)?;
     if !arguments.file_only {
         let mut ends = connect::ends(&task)?;
         let stored = Sidecar::new(&task.state_dir).read().ok().flatten();
@@ -54,8 +68,18 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         };
         (report.source, report.destination) =
             tokio::join!(ends.source.check(&plan), ends.destination.check(&selection));
+        let images =
+            report.source.iter().find(|finding| finding.code == ROW_IMAGE && finding.level != Level::Ok);
+        let partial =
+            images.and_then(|finding| finding.repair.clone().map(|repair| (finding.found.clone(), repair)));
+        (report.objects, report.mapping) =
+            preview(&rules, ends.source.as_ref(), Names::from(&task.destination)).await;
+        if let Some((found, repair)) = partial.filter(|_| rules.has_filters()) {
+            let found = format!("{found}: a filter cannot judge rows whose image lacks its columns");
+            report.mapping.push(Finding::error("mapping.row_image", found, repair));
+        }
     }
-    let findings = || report.source.iter().chain(&report.destination);
+    let findings = || report.source.iter().chain(&report.destination).chain(&report.mapping);
     let worst = findings().map(|finding| finding.level).max();
     if arguments.json {
         let text = serde_json::to_string_pretty(&report).map_err(Failure::definite)?;
@@ -64,8 +88,29 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         say!("{}: the task file is well-formed", report.task);
         print_side("source", &report.source);
         print_side("destination", &report.destination);
+        print_side("mapping", &report.mapping);
+        print_objects(&report.objects);
     }
     Ok(if worst == Some(Level::Error) { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
+}
+
+/// What the rules make of the tables that are at the source now. A source that cannot be asked has said so already.
+async fn preview(rules: &Mapping, source: &dyn Source, names: Names) -> (Vec<Preview>, Vec<Finding>) {
+    match source.definitions().await {
+        Ok(tables) => rules.preview(&tables, names),
+        Err(error) if error.is_transient() => (Vec::new(), Vec::new()),
+        Err(error) => (Vec::new(), vec![Finding::unanswered("mapping.objects", &error)]),
+    }
+}
+
+fn print_objects(objects: &[Preview]) {
+    for object in objects {
+        let destination = object.destination.as_deref().unwrap_or("?");
+        say!("table   {} -> {destination}", object.source);
+        for change in &object.changes {
+            say!("        {change}");
+        }
+    }
 }
 
 fn print_side(side: &str, findings: &[Finding]) {

@@ -9,8 +9,9 @@ use crate::{
     destinations::{self, Destination, sqlite::Sqlite},
     error::Result,
     mapping::{Mapping, Selection},
-    service::Ends,
-    sources::{Source, mysql::Mysql, mysql_files::MysqlFiles},
+    pipeline::snapshot::schemas::CreatedByRows,
+    service::{Ends, limits},
+    sources::{Source, mysql::Mysql, mysql_files::MysqlFiles, throttle::Throttle},
 };
 
 /// Both ends of a task. Nothing is connected yet.
@@ -18,25 +19,35 @@ use crate::{
 /// # Errors
 /// Definite when an end cannot work as configured.
 pub(super) fn ends(task: &Task) -> Result<Ends> {
-    Ok(Ends { source: source(task)?, destination: destination(task)?, mapping: mapping(task) })
+    let throttle = Throttle::new(limits(&task.snapshot));
+    Ok(Ends {
+        source: source(task, &throttle)?,
+        destination: destination(task)?,
+        mapping: Arc::new(mapping(task)?),
+        schemas: Box::new(CreatedByRows),
+        throttle,
+    })
 }
 
 /// What becomes of the source's tables on the way.
-fn mapping(task: &Task) -> Arc<Mapping> {
-    Arc::new(Mapping::identity(Selection::new(&task.objects)))
+///
+/// # Errors
+/// Definite when a rule cannot be meant.
+pub(super) fn mapping(task: &Task) -> Result<Mapping> {
+    Mapping::new(&task.objects, &task.mapping)
 }
 
-/// The source of a task.
+/// The source of a task, whose tables are read within the limits of `throttle`.
 ///
 /// # Errors
 /// Definite when it cannot work as configured.
-pub(super) fn source(task: &Task) -> Result<Arc<dyn Source>> {
+pub(super) fn source(task: &Task, throttle: &Throttle) -> Result<Arc<dyn Source>> {
     let selection = Selection::new(&task.objects);
     let selected = Arc::new(move |table: &TableName| selection.includes(table));
     Ok(match &task.source {
         SourceConfig::Mysql(config) => {
             let source = Mysql::new(&task.name, config.clone(), selected)?;
-            Arc::new(source.with_batch_size(task.apply.batch_size))
+            Arc::new(source.with_batch_size(task.apply.batch_size).with_throttle(throttle.clone()))
         }
         SourceConfig::MysqlFiles(config) => {
             let source = MysqlFiles::new(config.clone(), selected)?;

@@ -14,7 +14,7 @@ Exit codes:
   0   done: stopped by a signal, cut over, or at the end of a log that is not followed
   1   an error that trying again does not repair; the message says what does
   2   a mistake on the command line or in the task file
-  3   `check` found errors
+  3   `check` found errors; `schema` found objects that cannot be created
   4   `status`: the task does not run
   75  gave up on an error that may pass (see apply.connection_lost_limit); start it again";
 

@@ -13,6 +13,7 @@ mod exit;
 mod positions;
 mod progress;
 mod run;
+mod schema;
 mod status;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -37,6 +38,7 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
+    Schema(schema::Arguments),
     Status(status::Arguments),
     Decode(decode::Arguments),
     Positions(positions::Arguments),
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
         match arguments.command {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Check(arguments) => check::run(arguments).await,
+            Command::Schema(arguments) => schema::run(arguments).await,
             Command::Status(arguments) => status::run(&arguments),
             Command::Decode(arguments) => decode::run(&arguments),
             Command::Positions(arguments) => positions::run(arguments).await,

@@ -77,7 +77,7 @@ fn show(task: &Task, json: bool) -> Result<(), Failure> {
     let stored = match sidecar.read() {
         Ok(Some(stored)) => Some(stored),
         // Damaged or gone: the store has two more copies.
-        _ if task.state_dir.exists() => Store::open(&task.state_dir)?.found().cloned(),
+        _ if task.state_dir.exists() => Store::open(&task.state_dir)?.found(),
         _ => None,
     };
     match stored {

@@ -14,7 +14,10 @@ use tracing::info;
 
 use crate::{
     config::ByteSize,
-    pipeline::status::{Phase, Status, StatusBoard},
+    pipeline::{
+        snapshot::progress::{CopyStatus, TableState},
+        status::{Phase, Status, StatusBoard},
+    },
 };
 
 const REDRAW: Duration = Duration::from_millis(200);
@@ -81,6 +84,19 @@ async fn show(board: StatusBoard, bar: ProgressBar, terminal: bool) {
 }
 
 fn log(status: &Status) {
+    if let Some(copy) = copying(status) {
+        info!(
+            tables = copy.tables,
+            copied = copy.copied,
+            failed = copy.failed,
+            rows = copy.rows,
+            estimated_rows = copy.estimated_rows,
+            rows_per_second = copy.rows_per_second.round(),
+            seconds_left = copy.seconds_left.map(f64::round),
+            "copying"
+        );
+        return;
+    }
     info!(
         rows = status.rows,
         rows_per_second = status.rows_per_second.round(),
@@ -92,9 +108,19 @@ fn log(status: &Status) {
     );
 }
 
+/// The copy, while it runs.
+fn copying(status: &Status) -> Option<&CopyStatus> {
+    status.copy.as_ref().filter(|_| status.phase == Phase::Snapshot)
+}
+
 fn line(status: &Status) -> String {
+    if let Some(copy) = copying(status) {
+        return copy_line(copy);
+    }
     let doing = match status.phase {
         Phase::Starting => "connecting",
+        Phase::Snapshot => "copying",
+        Phase::Converging => "catching up with the copy",
         Phase::Tailing => "following",
         Phase::Retrying => "trying again",
         Phase::CuttingOver => "cutting over",
@@ -120,5 +146,63 @@ pub(super) fn lag(status: &Status) -> String {
         (Some(bytes), None) => format!("{} behind", ByteSize(bytes)),
         (None, Some(seconds)) => format!("{seconds:.0} s behind"),
         (None, None) => "lag not known yet".to_owned(),
+    }
+}
+
+/// The copy in one line: how much is done, how long it takes, what is being copied.
+pub(super) fn copy_line(copy: &CopyStatus) -> String {
+    let tables: Vec<&str> = copy
+        .details
+        .iter()
+        .filter(|table| table.state == TableState::Copying)
+        .map(|table| table.table.as_str())
+        .collect();
+    let failed = if copy.failed > 0 { format!(", {} failed", copy.failed) } else { String::new() };
+    format!(
+        "copying  {:.1} %  {} of {} tables{failed}  {} of about {} rows  {:.0} rows/s  {}/s  {}  {}",
+        copy.done * 100.0,
+        copy.copied,
+        copy.tables,
+        copy.rows,
+        copy.estimated_rows.max(copy.rows),
+        copy.rows_per_second,
+        ByteSize(copy.bytes_per_second as u64),
+        time_left(copy.seconds_left),
+        tables.join(", ")
+    )
+}
+
+/// The rest of the time, in words.
+pub(super) fn time_left(seconds: Option<f64>) -> String {
+    let Some(seconds) = seconds else { return "time left not known".to_owned() };
+    let seconds = seconds.round() as u64;
+    match seconds {
+        0..120 => format!("{seconds} s left"),
+        120..7_200 => format!("{} min left", seconds / 60),
+        _ => format!("{} h {} min left", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_copy_says_how_much_and_how_long() {
+        let copy = CopyStatus {
+            tables: 4,
+            copied: 3,
+            rows: 500,
+            estimated_rows: 1000,
+            rows_per_second: 50.0,
+            bytes_per_second: 2048.0,
+            done: 0.5,
+            seconds_left: Some(7_260.0),
+            ..CopyStatus::default()
+        };
+        assert_eq!(
+            copy_line(&copy).trim_end(),
+            "copying  50.0 %  3 of 4 tables  500 of about 1000 rows  50 rows/s  2.0 KiB/s  2 h 1 min left"
+        );
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 
 /// Follow the source's log into the destination
 ///
-/// A new task starts where `start` in its file says; a task that ran before continues behind the last transaction that
+/// A new task starts where `start` in its file says, with `start = "snapshot"` by copying what is there; a task that ran before continues behind the last transaction that
 /// its destination holds. SIGTERM and SIGINT finish the current batch, store the position and end with 0. SIGHUP reads the
 /// task file again and takes over [cutover] and log.level. On a terminal a line of progress is shown.
 #[derive(Debug, clap::Args)]
@@ -46,9 +46,22 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let status = board.snapshot();
     match ended? {
         Ended::AlreadyCutOver => eprintln!("{}: was cut over already, nothing to do", status.task),
+        Ended::Copied => eprintln!("{}", copied(&status)),
         Ended::Tail(end) => eprintln!("{}", summary(&status, end)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The last words of a task that was to copy and no more.
+fn copied(status: &Status) -> String {
+    let copied = status.copy.as_ref().map_or_else(
+        || "by an earlier run".to_owned(),
+        |copy| format!("{} tables, {} rows", copy.copied, copy.rows),
+    );
+    format!(
+        "{}: copied ({copied})\n  to follow the log from where the copy began, set `snapshot.then = \"tail\"` and run it again",
+        status.task
+    )
 }
 
 /// The last words of a task that ended well.

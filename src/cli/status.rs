@@ -11,16 +11,22 @@ use serde::Serialize;
 use super::{
     TaskFile,
     exit::{self, Failure},
-    progress::lag,
+    progress::{lag, time_left},
 };
 use crate::{
-    config::Task,
-    pipeline::status::{Phase, Status},
+    config::{ByteSize, Task},
+    pipeline::{
+        snapshot::progress::{CopyStatus, TableState, TableStatus},
+        status::{Phase, Status},
+    },
     service,
 };
 
 /// A status older than this is of a process that hangs or is gone.
 const FRESH_MILLIS: u64 = 10_000;
+
+/// Tables of a copy that are shown one by one; `--json` has all.
+const SHOWN_TABLES: usize = 20;
 
 /// Say how far a task is
 ///
@@ -77,6 +83,8 @@ fn is_running(status: &Status) -> bool {
 
 fn text(status: &Status, runs: bool) -> String {
     let state = match (runs, status.phase) {
+        (true, Phase::Snapshot) => format!("running, copies what is there (pid {})", status.pid),
+        (true, Phase::Converging) => format!("running, catches up with the copy (pid {})", status.pid),
         (true, Phase::Retrying) => format!("running, trying again (pid {})", status.pid),
         (true, _) => format!("running (pid {})", status.pid),
         (false, Phase::Ended) => "ended".to_owned(),
@@ -100,6 +108,7 @@ fn text(status: &Status, runs: bool) -> String {
     ];
     let optional =
         [("last ddl", &status.last_ddl), ("cutover", &status.cutover), ("last error", &status.last_error)];
+    lines.extend(status.copy.iter().flat_map(copy_lines));
     lines.extend(optional.into_iter().filter_map(|(name, value)| {
         value.as_ref().map(|value| format!("  {name:<11}  {}", value.replace('\n', "\n               ")))
     }));
@@ -107,4 +116,53 @@ fn text(status: &Status, runs: bool) -> String {
         lines.push(format!("  refused      {} row changes, in slackwater_dead_letter", status.dead_letters));
     }
     lines.join("\n")
+}
+
+/// The copy: its totals, then the tables that are being copied or failed.
+fn copy_lines(copy: &CopyStatus) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "  copy         {:.1} %: {} of {} tables ({} being copied, {} waiting, {} failed), {}",
+            copy.done * 100.0,
+            copy.copied,
+            copy.tables,
+            copy.copying,
+            copy.waiting,
+            copy.failed,
+            time_left(copy.seconds_left)
+        ),
+        format!(
+            "               {} of about {} rows, {:.0} rows/s, {}/s",
+            copy.rows,
+            copy.estimated_rows.max(copy.rows),
+            copy.rows_per_second,
+            ByteSize(copy.bytes_per_second as u64)
+        ),
+    ];
+    let shown = |table: &&TableStatus| matches!(table.state, TableState::Copying | TableState::Failed);
+    let mut tables: Vec<&TableStatus> = copy.details.iter().filter(shown).collect();
+    tables.sort_by_key(|table| (table.state == TableState::Failed, std::cmp::Reverse(table.estimated_rows)));
+    lines.extend(tables.iter().take(SHOWN_TABLES).map(|table| table_line(table)));
+    if tables.len() > SHOWN_TABLES {
+        lines.push(format!("    and {} more; --json has all", tables.len() - SHOWN_TABLES));
+    }
+    lines
+}
+
+fn table_line(table: &TableStatus) -> String {
+    let restarts = match table.restarts {
+        0 => String::new(),
+        times => format!(", begun again {times} times"),
+    };
+    match &table.error {
+        Some(error) => format!("    {:<30}  failed: {}", table.table, error.replace('\n', "\n      ")),
+        None => format!(
+            "    {:<30}  {} of about {} rows, {:.0} rows/s, {}{restarts}",
+            table.table,
+            table.rows,
+            table.estimated_rows.max(table.rows),
+            table.rows_per_second,
+            time_left(table.seconds_left)
+        ),
+    }
 }

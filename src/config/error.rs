@@ -50,6 +50,14 @@ impl ConfigError {
         }
     }
 
+    /// An error at the first place where the text has a name.
+    pub(super) fn at_value(file: &Path, text: &str, name: &str, message: impl Into<String>) -> Self {
+        match text.find(name) {
+            Some(start) => ConfigError::at(file, text, start..start + name.len(), message),
+            None => ConfigError::of_file(file, message),
+        }
+    }
+
     /// What the TOML reader found, in the section of that name (empty for none).
     pub(super) fn from_toml(file: &Path, text: &str, section: &str, error: &toml::de::Error) -> Self {
         if let Some(told) = ConfigError::renamed_key(file, text, section, error.message()) {

@@ -5,9 +5,12 @@
 
 pub mod destination;
 mod error;
+pub mod mapping;
+mod overrides;
 mod pattern;
 mod sections;
 mod size;
+mod snapshot;
 pub mod source;
 
 use std::{
@@ -25,13 +28,16 @@ use toml::{
 
 use self::{
     destination::{MysqlDestination, SqliteDestination},
+    mapping::MappingRule,
     source::{MysqlFilesSource, MysqlSource},
 };
 pub use self::{
     error::ConfigError,
+    overrides::Overrides,
     pattern::{Pattern, PatternError},
-    sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, Start},
+    sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, SchemaSection, Start},
     size::ByteSize,
+    snapshot::{Existing, Snapshot, Then},
 };
 
 const STATE_ROOT: &str = "/var/lib/slackwater";
@@ -52,6 +58,12 @@ pub struct Task {
     pub destination: DestinationConfig,
     /// `[objects]`.
     pub objects: Objects,
+    /// `[schema]`.
+    pub schema: SchemaSection,
+    /// `[snapshot]`.
+    pub snapshot: Snapshot,
+    /// `[[mapping]]`, in the order of the file.
+    pub mapping: Vec<MappingRule>,
     /// `[apply]`.
     pub apply: Apply,
     /// `[cutover]`.
@@ -93,6 +105,10 @@ struct Common {
     start: Start,
     #[serde(default)]
     objects: Objects,
+    #[serde(default)]
+    schema: SchemaSection,
+    snapshot: Snapshot,
+    mapping: Vec<MappingRule>,
     #[serde(default)]
     apply: Apply,
     #[serde(default)]
@@ -138,6 +154,9 @@ impl Task {
             state_dir: PathBuf::new(),
             start: common.start,
             objects: common.objects,
+            schema: SchemaSection { overrides: common.schema.overrides.map(|file| reader.beside(&file)) },
+            snapshot: common.snapshot,
+            mapping: common.mapping,
             apply: common.apply,
             cutover: common.cutover,
             log: common.log,
@@ -157,6 +176,8 @@ impl Task {
             ("state_dir", self.state_dir != new.state_dir),
             ("[source] or [destination]", self.fixed != new.fixed),
             ("[objects]", self.objects != new.objects),
+            ("[snapshot]", self.snapshot.needs_restart_for(&new.snapshot)),
+            ("[[mapping]]", self.mapping != new.mapping),
             ("[apply]", apply_differs),
             ("log.format", self.log.format != new.log.format),
         ]
@@ -182,7 +203,11 @@ impl Reader<'_> {
     fn common_error(&self, error: &toml::de::Error) -> ConfigError {
         let before = error.span().and_then(|span| self.text.get(..span.start)).unwrap_or_default();
         let header = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next());
-        let section = ["objects", "apply", "cutover", "log"].into_iter().find(|name| Some(*name) == header);
+        let header =
+            header.map(|header| header.trim_start_matches('[').split('.').next().unwrap_or_default());
+        let section = ["objects", "mapping", "schema", "snapshot", "apply", "cutover", "log"]
+            .into_iter()
+            .find(|name| Some(*name) == header);
         self.error(section.unwrap_or_default(), error)
     }
 
@@ -309,6 +334,24 @@ impl Reader<'_> {
             if value < least || value > most {
                 return Err(ConfigError::at_key(self.file, self.text, key, format!("{key} is {value}"))
                     .hint(format!("give a size from {least} to {most}")));
+            }
+        }
+        let snapshot = &task.snapshot;
+        let per_second = |limit: Option<u64>| limit.unwrap_or(1);
+        for (key, value, most) in [
+            ("snapshot.readers", u64::from(snapshot.readers), 64),
+            ("snapshot.loaders", per_second(snapshot.loaders.map(u64::from)), 64),
+            (
+                "snapshot.queries_per_second",
+                per_second(snapshot.queries_per_second.map(u64::from)),
+                1_000_000,
+            ),
+            ("snapshot.rows_per_second", per_second(snapshot.rows_per_second), 1_000_000_000),
+            ("snapshot.bytes_per_second", per_second(snapshot.bytes_per_second.map(|size| size.0)), 1 << 40),
+        ] {
+            if value < 1 || value > most {
+                return Err(ConfigError::at_key(self.file, self.text, key, format!("{key} is {value}"))
+                    .hint(format!("give a number from 1 to {most}, or leave it out")));
             }
         }
         if let Err(error) = task.log.level.parse::<tracing_subscriber::filter::Targets>() {

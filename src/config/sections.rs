@@ -1,10 +1,10 @@
 //! The sections of the task file that every pair of databases shares.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{pattern::Pattern, size::ByteSize};
+use super::{mapping::Operation, pattern::Pattern, size::ByteSize};
 
 /// `[objects]`: which tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -14,6 +14,16 @@ pub struct Objects {
     pub include: Vec<Pattern>,
     /// Patterns of what is not, although `include` matches it.
     pub exclude: Vec<Pattern>,
+    /// Which operations are carried where no rule of `[[mapping]]` says it; all unless set.
+    pub operations: Option<Vec<Operation>>,
+}
+
+/// `[schema]`: how the destination's objects are created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchemaSection {
+    /// A file with statements and types to use instead of those that are planned ([`Overrides`](super::Overrides)).
+    pub overrides: Option<PathBuf>,
 }
 
 /// `[apply]`: how changes get to the destination.

@@ -174,3 +174,22 @@ fn a_reload_knows_what_needs_a_restart() {
         parse(&GOOD.replace("db1", "db2").replace("128", "64").replace("orders\"]", "x\"]")).unwrap();
     assert_eq!(task.needs_restart_for(&changed), ["[source] or [destination]", "[apply]"]);
 }
+
+#[test]
+fn a_copy_has_its_section_and_only_its_limits_change_while_it_runs() {
+    let text =
+        GOOD.replace("start = { binlog = { file = \"binlog.000007\", offset = 4 } }", "start = \"snapshot\"");
+    let task = parse(&text).unwrap();
+    assert_eq!(
+        (task.start.clone(), task.snapshot.readers, task.snapshot.existing),
+        (Start::Snapshot, 2, Existing::Stop)
+    );
+    let limited =
+        parse(&format!("{text}[snapshot]\nrows_per_second = 1000\nbytes_per_second = \"8MiB\"\n")).unwrap();
+    assert_eq!(limited.snapshot.bytes_per_second, Some(ByteSize::mib(8)));
+    assert!(task.needs_restart_for(&limited).is_empty());
+    let more = parse(&format!("{text}[snapshot]\nreaders = 8\nexisting = \"truncate\"\n")).unwrap();
+    assert_eq!(task.needs_restart_for(&more), ["[snapshot]"]);
+    let none = parse(&format!("{text}[snapshot]\nreaders = 0\n")).unwrap_err().to_string();
+    assert!(none.contains("snapshot.readers is 0") && none.contains("from 1 to 64"), "{none}");
+}

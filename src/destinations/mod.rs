@@ -2,6 +2,7 @@
 
 pub mod load;
 pub mod mysql;
+pub mod schema;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -10,7 +11,10 @@ use std::sync::Arc;
 pub use crate::positions::{Checkpoint, Completeness};
 use slackwater_decoders::schema::TableName;
 
-use self::load::Loader;
+use self::{
+    load::Loader,
+    schema::{PlannedStatement, SchemaPlan, Wanted},
+};
 use crate::{
     changes::Group,
     error::{Error, Result},
@@ -65,6 +69,23 @@ pub trait Destination: Send {
         0
     }
 
+    /// What has to be created for the objects of a source. Reads what is there, and changes nothing. Needs no
+    /// [`open`](Self::open).
+    ///
+    /// # Errors
+    /// When the destination cannot be reached.
+    async fn plan(&mut self, _wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        Ok(SchemaPlan::default())
+    }
+
+    /// Runs a statement of a plan, outside of the transaction that changes are applied in.
+    ///
+    /// # Errors
+    /// Definite when the destination refuses the statement: then nothing has changed.
+    async fn execute(&mut self, statement: &PlannedStatement) -> Result<()> {
+        Err(Error::definite("this destination creates no objects").on(&statement.object))
+    }
+
     /// How many loaders at once make loading faster.
     fn loaders(&self) -> usize {
         1
@@ -76,11 +97,24 @@ pub trait Destination: Send {
     /// When the destination cannot be reached.
     async fn loader(&mut self) -> Result<Box<dyn Loader>>;
 
-    /// Removes all rows of a table whose copy begins (again).
+    /// Removes all rows of a table whose copy begins (again). One that is not there is empty.
     ///
     /// # Errors
     /// When the destination refuses.
     async fn empty_table(&mut self, table: &TableName) -> Result<()>;
+
+    /// Which of these tables are there and have rows.
+    ///
+    /// # Errors
+    /// When the destination cannot be asked.
+    async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>>;
+
+    /// Removes a table whose copy begins again with another definition, or that the source does not have any more. One that
+    /// is not there is removed already.
+    ///
+    /// # Errors
+    /// When the destination refuses.
+    async fn drop_table(&mut self, table: &TableName) -> Result<()>;
 }
 
 /// What an opened destination holds of a task.

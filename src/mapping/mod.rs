@@ -1,12 +1,20 @@
-//! Which objects of the source a task carries.
+//! Which objects of the source a task carries, and what they become: names, columns, rows, operations.
 
+mod ddl;
+mod filter;
 pub(crate) mod mysql_grants;
 mod online_change;
+mod preview;
+mod projection;
 mod route;
+mod rules;
 
 use slackwater_decoders::schema::TableName;
 
-pub use self::route::{Mapping, Route};
+pub use self::{
+    preview::{Names, Preview},
+    route::{Mapping, Route},
+};
 use crate::config::{Objects, Pattern};
 
 /// The databases of MySQL and MariaDB that belong to the server, and the one that belongs to us.
@@ -59,7 +67,7 @@ impl Selection {
     pub fn includes_database(&self, database: &str) -> bool {
         !is_system(database)
             && self.include.iter().any(|rule| rule.matches_database(database))
-            && !self.exclude.iter().any(|rule| rule.table() == "*" && rule.matches_database(database))
+            && !self.exclude.iter().any(|rule| rule.is_of_databases() && rule.matches_database(database))
     }
 }
 
@@ -75,7 +83,7 @@ mod tests {
     fn selection(include: &[&str], exclude: &[&str]) -> Selection {
         let compiled =
             |patterns: &[&str]| patterns.iter().map(|pattern| Pattern::compile(pattern).unwrap()).collect();
-        Selection::new(&Objects { include: compiled(include), exclude: compiled(exclude) })
+        Selection::new(&Objects { include: compiled(include), exclude: compiled(exclude), operations: None })
     }
 
     #[test]

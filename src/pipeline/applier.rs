@@ -7,7 +7,7 @@ use slackwater_decoders::{event::SchemaChange, position::Position};
 use tokio::{sync::watch, task::spawn_blocking};
 use tracing::{debug, info};
 
-use super::status::StatusBoard;
+use super::status::{Phase, StatusBoard};
 use crate::{
     changes::{Group, Job},
     config::Start,
@@ -16,9 +16,6 @@ use crate::{
     positions::{Checkpoint, Completeness, Origin, Resume, Store, Stored, reconcile},
     sources::Source,
 };
-
-/// The generation of a task that nobody took over yet.
-const FIRST_GENERATION: u64 = 1;
 
 /// What is due when a destination that was copied to has become one state of the source.
 #[async_trait]
@@ -29,7 +26,7 @@ pub trait AtComplete: Send {
     ///
     /// # Errors
     /// Transient ones are tried again with the next connection; definite ones stop the task.
-    async fn at_complete(&mut self, position: &Position) -> Result<()>;
+    async fn at_complete(&mut self, destination: &mut dyn Destination, position: &Position) -> Result<()>;
 }
 
 /// Applies groups to a destination and keeps account of what it holds.
@@ -67,7 +64,7 @@ impl Applier {
         status: StatusBoard,
         applied: watch::Sender<Option<Position>>,
     ) -> Self {
-        let known = store.found().cloned();
+        let known = store.found();
         status.update(|status| {
             status.destination = destination.describe();
             status.position = known.as_ref().map(|stored| stored.checkpoint.position.clone());
@@ -95,12 +92,7 @@ impl Applier {
             Resume::At { checkpoint, reason } => (checkpoint, reason),
             Resume::Fresh => {
                 let position = self.source.start_position(start).await?;
-                let checkpoint = Checkpoint {
-                    generation: FIRST_GENERATION,
-                    sequence: 0,
-                    position,
-                    completeness: Completeness::Complete,
-                };
+                let checkpoint = Checkpoint::first(position, Completeness::Complete);
                 // Here first: an end right behind it finds the same start again.
                 self.save(checkpoint.clone(), Origin::Start).await?;
                 (checkpoint, "a new task".to_owned())
@@ -192,7 +184,7 @@ impl Applier {
             return Ok(());
         }
         if let Some(due) = &mut self.at_complete {
-            due.at_complete(&progress.applied).await?;
+            due.at_complete(&mut *self.destination, &progress.applied).await?;
         }
         let next = progress.stored.next(progress.applied.clone());
         let checkpoint = Checkpoint { completeness: Completeness::Complete, ..next };
@@ -201,7 +193,11 @@ impl Applier {
         }
         info!(position = %checkpoint.position, "the destination has all that the source had here");
         progress.stored = checkpoint;
-        Ok(())
+        self.status.update(|status| status.phase = Phase::Tailing);
+        let store = self.store.clone();
+        spawn_blocking(move || store.forget_copies())
+            .await
+            .map_err(|error| Error::definite("forgetting the copies was broken off").caused_by(error))?
     }
 
     /// Drops an incomplete source transaction, if there is one.

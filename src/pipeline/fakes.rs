@@ -294,4 +294,12 @@ impl Destination for FakeDestination {
     async fn empty_table(&mut self, _: &TableName) -> Result<()> {
         Err(Error::definite("nothing is loaded here"))
     }
+
+    async fn occupied(&mut self, _: &[TableName]) -> Result<Vec<TableName>> {
+        Ok(Vec::new())
+    }
+
+    async fn drop_table(&mut self, _: &TableName) -> Result<()> {
+        Err(Error::definite("nothing is loaded here"))
+    }
 }

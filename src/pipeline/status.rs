@@ -8,6 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use slackwater_decoders::position::Position;
 
+use super::snapshot::progress::{CopyBoard, CopyStatus};
+
 /// What the task does at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -15,6 +17,10 @@ pub enum Phase {
     /// Connects and decides where to continue.
     #[default]
     Starting,
+    /// Copies the rows that are there.
+    Snapshot,
+    /// Follows the log from where the copy began to where it ended: until then the copied rows are of different times.
+    Converging,
     /// Follows the log.
     Tailing,
     /// Waits for a side that cannot be reached, or after an error that may pass.
@@ -75,6 +81,9 @@ pub struct Status {
     pub dead_letters: u64,
     /// How the cutover stands.
     pub cutover: Option<String>,
+    /// How the copy of the tables stands, in a process that copies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyStatus>,
 }
 
 /// The one place that the parts of a task write their progress to. Cloning it gives another handle.
@@ -87,6 +96,7 @@ struct Board {
     /// When the last applied change was committed at the source, in microseconds since 1970-01-01 UTC.
     last_commit_micros: i64,
     rate_base: Option<(u64, u64, u64)>,
+    copy: Option<CopyBoard>,
 }
 
 /// Time in which a rate forgets all but a third of its past.
@@ -117,13 +127,29 @@ impl StatusBoard {
         board.status.in_sync = false;
     }
 
+    /// From now on the copy of tables is told about.
+    pub(super) fn watch_copy(&self, copy: CopyBoard) {
+        self.board().copy = Some(copy);
+    }
+
     /// The progress now.
     #[must_use]
     pub fn snapshot(&self) -> Status {
+        self.status(false)
+    }
+
+    /// The progress now, of each table that is copied as well.
+    #[must_use]
+    pub fn snapshot_in_full(&self) -> Status {
+        self.status(true)
+    }
+
+    fn status(&self, all_tables: bool) -> Status {
         let mut board = self.board();
         let now = millis_now();
         board.measure_rates(now);
         let mut status = board.status.clone();
+        status.copy = board.copy.as_ref().map(|copy| copy.status(all_tables));
         status.time_ms = now;
         status.lag_seconds = match (status.in_sync, board.last_commit_micros) {
             (true, _) => Some(0.0),

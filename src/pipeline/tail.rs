@@ -231,7 +231,9 @@ impl Tail {
                 "the tables are not copied to the end, so that the log cannot be applied yet",
             ));
         }
-        self.status.update(|status| status.phase = Phase::Tailing);
+        let converging = matches!(self.applier.completeness(), Completeness::Converging(_));
+        let phase = if converging { Phase::Converging } else { Phase::Tailing };
+        self.status.update(|status| status.phase = phase);
         if let Some(end) = self.finish_group().await? {
             return Ok(Some(end));
         }

@@ -47,7 +47,7 @@ struct Completed(Arc<Mutex<Vec<Position>>>);
 
 #[async_trait]
 impl AtComplete for Completed {
-    async fn at_complete(&mut self, position: &Position) -> Result<()> {
+    async fn at_complete(&mut self, _: &mut dyn Destination, position: &Position) -> Result<()> {
         let mut completed = self.0.lock().unwrap();
         completed.push(position.clone());
         if completed.len() == 1 {

@@ -17,6 +17,17 @@ pub struct Checkpoint {
     pub completeness: Completeness,
 }
 
+impl Checkpoint {
+    /// The generation of a task that nobody took over yet.
+    const FIRST_GENERATION: u64 = 1;
+
+    /// The checkpoint of a new task.
+    #[must_use]
+    pub fn first(position: Position, completeness: Completeness) -> Self {
+        Checkpoint { generation: Self::FIRST_GENERATION, sequence: 0, position, completeness }
+    }
+}
+
 /// How much of the source's rows a destination has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

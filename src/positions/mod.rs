@@ -1,4 +1,5 @@
-//! The local store of a task: where it stands, the history of table definitions, the step of the cutover.
+//! The local store of a task: where it stands, the history of table definitions, how far the copy of each table is, the step
+//! of the cutover.
 //!
 //! The store is a sled database below the task's state directory. What was measured about sled 0.34 decides how it is
 //! used: `flush` does not reach the disk by itself, and a damaged file may open without an error at an older state, or
@@ -12,17 +13,22 @@
 //! * an empty store beside any other copy is an error and never a reason to start from now.
 
 mod checkpoint;
+mod copies;
 mod history;
 mod reconcile;
 mod record;
+mod schema_ledger;
 mod sidecar;
 mod store;
 mod transfer;
 
+pub(crate) use self::copies::COPY_AGAIN;
 pub use self::{
     checkpoint::{Checkpoint, Completeness, Origin, Stored},
+    copies::{CopyState, TableCopy},
     history::SchemaHistory,
     reconcile::{Resume, reconcile},
+    schema_ledger::{SchemaLedger, SchemaRecord},
     sidecar::Sidecar,
     store::{CutoverRecord, CutoverStep, Store},
     transfer::Export,

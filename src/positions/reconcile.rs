@@ -1,6 +1,6 @@
 //! Which of the copies of a position counts.
 
-use super::{Checkpoint, Origin, Stored};
+use super::{Checkpoint, Completeness, Origin, Stored, copies::COPY_AGAIN};
 use crate::error::{Error, Result};
 
 /// Where a task continues.
@@ -25,6 +25,14 @@ pub enum Resume {
 pub fn reconcile(local: Option<&Stored>, destination: Option<&Checkpoint>) -> Result<Resume> {
     match (local, destination) {
         (None, None) => Ok(Resume::Fresh),
+        (None, Some(checkpoint)) if checkpoint.completeness != Completeness::Complete => {
+            Err(Error::definite(format!(
+                "the destination holds an incomplete copy of this task ({}), but the local store, which knows how far \
+                 each table is, is empty",
+                checkpoint.position
+            ))
+            .remedy(COPY_AGAIN))
+        }
         (None, Some(checkpoint)) => Err(Error::definite(format!(
             "the destination holds a checkpoint of this task ({}), but the local store is empty",
             checkpoint.position

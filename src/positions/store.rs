@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -73,14 +73,14 @@ struct Inner {
     disk: Disk,
     sidecar: Sidecar,
     history: SchemaHistory,
-    found: Option<Stored>,
+    found: Mutex<Option<Stored>>,
     writes: AtomicU64,
 }
 
 #[derive(Clone)]
-struct Disk {
-    db: sled::Db,
-    path: PathBuf,
+pub(super) struct Disk {
+    pub(super) db: sled::Db,
+    pub(super) path: PathBuf,
 }
 
 /// The part of the disk that the schema history writes to.
@@ -144,15 +144,15 @@ impl Store {
             disk,
             sidecar,
             history,
-            found,
+            found: Mutex::new(found),
             writes: AtomicU64::new(0),
         })))
     }
 
-    /// What the store held when it was opened.
+    /// The position that was stored last, by this process or, when it was opened, by an earlier one.
     #[must_use]
-    pub fn found(&self) -> Option<&Stored> {
-        self.0.found.as_ref()
+    pub fn found(&self) -> Option<Stored> {
+        self.0.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The history of table definitions.
@@ -186,8 +186,13 @@ impl Store {
                 .on(self.0.sidecar.path().display())
                 .caused_by(error)
         })?;
+        *self.0.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(stored);
         self.0.writes.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    pub(super) fn disk(&self) -> &Disk {
+        &self.0.disk
     }
 
     /// The recorded step of the cutover.
@@ -228,6 +233,7 @@ impl Store {
                 self.0.disk.db.remove(CUTOVER).map_err(|error| write_failed(&self.0.disk.path, error))?;
             }
         }
+        self.forget_copies()?;
         self.save(&stored.checkpoint, stored.origin)
     }
 }
@@ -257,7 +263,7 @@ fn open_sled(path: &Path, directory: &Path) -> Result<sled::Db> {
 }
 
 impl Disk {
-    fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<(u64, T)>, Damage> {
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<(u64, T)>, Damage> {
         match self.db.get(key) {
             Ok(None) => Ok(None),
             Ok(Some(bytes)) => record::decode(&bytes).map(Some),
@@ -280,7 +286,7 @@ impl Disk {
     }
 
     /// Brings what was written to the disk itself: sled's flush hands it to the operating system only.
-    fn sync(&self) -> Result<()> {
+    pub(super) fn sync(&self) -> Result<()> {
         self.db.flush().map_err(|error| write_failed(&self.path, error))?;
         let files = || -> io::Result<()> {
             File::open(self.path.join("db"))?.sync_all()?;
@@ -398,7 +404,7 @@ fn entry_key(number: u64) -> Vec<u8> {
     [ENTRY, &number.to_be_bytes()].concat()
 }
 
-fn write_failed(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn write_failed(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::definite("cannot write to the store")
         .on(path.display())
         .caused_by(cause)

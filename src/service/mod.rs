@@ -13,21 +13,23 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+pub(crate) use self::reload::limits;
 pub use self::report::{read_status, status_path};
 use self::{logging::LogLevel, reload::Reload};
 use crate::{
     changes::TableStarts,
-    config::Task,
+    config::{Start, Task, Then},
     cutover::{Cutover, Entry},
     destinations::Destination,
     error::{Error, Result},
     mapping::Mapping,
     pipeline::{
+        snapshot::{CopyEnd, Snapshot, SnapshotSettings, schemas::TableSchemas},
         status::{Phase, StatusBoard},
         tail::{End, RetryLimits, Tail, TailSettings},
     },
     positions::Store,
-    sources::Source,
+    sources::{Source, throttle::Throttle},
 };
 
 /// The two ends of a task.
@@ -38,6 +40,10 @@ pub struct Ends {
     pub destination: Box<dyn Destination>,
     /// What becomes of the source's tables on the way.
     pub mapping: Arc<Mapping>,
+    /// Who creates tables at the destination for a copy.
+    pub schemas: Box<dyn TableSchemas>,
+    /// The limits that the source's tables are read within.
+    pub throttle: Throttle,
 }
 
 /// How a run ended well.
@@ -45,6 +51,8 @@ pub struct Ends {
 pub enum Ended {
     /// The tail ended.
     Tail(End),
+    /// The tables are copied, and the task was to do no more (`snapshot.then = "stop"`).
+    Copied,
     /// The task was cut over by an earlier run.
     AlreadyCutOver,
 }
@@ -79,7 +87,7 @@ async fn follow(
     signals: Signals,
 ) -> Result<Ended> {
     let (stop_sender, stop) = watch::channel(false);
-    let (reload, poll_interval, cutover_settings) = Reload::new(file, &task, level);
+    let (reload, poll_interval, cutover_settings) = Reload::new(file, &task, level, ends.throttle.clone());
     let (mut cutover, entry) = Cutover::resume(&task.name, store.clone(), cutover_settings, status.clone())?;
     if entry == Entry::AlreadyDone {
         info!(
@@ -87,13 +95,61 @@ async fn follow(
         );
         return Ok(Ended::AlreadyCutOver);
     }
-    let settings = tail_settings(&task, ends.mapping);
-    let tail = Tail::new(ends.source, ends.destination, store, settings, status, poll_interval, stop.clone());
+    let stop_timeout = task.apply.stop_timeout;
     tokio::select! {
-        ended = tail.run(&mut cutover) => ended.map(Ended::Tail),
-        error = overdue(stop, task.apply.stop_timeout) => Err(error),
+        ended = copy_and_tail(task, ends, store, status, poll_interval, stop.clone(), &mut cutover) => ended,
+        error = overdue(stop, stop_timeout) => Err(error),
         never = signals.act(stop_sender, reload) => match never {},
     }
+}
+
+/// Copies what is to be copied, then follows the log.
+async fn copy_and_tail(
+    task: Task,
+    ends: Ends,
+    store: Store,
+    status: StatusBoard,
+    poll_interval: watch::Receiver<Duration>,
+    stop: watch::Receiver<bool>,
+    cutover: &mut Cutover,
+) -> Result<Ended> {
+    let Ends { source, destination, mapping, schemas, throttle: _ } = ends;
+    let copy = Snapshot::new(
+        Arc::clone(&source),
+        destination,
+        schemas,
+        store.clone(),
+        snapshot_settings(&task, Arc::clone(&mapping)),
+        status.clone(),
+        stop.clone(),
+    );
+    let copied = match copy.run().await? {
+        CopyEnd::Stopped => return Ok(Ended::Tail(End::Stopped)),
+        CopyEnd::Copied(_) if task.snapshot.then == Then::Stop && task.start == Start::Snapshot => {
+            return Ok(Ended::Copied);
+        }
+        CopyEnd::Copied(copied) => copied,
+    };
+    let settings = TailSettings { starts: copied.starts, ..tail_settings(&task, mapping) };
+    let tail = Tail::new(source, copied.destination, store, settings, status, poll_interval, stop)
+        .with_completion(copied.completion);
+    tail.run(cutover).await.map(Ended::Tail)
+}
+
+fn snapshot_settings(task: &Task, mapping: Arc<Mapping>) -> SnapshotSettings {
+    SnapshotSettings {
+        mapping,
+        start: task.start.clone(),
+        memory: task.apply.memory.0,
+        retry: retry_limits(task),
+        readers: task.snapshot.readers as usize,
+        loaders: task.snapshot.loaders.map(|loaders| loaders as usize),
+        existing: task.snapshot.existing,
+    }
+}
+
+fn retry_limits(task: &Task) -> RetryLimits {
+    RetryLimits { connection_lost: task.apply.connection_lost_limit, other: task.apply.error_limit }
 }
 
 fn tail_settings(task: &Task, mapping: Arc<Mapping>) -> TailSettings {
@@ -104,10 +160,7 @@ fn tail_settings(task: &Task, mapping: Arc<Mapping>) -> TailSettings {
         group_size: task.apply.group_size.0,
         starts: TableStarts::default(),
         checkpoint_interval: task.apply.checkpoint_interval,
-        retry: RetryLimits {
-            connection_lost: task.apply.connection_lost_limit,
-            other: task.apply.error_limit,
-        },
+        retry: retry_limits(task),
     }
 }
 

@@ -65,7 +65,7 @@ async fn report(board: StatusBoard, path: PathBuf, mut ended: oneshot::Receiver<
             _ = &mut ended => true,
             _ = ticks.tick() => false,
         };
-        let status = board.snapshot();
+        let status = board.snapshot_in_full();
         if let Err(error) = write(&path, &status) {
             // The task itself is well; a full disk shows in the store as well.
             debug!(%error, "the status file could not be written");
@@ -90,6 +90,16 @@ async fn report(board: StatusBoard, path: PathBuf, mut ended: oneshot::Receiver<
 
 /// The status in one line.
 fn line(status: &Status) -> String {
+    if let Some(copy) = status.copy.as_ref().filter(|_| status.phase == Phase::Snapshot) {
+        return format!(
+            "copying, {:.1} % done: {} of {} tables, {} rows, {:.0} rows/s",
+            copy.done * 100.0,
+            copy.copied,
+            copy.tables,
+            copy.rows,
+            copy.rows_per_second
+        );
+    }
     let lag = match (status.in_sync, status.lag_seconds) {
         (true, _) => "in sync".to_owned(),
         (false, Some(seconds)) => format!("{seconds:.1} s behind"),

@@ -44,6 +44,8 @@ impl Bench {
             source: Arc::clone(&self.source) as Arc<dyn Source>,
             destination: Box::new(FakeDestination::of(&self.held)),
             mapping: Arc::new(Mapping::identity(Selection::new(&task.objects))),
+            schemas: Box::new(crate::pipeline::snapshot::schemas::CreatedByRows),
+            throttle: Throttle::default(),
         };
         let (file, level) = (self.file(), logging::start(&task.log, std::io::sink));
         tokio::spawn(async move { run(&file, task, ends, level, StatusBoard::new("orders")).await })

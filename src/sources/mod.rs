@@ -6,8 +6,13 @@ pub mod mysql_files;
 pub mod snapshot;
 pub mod throttle;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use slackwater_decoders::position::Position;
+use slackwater_decoders::{
+    position::Position,
+    schema::{Table, TableName, definition::Schema},
+};
 
 use self::snapshot::SnapshotSource;
 use crate::{
@@ -51,6 +56,32 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// Transient ones are retried by the caller from the last batch with a position; definite ones stop the task.
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()>;
+
+    /// The definitions of all selected objects as they are now, or of `tables` alone (tables that are gone are left out);
+    /// `None` for a source that has a log and no tables.
+    ///
+    /// # Errors
+    /// When the source cannot be asked, or a definition is not understood.
+    async fn schema(&self, _tables: Option<&[TableName]>) -> Result<Option<Schema>> {
+        Ok(None)
+    }
+
+    /// Fills an empty history with the definitions at a position, as [`tail`](Self::tail) does when it starts there: for a task
+    /// that follows the log from there later, when the definitions may be others. A history that holds something stays.
+    ///
+    /// # Errors
+    /// When the source cannot be asked, or the history cannot be written.
+    async fn remember_definitions(&self, _at: &Position, _history: &SchemaHistory) -> Result<()> {
+        Ok(())
+    }
+
+    /// The definitions of the selected tables as they are now; none for a source that has a log and no tables.
+    ///
+    /// # Errors
+    /// When the source cannot be asked, or a definition is not understood.
+    async fn definitions(&self) -> Result<Vec<Arc<Table>>> {
+        Ok(Vec::new())
+    }
 
     /// How tables are copied; `None` for a source that has a log and no tables.
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {

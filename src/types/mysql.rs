@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use slackwater_decoders::schema::{Column, ColumnType};
+use slackwater_decoders::schema::{Column, ColumnType, definition::Dialect};
 
 use super::Mapped;
 
@@ -30,11 +30,29 @@ impl Server {
         Server { mariadb, version: (next(), next(), next()) }
     }
 
-    fn mysql_since(self, major: u16) -> bool {
+    /// The server whose dialect a source's statements are in.
+    #[must_use]
+    pub fn of_dialect(dialect: Dialect) -> Option<Self> {
+        match dialect {
+            Dialect::Mysql(major, minor, patch) => {
+                Some(Server { mariadb: false, version: (major, minor, patch) })
+            }
+            Dialect::Mariadb(major, minor, patch) => {
+                Some(Server { mariadb: true, version: (major, minor, patch) })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is MySQL of that major version or a newer one.
+    #[must_use]
+    pub fn mysql_since(self, major: u16) -> bool {
         !self.mariadb && self.version.0 >= major
     }
 
-    fn mariadb_since(self, major: u16, minor: u16) -> bool {
+    /// Whether it is MariaDB of that version or a newer one.
+    #[must_use]
+    pub fn mariadb_since(self, major: u16, minor: u16) -> bool {
         self.mariadb && (self.version.0, self.version.1) >= (major, minor)
     }
 }

@@ -71,10 +71,20 @@ pub(crate) fn changes(table: &Arc<Table>, changes: &[Change]) -> Arc<Group> {
 }
 
 pub(crate) fn changes_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Arc<Group> {
-    group(batch_at(table, offset, changes))
+    group(batch_of(table, offset, changes))
 }
 
-fn batch_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Batch {
+/// The changes for that many workers.
+pub(crate) fn parted(table: &Arc<Table>, offset: u64, changes: &[Change], workers: usize) -> Arc<Group> {
+    grouped(batch_of(table, offset, changes), workers, false)
+}
+
+/// The changes for rows that may be newer.
+pub(crate) fn converging(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Arc<Group> {
+    grouped(batch_of(table, offset, changes), 1, true)
+}
+
+pub(crate) fn batch_of(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Batch {
     Batch::decode(Vec::new(), |_, arena, events| {
         let image = |row: &Row| {
             arena.slice(&row.iter().map(|value| value.map_or(Cell::Absent, Cell::Value)).collect::<Vec<_>>())
@@ -98,7 +108,10 @@ fn batch_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Batch {
             unlogged_cascades: false,
             changes,
         }));
-        Ok::<_, Error>(Decoded::default())
+        Ok::<_, Error>(Decoded {
+            resume: Some(Position::binlog("binlog.000001", offset + 10, None)),
+            ..Decoded::default()
+        })
     })
     .unwrap()
 }
@@ -106,7 +119,7 @@ fn batch_at(table: &Arc<Table>, offset: u64, changes: &[Change]) -> Batch {
 /// The rows of a block of a copy, for a loader.
 pub(crate) fn block(table: &Arc<Table>, rows: &[Row]) -> Batch {
     let inserts: Vec<_> = rows.iter().cloned().map(Change::Insert).collect();
-    batch_at(table, 120, &inserts)
+    batch_of(table, 120, &inserts)
 }
 
 pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>) -> Arc<Group> {
@@ -128,8 +141,12 @@ pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>
 
 /// What a destination with one worker gets of a batch.
 pub(crate) fn group(batch: Batch) -> Arc<Group> {
+    grouped(batch, 1, false)
+}
+
+fn grouped(batch: Batch, workers: usize, converging: bool) -> Arc<Group> {
     let mapping = Mapping::identity(Selection::new(&Objects::default()));
-    let mut builder = GroupBuilder::new(Arc::new(mapping), Limits { workers: 1, bytes: 0 }, false);
+    let mut builder = GroupBuilder::new(Arc::new(mapping), Limits { workers, bytes: 0 }, converging);
     builder.push(batch).unwrap();
     Arc::new(builder.build())
 }

@@ -97,7 +97,7 @@ fn each(
 }
 
 /// A document whose whole numbers have no fraction.
-pub(crate) fn without_point_zero(document: &str) -> String {
+fn without_point_zero(document: &str) -> String {
     let mut text = String::with_capacity(document.len());
     let (mut in_string, mut escaped) = (false, false);
     let mut rest = document.chars();

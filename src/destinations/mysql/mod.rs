@@ -9,12 +9,14 @@ mod checkpoint;
 mod ddl;
 mod dead_letter;
 mod definition;
+mod existing;
 mod gathered;
 mod literal;
 mod load;
 mod load_text;
 mod net;
 mod precheck;
+mod schema;
 mod session;
 mod singly;
 mod statement;
@@ -34,18 +36,21 @@ use tracing::warn;
 use self::{
     checkpoint::{CheckpointRows, Parts},
     dead_letter::DeadLetters,
-    session::{Session, code},
+    session::Session,
     tables::Tables,
     worker::{Commit, Shared, Work, Worker},
 };
-use super::{Checkpoint, Destination, Standing, Unfinished, load::Loader};
+use super::{
+    Checkpoint, Destination, Standing, Unfinished,
+    load::Loader,
+    schema::{PlannedStatement, SchemaPlan, Wanted},
+};
 use crate::{
     changes::{Group, Job},
     config::{OnRowError, destination::MysqlDestination},
     error::{Error, Result},
     mapping::Selection,
     sources::Finding,
-    types::mysql::quote_name,
 };
 
 /// A MySQL or MariaDB server as the destination of one task.
@@ -56,6 +61,8 @@ pub struct Mysql {
     on_row_error: OnRowError,
     dead_letters: Arc<AtomicU64>,
     open: Option<Open>,
+    /// The session that objects are created in, beside the one that applies: their statements would commit what is open.
+    creating: Option<Session>,
 }
 
 /// The open destination.
@@ -80,6 +87,7 @@ impl Mysql {
             on_row_error: OnRowError::Stop,
             dead_letters: Arc::default(),
             open: None,
+            creating: None,
         }
     }
 
@@ -88,6 +96,19 @@ impl Mysql {
     pub fn with_row_errors(mut self, on_row_error: OnRowError) -> Self {
         self.on_row_error = on_row_error;
         self
+    }
+
+    /// The session that objects are created in.
+    async fn creating(&mut self) -> Result<&mut Session> {
+        let session = match self.creating.take() {
+            Some(session) => session,
+            None => {
+                let mut session = Session::connect(&self.config).await?;
+                schema::prepare(&mut session).await;
+                session
+            }
+        };
+        Ok(self.creating.insert(session))
     }
 
     fn opened(&mut self) -> Result<&mut Open> {
@@ -279,6 +300,24 @@ impl Destination for Mysql {
         4
     }
 
+    async fn plan(&mut self, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        let plan = schema::plan(self.creating().await?, wanted).await;
+        // A session of its own is not kept over a lost connection, nor over the days between two plans.
+        self.creating = None;
+        plan
+    }
+
+    async fn execute(&mut self, statement: &PlannedStatement) -> Result<()> {
+        let result = schema::execute(self.creating().await?, statement).await;
+        if result.as_ref().is_err_and(Error::is_transient) {
+            self.creating = None;
+        }
+        if let Some(open) = &self.open {
+            open.shared.tables.forget();
+        }
+        result
+    }
+
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {
         let dead_letters = self.opened()?.shared.dead_letters.clone();
         let loader = load::MysqlLoader::connect(&self.config, dead_letters).await?;
@@ -286,18 +325,16 @@ impl Destination for Mysql {
     }
 
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
-        // On a connection of its own: it commits.
-        let mut session = Session::connect(&self.config).await?;
-        let name = format!("{}.{}", quote_name(&table.database), quote_name(&table.table));
-        let failed = |error: Error| error.on(table);
-        match session.run_raw(format!("TRUNCATE TABLE {name}")).await {
-            // Foreign keys of other tables point to it.
-            Err(error) if code(&error) == Some(1701) => {
-                session.run(format!("DELETE FROM {name}")).await.map(drop).map_err(failed)
-            }
-            Err(error) => Err(failed(session::refused(error))),
-            Ok(_) => Ok(()),
-        }
+        // On a connection of its own, as below: it commits.
+        existing::empty(&mut Session::connect(&self.config).await?, table).await
+    }
+
+    async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
+        existing::occupied(&mut Session::connect(&self.config).await?, tables).await
+    }
+
+    async fn drop_table(&mut self, table: &TableName) -> Result<()> {
+        existing::drop_table(&mut Session::connect(&self.config).await?, table).await
     }
 }
 

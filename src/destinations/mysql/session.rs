@@ -123,7 +123,18 @@ impl Session {
     where
         T: mysql_async::prelude::FromRow + Send + 'static,
     {
-        self.conn.query_first(sql).await.map_err(refused)
+        self.first_raw(sql).await.map_err(refused)
+    }
+
+    /// The first row of a query, with the driver's own error.
+    pub(super) async fn first_raw<T>(
+        &mut self,
+        sql: impl mysql_async::prelude::AsQuery,
+    ) -> mysql_async::Result<Option<T>>
+    where
+        T: mysql_async::prelude::FromRow + Send + 'static,
+    {
+        self.conn.query_first(sql).await
     }
 
     /// All rows of a query.

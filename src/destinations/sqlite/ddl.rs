@@ -9,11 +9,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, params_from_iter, types::Value as Owned};
 use slackwater_decoders::{
     event::{Ddl, SchemaChange, Truncate},
-    schema::{Table, TableName},
+    schema::{Column, Table, TableName, UniqueKey},
 };
 
 use super::{
-    convert, defaults, failed,
+    convert, defaults, failed, keys,
     tables::{Tables, columns},
 };
 use crate::{
@@ -47,7 +47,8 @@ fn apply_change(
 ) -> Result<()> {
     match change {
         SchemaChange::CreateTable { table, if_not_exists } => {
-            create(connection, tables, table, *if_not_exists).map_err(|error| error.on(&table.name))
+            create(connection, tables, table, *if_not_exists, UniqueKeys::All)
+                .map_err(|error| error.on(&table.name))
         }
         SchemaChange::AlterTable { before, after, columns_from } => {
             let altered = Alteration { before, after, columns_from, time_micros: ddl.time_micros };
@@ -95,27 +96,55 @@ pub(super) fn empty(connection: &Connection, tables: &Tables, table: &TableName)
     run(connection, &format!("DELETE FROM {}", quote(&name)))
 }
 
-fn run(connection: &Connection, sql: &str) -> Result<()> {
+pub(super) fn run(connection: &Connection, sql: &str) -> Result<()> {
     connection.execute_batch(sql).map_err(failed)
 }
 
-/// Creates a table as the source has it.
+/// Creates a table as the source has it, with all its unique keys.
 pub(super) fn create_table(connection: &Connection, name: &str, table: &Table) -> Result<()> {
-    run(connection, &create_statement(name, table))
+    run(connection, &create_statement(name, table, UniqueKeys::All))
+}
+
+/// Which unique keys a table is created with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UniqueKeys {
+    /// Every one that SQLite can have.
+    All,
+    /// The one that identifies rows.
+    Identifying,
+}
+
+/// The unique keys of a table besides the one that identifies rows, as far as SQLite can have them: those over whole columns.
+pub(super) fn secondary_unique_keys(table: &Table) -> impl Iterator<Item = &UniqueKey> {
+    let key = table.key().unwrap_or_default();
+    table.unique_keys.iter().filter(move |unique| !unique.partial && unique.columns != key)
+}
+
+/// The quoted names of columns, joined by commas.
+pub(super) fn column_list(table: &Table, ordinals: &[u16]) -> String {
+    let columns = ordinals.iter().filter_map(|ordinal| table.columns.get(usize::from(*ordinal)));
+    columns.map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// A table with its key and, as asked for, its other unique keys.
+pub(super) fn create_statement(name: &str, table: &Table, unique_keys: UniqueKeys) -> String {
+    let unique = secondary_unique_keys(table).filter(|_| unique_keys == UniqueKeys::All);
+    let unique: Vec<_> =
+        unique.map(|unique| format!("UNIQUE ({})", column_list(table, &unique.columns))).collect();
+    create_with(name, table, &unique, |_| None)
 }
 
 /// A table with one integer as key uses SQLite's row id as that key; one with another key is stored by it; one without a key
 /// has the row id to tell equal rows apart.
-fn create_statement(name: &str, table: &Table) -> String {
+///
+/// `constraints` come behind the columns; `chosen` tells the types that the operator chose.
+pub(super) fn create_with<'c>(
+    name: &str,
+    table: &Table,
+    constraints: &[String],
+    chosen: impl Fn(&Column) -> Option<&'c str>,
+) -> String {
     let key = table.key().unwrap_or_default();
-    let names = |ordinals: &[u16]| {
-        let names: Vec<_> = ordinals
-            .iter()
-            .filter_map(|ordinal| table.columns.get(usize::from(*ordinal)))
-            .map(|column| quote(&column.name))
-            .collect();
-        names.join(", ")
-    };
     let row_id = match key {
         [ordinal] => table
             .columns
@@ -130,7 +159,7 @@ fn create_statement(name: &str, table: &Table) -> String {
         if row_id.map(usize::from) == Some(ordinal) {
             part.push_str(" INTEGER PRIMARY KEY");
         } else {
-            let declared = column_type(column).declaration;
+            let declared = chosen(column).map_or_else(|| column_type(column).declaration, ToOwned::to_owned);
             part.push_str(if declared.is_empty() { "" } else { " " });
             part.push_str(&declared);
             // A computed column may be missing from the log.
@@ -141,28 +170,27 @@ fn create_statement(name: &str, table: &Table) -> String {
         parts.push(part);
     }
     if row_id.is_none() && !key.is_empty() {
-        parts.push(format!("PRIMARY KEY ({})", names(key)));
+        parts.push(format!("PRIMARY KEY ({})", column_list(table, key)));
     }
-    for unique in table.unique_keys.iter().filter(|unique| !unique.partial && unique.columns != key) {
-        parts.push(format!("UNIQUE ({})", names(&unique.columns)));
-    }
+    parts.extend_from_slice(constraints);
     let storage = if row_id.is_none() && !key.is_empty() { " WITHOUT ROWID" } else { "" };
     format!("CREATE TABLE {} (\n  {}\n){storage}", quote(name), parts.join(",\n  "))
 }
 
 /// The source's table is new. One of that name in the file is what an earlier pass over this part of the log left: it stays
 /// where it has the same columns, its rows converge.
-fn create(
+pub(super) fn create(
     connection: &Connection,
-    tables: &mut Tables,
+    tables: &Tables,
     table: &Arc<Table>,
     if_not_exists: bool,
+    unique_keys: UniqueKeys,
 ) -> Result<()> {
     let name = tables.name_of(&table.name);
     let actual = columns(connection, &name)?;
     tables.claim(connection, &table.name)?;
     if actual.is_empty() {
-        return create_table(connection, &name, table);
+        return run(connection, &create_statement(&name, table, unique_keys));
     }
     if same_names(&actual, table) || if_not_exists {
         tracing::warn!(table = %table.name, name, "the table to be created is in the file already and is kept");
@@ -229,7 +257,9 @@ impl Alteration<'_> {
     }
 
     fn alter(&self, connection: &Connection, name: &str) -> Result<()> {
-        if create_statement(name, self.before) == create_statement(name, self.after) && self.keeps_values() {
+        let same = create_statement(name, self.before, UniqueKeys::All)
+            == create_statement(name, self.after, UniqueKeys::All);
+        if same && self.keeps_values() {
             return Ok(());
         }
         match self.in_place(name) {
@@ -347,13 +377,7 @@ impl Alteration<'_> {
     }
 
     /// An empty table can be altered whatever its values would become.
-    fn if_empty(
-        &self,
-        connection: &Connection,
-        name: &str,
-        column: &slackwater_decoders::schema::Column,
-        what: &str,
-    ) -> Result<Owned> {
+    fn if_empty(&self, connection: &Connection, name: &str, column: &Column, what: &str) -> Result<Owned> {
         let rows: bool = connection
             .query_row(&format!("SELECT EXISTS (SELECT 1 FROM {})", quote(name)), [], |row| row.get(0))
             .map_err(failed)?;
@@ -382,11 +406,16 @@ impl Alteration<'_> {
         .remedy("the log does not hold the new values: load the table again from the source"))
     }
 
-    /// The indexes and triggers that somebody made on the table in the file.
+    /// The statements of the indexes and triggers on the table in the file, without those of the source's unique keys: the
+    /// altered table is created with the keys that it has now.
     fn indexes(&self, connection: &Connection, name: &str) -> Result<Vec<String>> {
-        connection
-            .prepare("SELECT sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL")
-            .and_then(|mut statement| statement.query_map([name], |row| row.get(0))?.collect())
-            .map_err(failed)
+        let of_source = keys::indexes_of_source(connection, name, self.before)?;
+        let all: Vec<(String, String)> = connection
+            .prepare("SELECT name, sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL")
+            .and_then(|mut statement| {
+                statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .map_err(failed)?;
+        Ok(all.into_iter().filter(|(name, _)| !of_source.contains(name)).map(|(_, sql)| sql).collect())
     }
 }

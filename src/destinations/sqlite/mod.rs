@@ -11,7 +11,10 @@ mod convert;
 mod ddl;
 mod dead_letter;
 mod defaults;
+mod existing;
+mod keys;
 mod load;
+mod schema;
 mod tables;
 mod values;
 
@@ -24,12 +27,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ErrorCode};
-use slackwater_decoders::schema::TableName;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use slackwater_decoders::schema::{Table, TableName};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
-use super::{Checkpoint, Destination, Standing, load::Loader};
+use super::{
+    Checkpoint, Destination, Standing,
+    load::Loader,
+    schema::{PlannedStatement, SchemaPlan, Wanted},
+};
 use crate::{
     changes::{Group, Job},
     config::{OnRowError, destination::SqliteDestination},
@@ -83,6 +90,28 @@ impl Sqlite {
         wanted.then(|| DeadLetters::open(connection, &self.task, &self.dead_letters)).transpose()
     }
 
+    /// Creates a table that rows are to be loaded into: with its key, without its other unique keys and indexes. One of that
+    /// name that fits stays as it is.
+    ///
+    /// # Errors
+    /// Definite when the file has another table of that name; transient when the file cannot be written.
+    pub fn create_table_to_load(&mut self, table: &Arc<Table>) -> Result<()> {
+        let created =
+            blocking(|| self.file()?.alone(|file| keys::create_table(&file.connection, &file.tables, table)));
+        created.map_err(|error| error.on(&table.name))
+    }
+
+    /// Creates what [`create_table_to_load`](Self::create_table_to_load) left out, as far as it is not there.
+    ///
+    /// # Errors
+    /// Definite when two rows have the same values of a unique key; transient when the file cannot be written.
+    pub fn create_secondary_keys(&mut self, table: &Arc<Table>) -> Result<()> {
+        let created = blocking(|| {
+            self.file()?.alone(|file| keys::create_secondary(&file.connection, &file.tables, table))
+        });
+        created.map_err(|error| error.on(&table.name))
+    }
+
     fn connect(&self) -> Result<Connection> {
         let connection = Connection::open(&self.config.path).map_err(|error| {
             failed(error)
@@ -116,6 +145,20 @@ impl Sqlite {
 
     fn file(&mut self) -> Result<&mut File> {
         self.open.as_mut().ok_or_else(|| Error::transient("the file is not open"))
+    }
+
+    /// Plans over the open file, or over one that is opened for reading; a file that is not there is not created.
+    fn plan(&self, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        if let Some(File { connection, tables, .. }) = &self.open {
+            return schema::plan(wanted, tables, Some(connection));
+        }
+        let tables = Tables::new(&self.config);
+        if !self.config.path.exists() {
+            return schema::plan(wanted, &tables, None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let file = Connection::open_with_flags(&self.config.path, flags).map_err(failed)?;
+        schema::plan(wanted, &tables, Some(&file))
     }
 
     fn findings(&self) -> Result<Vec<Finding>> {
@@ -252,6 +295,17 @@ impl Destination for Sqlite {
         self.dead_letters.load(Ordering::Relaxed)
     }
 
+    async fn plan(&mut self, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+        blocking(|| Sqlite::plan(self, wanted))
+    }
+
+    async fn execute(&mut self, statement: &PlannedStatement) -> Result<()> {
+        blocking(|| {
+            let File { connection, tables, .. } = self.file()?;
+            schema::execute(connection, tables, statement)
+        })
+    }
+
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {
         blocking(|| {
             let connection = self.connect()?;
@@ -264,6 +318,21 @@ impl Destination for Sqlite {
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
         blocking(|| self.file()?.alone(|file| ddl::empty(&file.connection, &file.tables, table)))
             .map_err(|error| error.on(table))
+    }
+
+    async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
+        blocking(|| {
+            let file = self.file()?;
+            existing::occupied(&file.connection, &file.tables, tables)
+        })
+    }
+
+    async fn drop_table(&mut self, table: &TableName) -> Result<()> {
+        blocking(|| {
+            let file = self.file()?;
+            existing::drop_table(&file.connection, &mut file.tables, table)
+        })
+        .map_err(|error| error.on(table))
     }
 }
 

@@ -259,20 +259,43 @@ fn verify(connection: &Connection, name: &str, actual: &[String], table: &Table)
         .remedy("add the key of the source's table, or drop the table so that it is created with it"))
 }
 
-/// The columns of the primary key and of each other unique index over whole columns.
+/// The columns of the primary key and of each unique index over whole columns. (A row id as key is in no index, another primary
+/// key is in one.)
 fn unique_keys(connection: &Connection, name: &str) -> Result<Vec<Vec<String>>> {
+    let primary: Vec<String> = connection
+        .prepare("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")
+        .and_then(|mut statement| statement.query_map([name], |row| row.get(0))?.collect())
+        .map_err(failed)?;
+    let indexes = unique_indexes(connection, name)?.into_iter().map(|index| index.columns);
+    let mut keys: Vec<_> = indexes.filter(|columns| *columns != primary).collect();
+    if !primary.is_empty() {
+        keys.push(primary);
+    }
+    Ok(keys)
+}
+
+/// A unique index in the file.
+pub(super) struct UniqueIndex {
+    /// Its name.
+    pub(super) name: String,
+    /// The names of its columns in their order; empty for an expression.
+    pub(super) columns: Vec<String>,
+}
+
+/// The unique indexes of a table, without those over a part of its rows.
+pub(super) fn unique_indexes(connection: &Connection, table: &str) -> Result<Vec<UniqueIndex>> {
     let names = |sql: &str, object: &str| -> rusqlite::Result<Vec<String>> {
         connection.prepare(sql)?.query_map([object], |row| row.get(0))?.collect()
     };
-    let read = || -> rusqlite::Result<Vec<Vec<String>>> {
-        let mut keys = vec![names("SELECT name FROM pragma_table_info(?1) WHERE pk > 0", name)?];
-        let others =
-            "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" AND NOT partial AND origin <> 'pk'";
-        for index in names(others, name)? {
-            keys.push(names("SELECT coalesce(name, '') FROM pragma_index_info(?1)", &index)?);
-        }
-        keys.retain(|columns| !columns.is_empty());
-        Ok(keys)
+    let read = || -> rusqlite::Result<Vec<UniqueIndex>> {
+        names("SELECT name FROM pragma_index_list(?1) WHERE \"unique\" AND NOT partial", table)?
+            .into_iter()
+            .map(|name| {
+                let columns =
+                    names("SELECT coalesce(name, '') FROM pragma_index_info(?1) ORDER BY seqno", &name)?;
+                Ok(UniqueIndex { name, columns })
+            })
+            .collect()
     };
     read().map_err(failed)
 }

@@ -54,29 +54,33 @@ pub(super) async fn without_tables(connection: &mut Connection) -> Result<Catalo
 pub(super) async fn read(connection: &mut Connection, wanted: &TableFilter) -> Result<Catalog> {
     let mut catalog = without_tables(connection).await?;
     connection.query("SET SESSION sql_mode = '', SESSION sql_quote_show_create = 1").await?;
+    for name in table_names(connection, wanted).await? {
+        if let Some(statement) = create_statement(connection, &name).await? {
+            define(&mut catalog, &statement, &name)?;
+        }
+    }
+    Ok(catalog)
+}
+
+/// How the server's own statements are to be read, under the empty SQL mode.
+pub(super) fn context(catalog: &Catalog) -> ddl::Context {
+    let Settings { mariadb, version, .. } = catalog.settings();
+    ddl::Context { mariadb, version, ..ddl::Context::default() }
+}
+
+/// The names of the tables that `wanted` takes.
+///
+/// # Errors
+/// The server's error, or a lost connection.
+pub(super) async fn table_names(connection: &mut Connection, wanted: &TableFilter) -> Result<Vec<TableName>> {
     let tables = connection
         .query(&format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
              WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ({SYSTEM})"
         ))
         .await?;
-    for row in tables.iter() {
-        let (Some(database), Some(table)) = (row.at(0), row.at(1)) else { continue };
-        let name = TableName::new(database, table);
-        if !wanted(&name) {
-            continue;
-        }
-        if let Some(statement) = create_statement(connection, &name).await? {
-            define(&mut catalog, &statement, &name)?;
-            catalog.get(&name).map_or_else(Vec::new, |table| doubtful_members(table)).iter().for_each(|column| {
-                tracing::warn!(
-                    table = %name, column,
-                    "the server shows characters beyond U+FFFF as `?`: if a member's name has one, set binlog_row_metadata = FULL"
-                );
-            });
-        }
-    }
-    Ok(catalog)
+    let names = tables.iter().filter_map(|row| Some(TableName::new(row.at(0)?, row.at(1)?)));
+    Ok(names.filter(|name| wanted(name)).collect())
 }
 
 /// The ENUM and SET columns with members whose names are [doubtful](has_doubtful_members).
@@ -125,15 +129,19 @@ pub(super) fn qualified(name: &TableName) -> String {
 /// # Errors
 /// Definite when it is not understood.
 pub(super) fn define(catalog: &mut Catalog, statement: &str, name: &TableName) -> Result<()> {
-    let Settings { mariadb, version, .. } = catalog.settings();
-    let context = ddl::Context { mariadb, version, ..ddl::Context::default() };
     let not_understood = |cause: Box<dyn std::error::Error + Send + Sync>| {
         Error::definite("the table's definition is not understood")
             .on(name)
             .caused_by(cause)
             .remedy("leave the table out (objects.exclude), and report its SHOW CREATE TABLE")
     };
-    let parsed = ddl::parse(statement, &context).map_err(|error| not_understood(error.into()))?;
+    let parsed = ddl::parse(statement, &context(catalog)).map_err(|error| not_understood(error.into()))?;
     catalog.apply(&parsed, &name.database, None).map_err(|error| not_understood(error.into()))?;
+    catalog.get(name).map_or_else(Vec::new, |table| doubtful_members(table)).iter().for_each(|column| {
+        tracing::warn!(
+            table = %name, column,
+            "the server shows characters beyond U+FFFF as `?`: if a member's name has one, set binlog_row_metadata = FULL"
+        );
+    });
     Ok(())
 }

@@ -4,7 +4,7 @@
 //!   questions to the server go through the same, so that both are encrypted and authenticated alike.
 //! * `hosts`, `questions`: which server is read, and what it says about its log.
 //! * `dump`: the log itself; `binlog` makes batches of it.
-//! * `catalog`: table definitions for a task that starts. `check`: the precheck.
+//! * `catalog`: table definitions for a task that starts; `schema`: all definitions. `check`: the precheck.
 //! * `snapshot`: the tables' rows, through SELECTs of `statement`.
 //!
 //! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
@@ -20,6 +20,7 @@ mod hosts;
 mod packets;
 mod questions;
 mod response;
+mod schema;
 mod snapshot;
 mod statement;
 mod tls;
@@ -31,7 +32,7 @@ use slackwater_decoders::{
     event::{Event, SchemaChange},
     mysql::catalog::Catalog,
     position::Position,
-    schema::{Table, TableName},
+    schema::{Table, TableName, definition::Schema},
 };
 
 use self::{
@@ -145,12 +146,18 @@ impl Source for Mysql {
         control.keep(bytes).ok()?
     }
 
+    async fn definitions(&self) -> Result<Vec<Arc<Table>>> {
+        let mut control = self.hosts.control().await?;
+        let now = catalog::read(&mut control.connection, &self.selected).await;
+        let now = control.keep(now)?;
+        Ok(now.iter().cloned().collect())
+    }
+
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()> {
         // First of all: it settles which server is asked from here on.
         let mut log = self.hosts.connect_for(&from).await?;
         if history.is_empty() {
-            let tables = self.definitions_at(&from).await?;
-            history.replace_all(&from, &tables)?;
+            self.remember_definitions(&from, history).await?;
             // Looking through the log may have taken longer than a server waits.
             log = self.hosts.connect_for(&from).await?;
         } else {
@@ -164,8 +171,22 @@ impl Source for Mysql {
         self.follow(log, from, catalog, false, history, out).await
     }
 
+    async fn remember_definitions(&self, at: &Position, history: &SchemaHistory) -> Result<()> {
+        if history.is_empty() {
+            let tables = self.definitions_at(at).await?;
+            history.replace_all(at, &tables)?;
+        }
+        Ok(())
+    }
+
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {
         Some(self)
+    }
+
+    async fn schema(&self, tables: Option<&[TableName]>) -> Result<Option<Schema>> {
+        let mut control = self.hosts.control().await?;
+        let schema = schema::read(&mut control.connection, &self.selected, tables).await;
+        control.keep(schema).map(Some)
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! The rooms: [`statement`] holds what a statement can say; `comments` and `tokens` turn text into tokens; `column`,
 //! `data_type`, `default`, `key` and `options` read the parts that CREATE and ALTER share; `create`, `alter`, `drop`,
-//! `transaction`, `data` and `other` read the statements.
+//! `transaction`, `data` and `other` read the statements; `definition` reads what a server shows of a table.
 
 mod alter;
 mod column;
@@ -21,6 +21,7 @@ mod create;
 mod data;
 mod data_type;
 mod default;
+mod definition;
 mod drop;
 mod error;
 mod key;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use context::Context;
 pub use default::{Literal, literal};
+pub use definition::table_details;
 pub use error::ParseError;
 pub use statement::Statement;
 

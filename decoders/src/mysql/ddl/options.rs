@@ -100,7 +100,8 @@ fn is_option(cursor: &Cursor<'_>) -> bool {
         "TYPE",
         "ATOMIC_WRITES",
     ];
-    cursor.is_any(&OPTIONS) || (cursor.keyword().is_some() && cursor.peek_at(1) == Some(&EQUALS))
+    // MariaDB shows options of engines with their names in backticks.
+    cursor.is_any(&OPTIONS) || (cursor.is_name() && cursor.peek_at(1) == Some(&EQUALS))
 }
 
 /// Steps over `PARTITION BY …`, if it starts here: up to the end of the statement or a query.

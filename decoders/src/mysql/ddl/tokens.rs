@@ -153,6 +153,13 @@ impl<'a> Cursor<'a> {
         keywords.iter().any(|keyword| self.accept(keyword))
     }
 
+    pub(super) fn expect_any(&mut self, keywords: &[&str]) -> Result<(), ParseError> {
+        if self.accept_any(keywords) {
+            return Ok(());
+        }
+        Err(self.error(format!("one of {} is expected", keywords.join(", "))))
+    }
+
     pub(super) fn expect(&mut self, keyword: &str) -> Result<(), ParseError> {
         if self.accept(keyword) { Ok(()) } else { Err(self.error(format!("{keyword} is expected"))) }
     }

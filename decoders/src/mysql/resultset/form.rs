@@ -118,7 +118,8 @@ impl Form {
             (ColumnType::Timestamp(precision), code::TIMESTAMP | code::TIMESTAMP2) => {
                 Form::Timestamp { precision: *precision }
             }
-            (ColumnType::Year, code::YEAR) => Form::Year,
+            // YEAR(2), of which tables of MySQL 5.5 may be left, does not tell 2000 from the year 0.
+            (ColumnType::Year, code::YEAR) if column.declared.as_deref() != Some("year(2)") => Form::Year,
             (ColumnType::Bits(length), code::BIT) => Form::Bits { length: *length },
             (ColumnType::Enum(_), _) if is_string => Form::NamedEnum,
             (ColumnType::Set(_), _) if is_string => Form::NamedSet,

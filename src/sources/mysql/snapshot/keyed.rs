@@ -124,8 +124,7 @@ impl KeyedReader {
 
     fn block(&mut self, rows: RowBuffer, plan: &RowPlan) -> Result<Block, Failure> {
         let last = rows.last_row().to_vec();
-        let refused = |error| Failure::Refused(Error::definite("a row cannot be read").caused_by(error));
-        let batch = rows::batch(rows.bytes, rows.count, plan, &self.start).map_err(refused)?;
+        let batch = rows::batch(rows.bytes, rows.count, plan, &self.start).map_err(rows::unreadable)?;
         let cells = batch.events().iter().find_map(|event| match event {
             Event::Rows(rows) => rows.changes.last().and_then(RowChange::after),
             _ => None,
@@ -133,7 +132,7 @@ impl KeyedReader {
         let table = &self.definition.table;
         let version = self.source.connection.version();
         let literal = |ordinal: &u16| {
-            let raw = plan.raw(&last, *ordinal).map_err(refused)?.unwrap_or_default();
+            let raw = plan.raw(&last, *ordinal).map_err(rows::unreadable)?.unwrap_or_default();
             let place = usize::from(*ordinal);
             let literal = table
                 .columns

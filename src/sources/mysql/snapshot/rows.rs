@@ -172,7 +172,19 @@ impl RowSource {
     }
 }
 
+/// A row that the copy cannot go on with.
+pub(super) fn unreadable(error: RowError) -> Failure {
+    Failure::Refused(
+        Error::definite("a row cannot be read")
+            .caused_by(error)
+            .remedy("correct the value at the source, or leave the table out (objects.exclude)"),
+    )
+}
+
 /// The rows as inserts at the start of the copy.
+///
+/// # Errors
+/// When a row is not of the plan's form.
 pub(super) fn batch(
     rows: Vec<u8>,
     count: usize,

@@ -91,9 +91,8 @@ impl StreamReader {
                 self.end().await?;
             }
             if rows.count > 0 {
-                let refused =
-                    |error| Failure::Refused(Error::definite("a row cannot be read").caused_by(error));
-                let batch = rows::batch(rows.bytes, rows.count, &plan, &self.start).map_err(refused)?;
+                let batch =
+                    rows::batch(rows.bytes, rows.count, &plan, &self.start).map_err(rows::unreadable)?;
                 return Ok(Read::Block(Block { batch, end: None }));
             }
         }

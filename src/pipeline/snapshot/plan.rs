@@ -1,0 +1,200 @@
+//! What is to be copied, and tables for it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use slackwater_decoders::{position::Position, schema::TableName};
+use tracing::info;
+
+use super::{Ended, Snapshot, ledger::Ledger, reading::snapshot_of, schemas::Created};
+use crate::{
+    config::Existing,
+    error::{Error, Result},
+    positions::{CopyState, TableCopy},
+};
+
+/// Tables that are created before it is recorded that they are.
+const CREATED_AT_ONCE: usize = 100;
+/// Tables that an error names.
+const NAMED: usize = 20;
+
+impl Snapshot {
+    /// The accounts of an earlier process, or of an earlier attempt of this one.
+    pub(super) fn recorded(&self, start: &Position) -> Result<Vec<Arc<Ledger>>> {
+        let copies = self.store.copies()?.ok_or_else(records_lost)?;
+        let targets = self.targets(start)?;
+        let ledger = |copy: TableCopy| {
+            let target = targets.of(&copy.table);
+            let clean = copy.state == CopyState::Planned;
+            Arc::new(Ledger::new(copy, target, clean))
+        };
+        Ok(copies.into_iter().map(ledger).collect())
+    }
+
+    /// Adds the tables that are at the source now and were not before, and creates at the destination all that are not
+    /// there yet.
+    pub(super) async fn prepare(&self, start: &Position, ledgers: &mut Vec<Arc<Ledger>>) -> Result<Ended> {
+        let known: HashSet<TableName> =
+            ledgers.iter().filter(|ledger| !ledger.is_gone()).map(|ledger| ledger.table().clone()).collect();
+        let mut planned: Vec<TableCopy> = ledgers
+            .iter()
+            .map(|ledger| ledger.copy())
+            .filter(|copy| copy.state == CopyState::Planned)
+            .collect();
+        let again = planned.len();
+        let now = snapshot_of(&*self.source)?.tables().await?;
+        planned.extend(
+            now.into_iter()
+                .filter(|table| !known.contains(&table.table))
+                .map(|table| TableCopy::planned(table.table, table.rows, table.bytes)),
+        );
+        if planned.is_empty() {
+            return Ok(Ended::Done);
+        }
+        info!(tables = planned.len(), again, "creating the tables to be copied");
+        let targets = self.targets(start)?;
+        self.settle_existing(&targets, ledgers, &mut planned).await?;
+        for chunk in planned.chunks(CREATED_AT_ONCE) {
+            if *self.stop.borrow() {
+                return Ok(Ended::Stopped);
+            }
+            self.create(&targets, chunk, ledgers).await?;
+        }
+        Ok(Ended::Done)
+    }
+
+    /// Decides about rows that the destination's tables have before anything is copied into them.
+    async fn settle_existing(
+        &self,
+        targets: &Targets,
+        ledgers: &[Arc<Ledger>],
+        planned: &mut [TableCopy],
+    ) -> Result<()> {
+        let mut uses: HashMap<TableName, u32> = HashMap::new();
+        let others =
+            ledgers.iter().filter(|ledger| ledger.copy().state != CopyState::Planned && !ledger.is_gone());
+        for target in others
+            .map(|ledger| ledger.target().clone())
+            .chain(planned.iter().map(|copy| targets.of(&copy.table)))
+        {
+            *uses.entry(target).or_default() += 1;
+        }
+        // A table that another source's rows are copied into already has rows of ours, which are nobody's conflict.
+        let ours: HashSet<&TableName> = ledgers
+            .iter()
+            .filter(|ledger| ledger.copy().state != CopyState::Planned)
+            .map(|ledger| ledger.target())
+            .collect();
+        let mut asked: Vec<TableName> = planned
+            .iter()
+            .map(|copy| targets.of(&copy.table))
+            .filter(|target| !ours.contains(target))
+            .collect();
+        asked.sort();
+        asked.dedup();
+        let mut target = self.target.lock().await;
+        let occupied = target.occupied(&asked).await?;
+        match self.settings.existing {
+            Existing::Stop if !occupied.is_empty() => return Err(occupied_tables(&occupied)),
+            Existing::Stop | Existing::Keep => {}
+            Existing::Replace => {
+                for table in &occupied {
+                    target.drop_table(table).await?;
+                }
+            }
+            Existing::Truncate => {
+                for table in &occupied {
+                    target.empty(table).await?;
+                }
+            }
+        }
+        let kept: HashSet<&TableName> = occupied.iter().collect();
+        for copy in planned {
+            let name = targets.of(&copy.table);
+            let shared = uses.get(&name).is_some_and(|uses| *uses > 1);
+            copy.mixed = shared || (self.settings.existing == Existing::Keep && kept.contains(&name));
+        }
+        Ok(())
+    }
+
+    /// Creates some tables and records that they are there.
+    async fn create(
+        &self,
+        targets: &Targets,
+        planned: &[TableCopy],
+        ledgers: &mut Vec<Arc<Ledger>>,
+    ) -> Result<()> {
+        let names: Vec<TableName> = planned.iter().map(|copy| copy.table.clone()).collect();
+        let created = self.target.lock().await.create(&*self.source, &names).await?;
+        let mut created: HashMap<TableName, Created> =
+            created.into_iter().map(|created| (created.table.clone(), created)).collect();
+        let mut added: Vec<Arc<Ledger>> = Vec::new();
+        for copy in planned {
+            let mut copy = copy.clone();
+            let created = created.remove(&copy.table);
+            let (definition, error) =
+                created.map_or((None, None), |created| (created.definition, created.error));
+            if error.is_none() {
+                (copy.state, copy.definition) = (CopyState::Waiting, definition);
+            }
+            let target = targets.of(&copy.table);
+            let ledger = Ledger::new(copy, target, true);
+            if let Some(error) = error {
+                ledger.fail(error.on(ledger.table()));
+            }
+            added.push(Arc::new(ledger));
+        }
+        ledgers.retain(|ledger| !names.contains(ledger.table()));
+        ledgers.extend(added.iter().cloned());
+        let (store, count) = (self.store.clone(), ledgers.len());
+        let changed: Vec<TableCopy> = added.iter().map(|ledger| ledger.copy()).collect();
+        tokio::task::spawn_blocking(move || store.save_copies(count, &changed))
+            .await
+            .map_err(|error| Error::definite("storing the plan was broken off").caused_by(error))?
+    }
+
+    /// The names that tables have at the destination.
+    fn targets(&self, start: &Position) -> Result<Targets> {
+        let mut names = HashMap::new();
+        for table in self.store.history().catalog_at(start) {
+            if let Some(route) = self.settings.mapping.route(&table)? {
+                names.insert(table.name.clone(), route.target().name.clone());
+            }
+        }
+        Ok(Targets(names))
+    }
+}
+
+/// The names of tables at the destination.
+struct Targets(HashMap<TableName, TableName>);
+
+impl Targets {
+    fn of(&self, table: &TableName) -> TableName {
+        self.0.get(table).unwrap_or(table).clone()
+    }
+}
+
+pub(super) fn records_lost() -> Error {
+    Error::definite(
+        "the destination holds an incomplete copy, but the local store does not know how far its tables are",
+    )
+    .remedy(crate::positions::COPY_AGAIN)
+}
+
+fn occupied_tables(tables: &[TableName]) -> Error {
+    let mut list: Vec<String> = tables.iter().take(NAMED).map(ToString::to_string).collect();
+    if tables.len() > NAMED {
+        list.push(format!("and {} more", tables.len() - NAMED));
+    }
+    Error::definite(format!(
+        "nothing was copied: {} tables of the destination have rows already: {}",
+        tables.len(),
+        list.join(", ")
+    ))
+    .remedy(
+        "empty them, or say in [snapshot] what is to become of the rows: `existing = \"truncate\"` empties the tables, \
+         `\"replace\"` creates them anew, `\"keep\"` copies on top of them",
+    )
+}
