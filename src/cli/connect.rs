@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use slackwater_decoders::schema::TableName;
 
+use super::exit::Failure;
 use crate::{
-    config::{DestinationConfig, SourceConfig, Task},
+    config::{DestinationConfig, Overrides, SourceConfig, Task},
     destinations::{self, Destination, sqlite::Sqlite},
     error::Result,
     mapping::{Mapping, Selection},
-    pipeline::snapshot::schemas::CreatedByRows,
+    pipeline::schema::SchemaPhase,
     service::{Ends, limits},
     sources::{Source, mysql::Mysql, mysql_files::MysqlFiles, throttle::Throttle},
 };
@@ -18,15 +19,25 @@ use crate::{
 ///
 /// # Errors
 /// Definite when an end cannot work as configured.
-pub(super) fn ends(task: &Task) -> Result<Ends> {
+pub(super) fn ends(task: &Task) -> Result<Ends, Failure> {
     let throttle = Throttle::new(limits(&task.snapshot));
+    let mapping = Arc::new(mapping(task)?);
     Ok(Ends {
         source: source(task, &throttle)?,
         destination: destination(task)?,
-        mapping: Arc::new(mapping(task)?),
-        schemas: Box::new(CreatedByRows),
+        schemas: Box::new(schema_phase(task, Arc::clone(&mapping))?),
+        mapping,
         throttle,
     })
+}
+
+/// Who creates the destination's objects.
+///
+/// # Errors
+/// When the override file has a mistake, or the record of an earlier run cannot be read.
+pub(super) fn schema_phase(task: &Task, mapping: Arc<Mapping>) -> Result<SchemaPhase, Failure> {
+    let overrides = task.schema.overrides.as_deref().map(Overrides::load).transpose()?.unwrap_or_default();
+    Ok(SchemaPhase::new(mapping, overrides, &task.state_dir)?)
 }
 
 /// What becomes of the source's tables on the way.

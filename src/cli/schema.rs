@@ -10,7 +10,7 @@ use super::{
     exit::{self, Failure},
 };
 use crate::{
-    config::{Overrides, Task},
+    config::Task,
     destinations::schema::{PlannedStatement, SchemaPlan, Stage},
     pipeline::schema::{Report, SchemaPhase},
     types::mysql::quote_name,
@@ -60,12 +60,8 @@ struct Output<'a> {
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let task = Task::load(&arguments.file.task)?;
-    let overrides = match &task.schema.overrides {
-        Some(file) => Overrides::load(file)?,
-        None => Overrides::default(),
-    };
     let mut ends = connect::ends(&task)?;
-    let mut phase = SchemaPhase::new(ends.mapping, overrides, &task.state_dir)?;
+    let mut phase = connect::schema_phase(&task, ends.mapping)?;
     let (source, destination) = (&*ends.source, &mut *ends.destination);
     let mut applied = None;
     if arguments.apply {

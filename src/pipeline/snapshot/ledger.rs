@@ -46,6 +46,9 @@ struct Account {
     contiguous: u64,
     /// Loaded blocks behind a gap.
     beyond: BTreeMap<u64, Loaded>,
+    /// Whether a block may be there twice or not at all, and nothing tells: the copy has to begin again.
+    torn: bool,
+    torn_by: Option<Error>,
     error: Option<Error>,
     /// When this process began to read, and the rows that were there then.
     since: Option<(Instant, u64)>,
@@ -69,6 +72,8 @@ impl Ledger {
             settled: 0,
             contiguous: 0,
             beyond: BTreeMap::new(),
+            torn: false,
+            torn_by: None,
             error: None,
             since: None,
             copy,
@@ -163,6 +168,7 @@ impl Ledger {
         account.read = None;
         (account.issued, account.settled, account.contiguous) = (0, 0, 0);
         account.beyond.clear();
+        account.torn = false;
     }
 
     pub(super) fn reading(&self) {
@@ -202,6 +208,24 @@ impl Ledger {
         account.contiguous = next;
         account.settled += 1;
         self.settled.notify_waiters();
+    }
+
+    /// Nobody knows if a block is there, and its rows cannot be told from others.
+    pub(super) fn tear(&self, error: Error) {
+        let mut account = self.account();
+        account.torn = true;
+        account.torn_by = Some(error);
+    }
+
+    /// Whether loading on is of use.
+    pub(super) fn is_void(&self) -> bool {
+        let account = self.account();
+        account.torn || account.error.is_some()
+    }
+
+    /// Why the copy has to begin again, once.
+    pub(super) fn torn_by(&self) -> Option<Error> {
+        self.account().torn_by.take()
     }
 
     /// A block will not be loaded.

@@ -42,7 +42,7 @@ pub(super) async fn load_blocks(shared: Arc<Shared>, queue: Queue) {
     loop {
         let load = queue.lock().await.recv().await;
         let Some(load) = load else { return };
-        if load.ledger.has_failed() {
+        if load.ledger.is_void() {
             load.ledger.given_up();
             continue;
         }
@@ -60,7 +60,7 @@ pub(super) async fn load_blocks(shared: Arc<Shared>, queue: Queue) {
     }
 }
 
-/// `None`: the task is to stop.
+/// `None`: the block is not loaded, because the task is to stop or the table's copy begins again.
 async fn load_block(
     shared: &Shared,
     loader: &mut Option<Box<dyn Loader>>,
@@ -82,6 +82,10 @@ async fn load_block(
             let Err(error) = load_rows(shared, loader, &rows, again).await else { break };
             // Nobody knows what the destination took of it, nor what became of the connection.
             (*loader, again) = (None, true);
+            if load.route.target().key().is_none() && error.is_transient() {
+                load.ledger.tear(error);
+                return Ok(None);
+            }
             let (pause, error) = retries.after(error)?;
             warn!(%error, ?pause, table = %load.ledger.table(), "loading rows again");
             shared.note_retry(&error);

@@ -48,7 +48,7 @@ use self::{
     progress::CopyBoard,
     reading::{Schedule, copy_tables, snapshot_of},
     recorder::Recorder,
-    schemas::{Stage, TableSchemas},
+    schemas::TableSchemas,
     target::Target,
 };
 use super::{
@@ -60,7 +60,7 @@ use super::{
 use crate::{
     changes::TableStarts,
     config::{Existing, Start},
-    destinations::Destination,
+    destinations::{Destination, schema::Stage},
     error::{Error, Result},
     mapping::Mapping,
     positions::{Checkpoint, Completeness, Origin, Resume, Store, reconcile},
@@ -231,9 +231,9 @@ impl Snapshot {
             () = stopped(&mut stop) => return Ok(Ended::Stopped),
             remembered = self.source.remember_definitions(&checkpoint.position, self.store.history()) => remembered?,
         }
-        let mut ledgers = self.recorded(&checkpoint.position)?;
+        let mut ledgers = self.recorded()?;
         loop {
-            if self.prepare(&checkpoint.position, &mut ledgers).await? == Ended::Stopped {
+            if self.prepare(&mut ledgers).await? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
             self.board.watch(&ledgers);

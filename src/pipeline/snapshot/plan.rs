@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use slackwater_decoders::{position::Position, schema::TableName};
+use slackwater_decoders::schema::TableName;
 use tracing::info;
 
 use super::{Ended, Snapshot, ledger::Ledger, reading::snapshot_of, schemas::Created};
@@ -22,11 +22,10 @@ const NAMED: usize = 20;
 
 impl Snapshot {
     /// The accounts of an earlier process, or of an earlier attempt of this one.
-    pub(super) fn recorded(&self, start: &Position) -> Result<Vec<Arc<Ledger>>> {
+    pub(super) fn recorded(&self) -> Result<Vec<Arc<Ledger>>> {
         let copies = self.store.copies()?.ok_or_else(records_lost)?;
-        let targets = self.targets(start)?;
         let ledger = |copy: TableCopy| {
-            let target = targets.of(&copy.table);
+            let target = self.target_of(&copy.table);
             let clean = copy.state == CopyState::Planned;
             Arc::new(Ledger::new(copy, target, clean))
         };
@@ -35,7 +34,7 @@ impl Snapshot {
 
     /// Adds the tables that are at the source now and were not before, and creates at the destination all that are not
     /// there yet.
-    pub(super) async fn prepare(&self, start: &Position, ledgers: &mut Vec<Arc<Ledger>>) -> Result<Ended> {
+    pub(super) async fn prepare(&self, ledgers: &mut Vec<Arc<Ledger>>) -> Result<Ended> {
         let known: HashSet<TableName> =
             ledgers.iter().filter(|ledger| !ledger.is_gone()).map(|ledger| ledger.table().clone()).collect();
         let mut planned: Vec<TableCopy> = ledgers
@@ -54,30 +53,24 @@ impl Snapshot {
             return Ok(Ended::Done);
         }
         info!(tables = planned.len(), again, "creating the tables to be copied");
-        let targets = self.targets(start)?;
-        self.settle_existing(&targets, ledgers, &mut planned).await?;
+        self.settle_existing(ledgers, &mut planned).await?;
         for chunk in planned.chunks(CREATED_AT_ONCE) {
             if *self.stop.borrow() {
                 return Ok(Ended::Stopped);
             }
-            self.create(&targets, chunk, ledgers).await?;
+            self.create(chunk, ledgers).await?;
         }
         Ok(Ended::Done)
     }
 
     /// Decides about rows that the destination's tables have before anything is copied into them.
-    async fn settle_existing(
-        &self,
-        targets: &Targets,
-        ledgers: &[Arc<Ledger>],
-        planned: &mut [TableCopy],
-    ) -> Result<()> {
+    async fn settle_existing(&self, ledgers: &[Arc<Ledger>], planned: &mut [TableCopy]) -> Result<()> {
         let mut uses: HashMap<TableName, u32> = HashMap::new();
         let others =
             ledgers.iter().filter(|ledger| ledger.copy().state != CopyState::Planned && !ledger.is_gone());
         for target in others
             .map(|ledger| ledger.target().clone())
-            .chain(planned.iter().map(|copy| targets.of(&copy.table)))
+            .chain(planned.iter().map(|copy| self.target_of(&copy.table)))
         {
             *uses.entry(target).or_default() += 1;
         }
@@ -89,7 +82,7 @@ impl Snapshot {
             .collect();
         let mut asked: Vec<TableName> = planned
             .iter()
-            .map(|copy| targets.of(&copy.table))
+            .map(|copy| self.target_of(&copy.table))
             .filter(|target| !ours.contains(target))
             .collect();
         asked.sort();
@@ -112,7 +105,7 @@ impl Snapshot {
         }
         let kept: HashSet<&TableName> = occupied.iter().collect();
         for copy in planned {
-            let name = targets.of(&copy.table);
+            let name = self.target_of(&copy.table);
             let shared = uses.get(&name).is_some_and(|uses| *uses > 1);
             copy.mixed = shared || (self.settings.existing == Existing::Keep && kept.contains(&name));
         }
@@ -120,12 +113,7 @@ impl Snapshot {
     }
 
     /// Creates some tables and records that they are there.
-    async fn create(
-        &self,
-        targets: &Targets,
-        planned: &[TableCopy],
-        ledgers: &mut Vec<Arc<Ledger>>,
-    ) -> Result<()> {
+    async fn create(&self, planned: &[TableCopy], ledgers: &mut Vec<Arc<Ledger>>) -> Result<()> {
         let names: Vec<TableName> = planned.iter().map(|copy| copy.table.clone()).collect();
         let created = self.target.lock().await.create(&*self.source, &names).await?;
         let mut created: HashMap<TableName, Created> =
@@ -139,7 +127,7 @@ impl Snapshot {
             if error.is_none() {
                 (copy.state, copy.definition) = (CopyState::Waiting, definition);
             }
-            let target = targets.of(&copy.table);
+            let target = self.target_of(&copy.table);
             let ledger = Ledger::new(copy, target, true);
             if let Some(error) = error {
                 ledger.fail(error.on(ledger.table()));
@@ -155,24 +143,8 @@ impl Snapshot {
             .map_err(|error| Error::definite("storing the plan was broken off").caused_by(error))?
     }
 
-    /// The names that tables have at the destination.
-    fn targets(&self, start: &Position) -> Result<Targets> {
-        let mut names = HashMap::new();
-        for table in self.store.history().catalog_at(start) {
-            if let Some(route) = self.settings.mapping.route(&table)? {
-                names.insert(table.name.clone(), route.target().name.clone());
-            }
-        }
-        Ok(Targets(names))
-    }
-}
-
-/// The names of tables at the destination.
-struct Targets(HashMap<TableName, TableName>);
-
-impl Targets {
-    fn of(&self, table: &TableName) -> TableName {
-        self.0.get(table).unwrap_or(table).clone()
+    fn target_of(&self, table: &TableName) -> TableName {
+        self.settings.mapping.target_name(table)
     }
 }
 

@@ -146,6 +146,9 @@ impl TableCopying<'_> {
             if self.ledger.has_failed() {
                 return Ok(Attempt::Over);
             }
+            if let Some(error) = self.ledger.torn_by() {
+                return Err(error);
+            }
             match read {
                 Read::Block(block) => {
                     let number = self.ledger.issue(block.end.as_ref());
@@ -162,10 +165,7 @@ impl TableCopying<'_> {
                         return Ok(Attempt::Over);
                     }
                 }
-                Read::Finished => {
-                    self.finish().await;
-                    return Ok(Attempt::Over);
-                }
+                Read::Finished => return self.finish().await.map(|()| Attempt::Over),
                 Read::Changed => {
                     info!(table = %self.ledger.table(), "the table was changed while it was copied: it begins again");
                     self.ledger.drained().await;
@@ -216,11 +216,16 @@ impl TableCopying<'_> {
         if copy.mixed { Err(mixed_with_others(self.ledger)) } else { Ok(()) }
     }
 
-    async fn finish(&self) {
-        if self.ledger.drained().await && !self.ledger.has_failed() {
+    async fn finish(&self) -> Result<()> {
+        let complete = self.ledger.drained().await;
+        if let Some(error) = self.ledger.torn_by() {
+            return Err(error);
+        }
+        if complete && !self.ledger.has_failed() {
             self.ledger.copied();
             self.shared.recorder.mark(self.ledger).await;
         }
+        Ok(())
     }
 
     /// The source has no such table: neither has the destination then, and what the log says of it before is of no interest.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use slackwater_decoders::schema::{Table, TableName};
+use slackwater_decoders::schema::{Table, TableName, definition::TableDefinition};
+use tracing::warn;
 
 use crate::{
-    destinations::Destination,
+    destinations::{Destination, schema::Stage},
     error::{Error, Result},
+    pipeline::schema::SchemaPhase,
     sources::Source,
 };
 
@@ -29,22 +31,13 @@ pub trait TableSchemas: Send {
     /// Creates what is to come at a stage. Doing it again after an interruption adds what is missing.
     ///
     /// # Errors
-    /// Definite, with a list, when something could not be created.
+    /// When an end cannot be reached. What is refused is said in the log, and does not stop the task.
     async fn complete(
         &mut self,
         source: &dyn Source,
         destination: &mut dyn Destination,
         stage: Stage,
     ) -> Result<()>;
-}
-
-/// When the rest of a table's definition is created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// All rows are there: other keys, foreign keys.
-    AfterLoad,
-    /// The rows are one state: what could not be created while rows of different times had the same value of a unique key.
-    AtConsistency,
 }
 
 /// What became of one table.
@@ -57,10 +50,57 @@ pub struct Created {
     pub definition: Option<Arc<Table>>,
 }
 
-/// Leaves it to the destination to create a table when its first rows come.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CreatedByRows;
+#[async_trait]
+impl TableSchemas for SchemaPhase {
+    async fn create(
+        &mut self,
+        source: &dyn Source,
+        destination: &mut dyn Destination,
+        tables: &[TableName],
+    ) -> Result<Vec<Created>> {
+        // Read before the tables are created: one that is altered in between has another definition for its reader, too.
+        let schema = source.schema(Some(tables)).await?;
+        let mut report = self.create_tables(source, destination, tables).await?;
+        let definitions = schema.into_iter().flat_map(|schema| schema.tables);
+        let created = definitions.map(|TableDefinition { table, .. }| Created {
+            table: table.name.clone(),
+            error: report.uncopyable.remove(&table.name).map(|why| {
+                Error::definite("the destination's table cannot be created, or does not fit")
+                    .caused_by(why)
+                    .remedy(
+                        "`slackwater schema TASK.toml` shows the statement; another can be given in the override file. A table \
+                         that is in the way has to be altered or dropped",
+                    )
+            }),
+            definition: Some(table),
+        });
+        Ok(created.collect())
+    }
 
+    async fn complete(
+        &mut self,
+        source: &dyn Source,
+        destination: &mut dyn Destination,
+        stage: Stage,
+    ) -> Result<()> {
+        let report = SchemaPhase::complete(self, source, destination, stage).await?;
+        if !report.failures.is_empty() {
+            // Rows are right without them, and the operator can create them at any time.
+            warn!(
+                %stage,
+                objects = report.failures.len(),
+                "not all objects could be created; `slackwater schema TASK.toml` shows what is missing"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Leaves it to the destination to create a table when its first rows come.
+#[cfg(test)]
+pub(crate) struct CreatedByRows;
+
+#[cfg(test)]
 #[async_trait]
 impl TableSchemas for CreatedByRows {
     async fn create(

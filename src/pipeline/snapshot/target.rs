@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use slackwater_decoders::schema::{Table, TableName};
 
-use super::schemas::{Created, Stage, TableSchemas};
+use super::schemas::{Created, TableSchemas};
 use crate::{
-    destinations::{Checkpoint, Destination, load::Loader},
+    destinations::{Checkpoint, Destination, load::Loader, schema::Stage},
     error::{Error, Result},
     sources::Source,
 };

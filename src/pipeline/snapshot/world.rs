@@ -16,11 +16,11 @@ use slackwater_decoders::{
     value::{Cell, Value},
 };
 
-use super::schemas::{Created, Stage, TableSchemas};
+use super::schemas::{Created, TableSchemas};
 use crate::{
     changes::Group,
     config::Start,
-    destinations::{Checkpoint, Destination, Standing, load::Loader},
+    destinations::{Checkpoint, Destination, Standing, load::Loader, schema::Stage},
     error::{Error, Result},
     mapping::Selection,
     pipeline::queue::BatchSender,
@@ -463,7 +463,7 @@ impl Loader for WorldLoader {
                 };
                 let row = content.rows.entry(key).or_insert((value, 0));
                 row.0 = value;
-                if row.1 > 0 && !content.keyless && !again {
+                if (row.1 > 0 && !content.keyless && !again) || (content.keyless && again) {
                     doubles.push(format!("{table} {key}"));
                 }
                 row.1 = if content.keyless { row.1 + 1 } else { 1 };
