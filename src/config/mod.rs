@@ -164,6 +164,7 @@ impl Task {
             ("state_dir", self.state_dir != new.state_dir),
             ("[source] or [destination]", self.fixed != new.fixed),
             ("[objects]", self.objects != new.objects),
+            ("[schema]", self.schema != new.schema),
             ("[apply]", apply_differs),
             ("log.format", self.log.format != new.log.format),
         ]
