@@ -12,7 +12,7 @@ use changes::{
 };
 use mysql_values::{lines, matrix};
 use slackwater::{
-    config::destination::MysqlDestination,
+    config::{OnRowError, destination::MysqlDestination},
     destinations::{Destination, mysql::Mysql},
     error::Kind,
 };
@@ -342,4 +342,58 @@ async fn a_wrong_account_is_refused_for_good_and_a_server_that_is_down_may_come_
     server.stop().unwrap();
     let error = failure("user = 'root'").await;
     assert_eq!(error.kind(), Kind::Disconnected, "{error}");
+}
+
+#[tokio::test]
+async fn refused_changes_become_dead_letters_in_the_same_transaction() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for flavor in [Flavor::Mysql97, Flavor::Mariadb1011] {
+        let server = Server::builder(flavor).start().unwrap();
+        // The operator's own table, which takes less than the source's.
+        server
+            .exec(
+                "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, n TINYINT UNSIGNED NOT NULL)",
+            )
+            .unwrap();
+        let toml = format!("host = '127.0.0.1:{}'\nuser = 'root'", server.port());
+        let config: MysqlDestination = toml::from_str(&toml).unwrap();
+        let table = table("t", vec![Column::new("id", INT), Column::new("n", INT)], &[0], &[]);
+        let log = [
+            Insert(vec![int(1), int(10)]),
+            Insert(vec![int(2), int(4711)]),
+            Insert(vec![int(3), Some(Value::Null)]),
+            Insert(vec![int(5), int(50)]),
+        ];
+        let mut destination = Mysql::new("orders", config.clone());
+        destination.open().await.unwrap();
+        let error = destination.apply(&changes(&table, &log), Some(&checkpoint(1))).await.unwrap_err();
+        assert!(!error.is_transient() && !error.to_string().contains("4711"), "{error}");
+
+        let mut destination = Mysql::new("orders", config).with_row_errors(OnRowError::DeadLetter);
+        destination.open().await.unwrap();
+        for pass in 1..=2 {
+            // The second half goes on with the transaction of the first.
+            destination.apply(&changes(&table, &log), None).await.unwrap();
+            let moved = [Update(vec![int(1), int(10)], vec![int(4), int(-1)])];
+            destination.apply(&changes(&table, &moved), Some(&checkpoint(pass))).await.unwrap();
+            assert_eq!(destination.dead_letters(), 3, "pass {pass}");
+        }
+        let letters = lines(
+            &server,
+            "SELECT task, `database`, `table`, `key`, operation, position, error LIKE '%ERROR%', JSON_EXTRACT(`change`, '$.after.n') \
+             FROM slackwater.slackwater_dead_letter ORDER BY JSON_EXTRACT(`change`, '$.after.id')",
+        );
+        let letter = |key, after| format!("orders|shop|t|{{\"id\":{key}}}|c|binlog.000001:120|1|{after}");
+        assert_eq!(letters[..2], [letter(2, "4711"), letter(3, "null")], "{flavor}");
+        assert_eq!(letters.len(), 3);
+        assert_eq!(lines(&server, "SELECT id FROM shop.t WHERE id IN (2, 3, 4)").len(), 0);
+        assert_eq!(lines(&server, "SELECT * FROM shop.t WHERE id = 5"), ["5|50"]);
+
+        let mut loader = destination.loader().await.unwrap();
+        let rows = block(&table, &[vec![int(6), int(600)], vec![int(7), int(70)]]);
+        let [slackwater_decoders::event::Event::Rows(rows)] = rows.events() else { panic!() };
+        loader.load(rows, false).await.unwrap();
+        assert_eq!(destination.dead_letters(), 4);
+        assert_eq!(lines(&server, "SELECT * FROM shop.t WHERE id > 5"), ["7|70"]);
+    }
 }

@@ -392,3 +392,71 @@ fn a_group_that_is_built_again_is_the_same() {
     let (at_once, pieces) = (0..300, [0..10, 10..250, 250..400]);
     assert_eq!(shares(&[at_once]), shares(&pieces));
 }
+
+/// Rows of one transaction each, of the tables `t` (with a key), `log` (without) and `parent` (with cascades).
+fn mixed(rows: &[(&str, u64)]) -> Batch {
+    let [keyed, keyless, parent] = ["t", "log", "parent"].map(|name| {
+        let table = (*table(Keys::Numbers)).clone();
+        let primary_key = if name == "log" { Vec::new() } else { vec![0] };
+        Arc::new(Table { name: TableName::new("shop", name), primary_key, unique_keys: Vec::new(), ..table })
+    });
+    Batch::decode(Vec::new(), |_, arena, events| {
+        for (number, (name, key)) in (0..).zip(rows) {
+            let cells = [*key, 1, 1].map(|number| Cell::Value(Value::UInt(number)));
+            let table = [&keyed, &keyless, &parent].into_iter().find(|table| *table.name.table == **name);
+            events.push(Event::Begin(Begin { transaction: None, position: at(number) }));
+            events.push(Event::Rows(Rows {
+                table: Arc::clone(table.unwrap()),
+                position: at(number),
+                time_micros: 0,
+                sequence: 0,
+                unlogged_cascades: *name == "parent",
+                changes: arena.slice(&[RowChange::Delete { before: arena.slice(&cells) }]),
+            }));
+            events.push(Event::Commit(Commit { position: at(number + 1), time_micros: 0 }));
+        }
+        let resume = Some(Position { log: at(rows.len() as u64), executed: None });
+        Ok::<_, Error>(Decoded { resume, row_changes: rows.len() as u64, time_micros: 0 })
+    })
+    .unwrap()
+}
+
+/// Table and number of changes of each job of the first share; the others are empty.
+fn jobs(group: &Group) -> Vec<(String, usize)> {
+    assert!(group.shares()[1..].iter().all(|share| share.jobs.is_empty()));
+    let job = |job: &Job<'_>| match job {
+        Job::Net(net) => (format!("net {}", net.table.name.table), net.deletes.len()),
+        Job::InOrder(rows) => (format!("in order {}", rows.table.name.table), rows.changes.len()),
+        job => panic!("{job:?}"),
+    };
+    group.shares()[0].jobs.iter().map(job).collect()
+}
+
+#[test]
+fn cascades_come_behind_everything_before_them_and_before_everything_behind_them() {
+    let mut builder = builder(3, false);
+    let rows = [("t", 1), ("log", 1), ("t", 2), ("log", 1), ("parent", 1), ("log", 2), ("t", 3)];
+    builder.push(mixed(&rows)).unwrap();
+    // Large enough to be parted, if there were no order to keep.
+    let more: Vec<_> = (10..110).map(|key| ("t", key)).collect();
+    builder.push(mixed(&more)).unwrap();
+    let expected =
+        [("net t", 2), ("in order log", 2), ("in order parent", 1), ("net t", 101), ("in order log", 1)];
+    assert_eq!(jobs(&builder.build()), expected.map(|(job, changes)| (job.to_owned(), changes)));
+}
+
+#[test]
+fn what_a_copy_shows_is_not_applied_again() {
+    let mapping = Arc::new(Mapping::identity(Selection::new(&Objects::default())));
+    let mut starts = TableStarts::default();
+    starts.insert(TableName::new("shop", "t"), Position { log: at(2), executed: None });
+    let routes = Arc::new(Routes::new(mapping, starts));
+    let jobs_if = |converging| {
+        let mut builder =
+            GroupBuilder::with_routes(Arc::clone(&routes), Limits { workers: 1, bytes: 1 }, converging);
+        builder.push(mixed(&[("t", 1), ("log", 1), ("t", 2), ("t", 3)])).unwrap();
+        jobs(&builder.build())
+    };
+    assert_eq!(jobs_if(true), [("in order log".to_owned(), 1), ("net t".to_owned(), 2)]);
+    assert_eq!(jobs_if(false), [("net t".to_owned(), 3), ("in order log".to_owned(), 1)]);
+}

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use slackwater_decoders::{
     arena::Arena,
     event::{Begin, Ddl, Event, RowChange, Rows, Truncate},
-    position::Position,
+    position::{LogPosition, Position},
     schema::{Table, TableName},
 };
 
@@ -130,7 +130,8 @@ impl<'a> Contents<'a> {
         Ok(())
     }
 
-    fn truncate(&mut self, truncate: &Truncate, intake: &Intake<'_, 'a>) -> Result<()> {
+    fn truncate(&mut self, truncate: &Truncate, intake: &mut Intake<'_, 'a>) -> Result<()> {
+        intake.count_statement();
         if intake.is_covered(&truncate.table, &truncate.position) {
             return Ok(());
         }
@@ -141,7 +142,8 @@ impl<'a> Contents<'a> {
         Ok(())
     }
 
-    fn ddl(&mut self, ddl: &Ddl<'a>, intake: &Intake<'_, 'a>) -> Result<()> {
+    fn ddl(&mut self, ddl: &Ddl<'a>, intake: &mut Intake<'_, 'a>) -> Result<()> {
+        intake.count_statement();
         let starts = intake.routes.starts();
         let mut left = ddl.clone();
         if intake.converging && !starts.is_empty() {
@@ -152,6 +154,8 @@ impl<'a> Contents<'a> {
                 return Ok(());
             }
         }
+        // What means nothing leaves no trace: the group has to be the same when it is built again together with what was
+        // empty before it.
         if let Some(ddl) = intake.routes.ddl(&left)? {
             self.in_sequence(&intake.arena);
             self.before.push(Job::Ddl(ddl));
@@ -220,8 +224,13 @@ impl<'a> Contents<'a> {
 }
 
 impl Intake<'_, '_> {
+    /// A statement outside of a transaction is one.
+    fn count_statement(&mut self) {
+        self.summary.commits += u64::from(self.transaction.is_none());
+    }
+
     /// Whether what happens to a table here is in the table's copy already.
-    fn is_covered(&self, table: &TableName, position: &slackwater_decoders::position::LogPosition) -> bool {
+    fn is_covered(&self, table: &TableName, position: &LogPosition) -> bool {
         let starts = self.routes.starts();
         if !self.converging || starts.is_empty() {
             return false;

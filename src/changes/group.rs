@@ -59,6 +59,20 @@ pub struct NetChanges<'a> {
     pub upserts: Vec<Image<'a>>,
 }
 
+impl NetChanges<'_> {
+    /// Table, place and time as an event has them, without a change: for errors, and for what becomes of absent values.
+    pub(crate) fn without_changes(&self) -> Rows<'static> {
+        Rows {
+            table: Arc::clone(&self.table),
+            position: self.position.clone(),
+            time_micros: self.time_micros,
+            sequence: 0,
+            unlogged_cascades: false,
+            changes: &[],
+        }
+    }
+}
+
 /// What a destination applies at once.
 ///
 /// All shares but the first are empty when the group is small, and whenever there is an order to keep between tables or

@@ -78,7 +78,8 @@ pub(super) fn destination(task: &Task) -> Result<Box<dyn Destination>> {
             Box::new(sqlite.with_row_errors(task.apply.on_row_error))
         }
         DestinationConfig::Mysql(config) => {
-            Box::new(destinations::mysql::Mysql::new(task.name.as_str(), config.clone()))
+            let mysql = destinations::mysql::Mysql::new(task.name.as_str(), config.clone());
+            Box::new(mysql.with_row_errors(task.apply.on_row_error))
         }
     })
 }

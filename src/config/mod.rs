@@ -180,6 +180,7 @@ impl Task {
             ("[objects]", self.objects != new.objects),
             ("[snapshot]", self.snapshot.needs_restart_for(&new.snapshot)),
             ("[[mapping]]", self.mapping != new.mapping),
+            ("[schema]", self.schema != new.schema),
             ("[apply]", apply_differs),
             ("log.format", self.log.format != new.log.format),
         ]

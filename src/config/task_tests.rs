@@ -156,7 +156,7 @@ fn a_sections_own_check_is_shown_at_the_key() {
     let text = error("[\"db1:3306\"]", "[]");
     assert!(text.starts_with("/etc/slackwater/orders.toml:6:1: source.hosts names no server"), "{text}");
     let text = error("\"shop.*\"", "\"shop\"");
-    assert!(text.starts_with("/etc/slackwater/orders.toml:15:11: \"shop\" is no object pattern"), "{text}");
+    assert!(text.starts_with("/etc/slackwater/orders.toml:15:12: \"shop\" is no object pattern"), "{text}");
 }
 
 #[test]
@@ -173,6 +173,27 @@ fn a_reload_knows_what_needs_a_restart() {
     let changed =
         parse(&GOOD.replace("db1", "db2").replace("128", "64").replace("orders\"]", "x\"]")).unwrap();
     assert_eq!(task.needs_restart_for(&changed), ["[source] or [destination]", "[apply]"]);
+}
+
+#[test]
+fn rules_are_read_and_their_mistakes_shown_at_their_lines() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/mapping.toml");
+    assert_eq!(Task::load(Path::new(example)).unwrap().mapping.len(), 3);
+    let with = |rule: &str| {
+        parse(&format!("{GOOD}\n[[mapping]]\nmatch = \"shop.*\"\n{rule}\n")).unwrap_err().to_string()
+    };
+    let text = with("tabel = \"x\"");
+    assert!(text.starts_with("/etc/slackwater/orders.toml:27:1: unknown key `tabel` in [mapping]"), "{text}");
+    assert!(text.ends_with("did you mean `table`?"), "{text}");
+    let text = with("table = \"${source.tabel}\"");
+    assert!(
+        text.contains("orders.toml:27:9: unknown variable `source.tabel`: did you mean `source.table`?"),
+        "{text}"
+    );
+    assert!(with("operations = [\"updates\"]").ends_with("did you mean `update`?"));
+    assert!(
+        with("database = { replace = [\"a\", \"b\"], prefix = \"c\" }").contains("a name is made by one of")
+    );
 }
 
 #[test]

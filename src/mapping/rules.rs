@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use slackwater_decoders::schema::TableName;
 
+use super::online_change::altered_tables;
 use crate::config::mapping::{AddedColumn, Case, Columns, MappingRule, Operation, Rename};
 
 /// What the rules of a task say, in the order of the file.
@@ -43,20 +44,21 @@ impl Rules {
         &self.rules
     }
 
-    fn of<'a>(&'a self, table: &'a TableName) -> impl Iterator<Item = &'a MappingRule> {
-        self.rules.iter().filter(|rule| rule.tables.matches(&table.database, &table.table))
+    /// The rules about a table. Those about a table that is changed online are about the tool's tables beside it as well: their
+    /// rows become the table's.
+    fn of<'a>(&'a self, table: &TableName) -> impl Iterator<Item = &'a MappingRule> + use<'a> {
+        let names: Vec<TableName> = [table.clone()].into_iter().chain(altered_tables(table)).collect();
+        self.rules
+            .iter()
+            .filter(move |rule| names.iter().any(|name| rule.tables.matches(&name.database, &name.table)))
     }
 
     /// What the first rule that has it says of an aspect.
-    fn first<'a, T>(
-        &'a self,
-        table: &'a TableName,
-        aspect: impl Fn(&'a MappingRule) -> Option<T>,
-    ) -> Option<T> {
+    fn first<'a, T>(&'a self, table: &TableName, aspect: impl Fn(&'a MappingRule) -> Option<T>) -> Option<T> {
         self.of(table).find_map(aspect)
     }
 
-    pub(super) fn decide<'a>(&'a self, table: &'a TableName) -> Decision<'a> {
+    pub(super) fn decide<'a>(&'a self, table: &TableName) -> Decision<'a> {
         Decision {
             columns: self.first(table, |rule| rule.columns.as_ref()),
             added: self.first(table, |rule| rule.add.as_ref()),
@@ -88,7 +90,9 @@ impl Rules {
             None => own.to_owned(),
         };
         let new_database = rename(self.first(table, |rule| rule.database.as_ref()), database);
-        let new_table = rename(self.first(table, |rule| rule.table.as_ref()), name);
+        let of_its_own = |rule: &&MappingRule| rule.tables.matches(database, name);
+        let new_table =
+            rename(self.rules.iter().filter(of_its_own).find_map(|rule| rule.table.as_ref()), name);
         let cased = |name: String| match self.first(table, |rule| rule.case) {
             Some(Case::Lower) => name.to_lowercase(),
             Some(Case::Upper) => name.to_uppercase(),
@@ -127,7 +131,7 @@ impl Rules {
         self.rules
             .iter()
             .enumerate()
-            .find(|(_, rule)| rule.filter.is_some() && rule.tables.matches(&table.database, &table.table))
+            .find(|(_, rule)| rule.filter.is_some() && self.of(table).any(|own| std::ptr::eq(own, *rule)))
             .map_or_else(|| "[[mapping]]".to_owned(), |(number, rule)| Rules::shown(number, rule))
     }
 }

@@ -91,8 +91,8 @@ fn tables(destination: &Destination) -> Result<Vec<String>> {
             Ok(names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
         }
         Destination::Server(server) => {
-            let names = server.query("SHOW TABLES IN shop")?;
-            Ok(names.into_iter().map(|row| String::from_utf8(row[0].clone().unwrap()).unwrap()).collect())
+            let names = server.query("SHOW TABLES IN shop")?.into_iter().flatten().flatten();
+            Ok(names.map(|name| String::from_utf8_lossy(&name).into_owned()).collect())
         }
     }
 }

@@ -13,7 +13,11 @@ use slackwater_decoders::{
 };
 
 use super::{
-    gathered::Gathered, literal::quoted, session::Session, statement::RowStatement, tables::ReadyTable,
+    gathered::Gathered,
+    literal::quoted,
+    session::{Session, refusal},
+    statement::RowStatement,
+    tables::ReadyTable,
 };
 use crate::error::Result;
 
@@ -41,13 +45,18 @@ impl Gathered {
     ) -> Result<()> {
         // The children that the change is to reach may still be gathered.
         self.send_all(session).await?;
-        let statement = RowStatement::new(table, rows, session.server);
+        let converging = self.is_converging();
+        let statement = RowStatement::new(table, rows, session.server).converging(converging);
         for change in rows.changes {
             session.run("SET SESSION foreign_key_checks = 1").await?;
             let done = match *change {
                 RowChange::Delete { before } => statement.delete_by_key(session, before).await?,
                 RowChange::Update { before, after } => {
-                    statement.try_update_by_key(session, before, after).await?
+                    match statement.try_update_by_key(session, before, after).await {
+                        // Another row has a unique value that this one takes.
+                        Err(error) if converging && refusal(&error) == Some(1062) => false,
+                        done => done?,
+                    }
                 }
                 RowChange::Insert { .. } => false,
             };

@@ -63,6 +63,11 @@ impl Gathered {
         self.bytes = 0;
     }
 
+    /// What [`set_converging`](Self::set_converging) said.
+    pub(super) fn is_converging(&self) -> bool {
+        self.converging
+    }
+
     /// Takes the changes of one event.
     pub(super) async fn rows(
         &mut self,

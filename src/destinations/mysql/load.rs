@@ -19,9 +19,11 @@ use slackwater_decoders::{
 use tracing::debug;
 
 use super::{
+    dead_letter::{DeadLetters, is_refusal},
     load_text,
     net::NetWriter,
     session::{Session, code, refused},
+    singly::Singly,
     tables::{ReadyTable, Tables},
 };
 use crate::{
@@ -43,10 +45,14 @@ pub(super) struct MysqlLoader {
     not_by_file: HashSet<TableName>,
     net: NetWriter,
     in_transaction: bool,
+    dead_letters: Option<DeadLetters>,
 }
 
 impl MysqlLoader {
-    pub(super) async fn connect(config: &MysqlDestination) -> Result<Self> {
+    pub(super) async fn connect(
+        config: &MysqlDestination,
+        dead_letters: Option<DeadLetters>,
+    ) -> Result<Self> {
         Ok(MysqlLoader {
             config: config.clone(),
             session: Session::connect(config).await?,
@@ -54,6 +60,7 @@ impl MysqlLoader {
             not_by_file: HashSet::new(),
             net: NetWriter::default(),
             in_transaction: false,
+            dead_letters,
         })
     }
 
@@ -133,8 +140,31 @@ impl MysqlLoader {
         };
         self.begin().await?;
         let rows_limit = self.config.statement_rows as usize;
-        self.net.apply(&mut self.session, table, &net, rows_limit, replace).await?;
-        self.end("COMMIT").await
+        match self.net.apply(&mut self.session, table, &net, rows_limit, replace).await {
+            Ok(()) => self.end("COMMIT").await,
+            Err(error) => match self.dead_letters.clone().filter(|_| is_refusal(&error)) {
+                Some(dead_letters) => self.insert_singly(table, &net, replace, &dead_letters).await,
+                None => Err(error),
+            },
+        }
+    }
+
+    /// Writes the rows that the server takes, and keeps the others as dead letters.
+    async fn insert_singly(
+        &mut self,
+        table: &ReadyTable,
+        net: &NetChanges<'_>,
+        replace: bool,
+        dead_letters: &DeadLetters,
+    ) -> Result<()> {
+        self.end("ROLLBACK").await?;
+        self.begin().await?;
+        let mut singly = Singly { session: &mut self.session, dead_letters, letters: 0 };
+        singly.net(&mut self.net, table, net, replace).await?;
+        let letters = singly.letters;
+        self.end("COMMIT").await?;
+        dead_letters.committed(letters);
+        Ok(())
     }
 }
 

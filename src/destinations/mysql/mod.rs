@@ -7,6 +7,7 @@
 mod cascade;
 mod checkpoint;
 mod ddl;
+mod dead_letter;
 mod definition;
 mod existing;
 mod gathered;
@@ -17,11 +18,15 @@ mod net;
 mod precheck;
 mod schema;
 mod session;
+mod singly;
 mod statement;
 mod tables;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use async_trait::async_trait;
 use slackwater_decoders::schema::TableName;
@@ -30,6 +35,7 @@ use tracing::warn;
 
 use self::{
     checkpoint::{CheckpointRows, Parts},
+    dead_letter::DeadLetters,
     session::Session,
     tables::Tables,
     worker::{Commit, Shared, Work, Worker},
@@ -41,7 +47,7 @@ use super::{
 };
 use crate::{
     changes::{Group, Job},
-    config::destination::MysqlDestination,
+    config::{OnRowError, destination::MysqlDestination},
     error::{Error, Result},
     mapping::Selection,
     sources::Finding,
@@ -52,6 +58,8 @@ pub struct Mysql {
     config: MysqlDestination,
     task: String,
     version: Option<String>,
+    on_row_error: OnRowError,
+    dead_letters: Arc<AtomicU64>,
     open: Option<Open>,
     /// The session that objects are created in, beside the one that applies: their statements would commit what is open.
     creating: Option<Session>,
@@ -72,7 +80,22 @@ impl Mysql {
     /// A destination that is not open yet. `task` is the task's name, under which its checkpoint is stored.
     #[must_use]
     pub fn new(task: impl AsRef<str>, config: MysqlDestination) -> Self {
-        Mysql { config, task: task.as_ref().to_owned(), version: None, open: None, creating: None }
+        Mysql {
+            config,
+            task: task.as_ref().to_owned(),
+            version: None,
+            on_row_error: OnRowError::Stop,
+            dead_letters: Arc::default(),
+            open: None,
+            creating: None,
+        }
+    }
+
+    /// Sets what becomes of row changes that the server refuses.
+    #[must_use]
+    pub fn with_row_errors(mut self, on_row_error: OnRowError) -> Self {
+        self.on_row_error = on_row_error;
+        self
     }
 
     /// The session that objects are created in.
@@ -217,7 +240,15 @@ impl Destination for Mysql {
             .map_err(|error| error.on(&self.config.host))?;
         let stored = rows.load(&mut session).await?;
         self.version = Some(session.server.to_string());
-        let shared = Arc::new(Shared { config: self.config.clone(), rows, tables: Tables::default() });
+        let (database, kept) = (&self.config.checkpoint_database, &self.dead_letters);
+        let dead_letters = match self.on_row_error {
+            OnRowError::Stop => None,
+            OnRowError::DeadLetter => {
+                Some(DeadLetters::open(&mut session, database, &self.task, kept).await?)
+            }
+        };
+        let shared =
+            Arc::new(Shared { config: self.config.clone(), rows, tables: Tables::default(), dead_letters });
         let mut first = Worker::new(0, session, Arc::clone(&shared));
         first.intent = stored.intent;
         first.generation = stored.standing.as_ref().map_or(0, |standing| standing.checkpoint.generation);
@@ -261,6 +292,10 @@ impl Destination for Mysql {
         Ok(())
     }
 
+    fn dead_letters(&self) -> u64 {
+        self.dead_letters.load(Ordering::Relaxed)
+    }
+
     fn loaders(&self) -> usize {
         4
     }
@@ -284,7 +319,8 @@ impl Destination for Mysql {
     }
 
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {
-        let loader = load::MysqlLoader::connect(&self.config).await?;
+        let dead_letters = self.opened()?.shared.dead_letters.clone();
+        let loader = load::MysqlLoader::connect(&self.config, dead_letters).await?;
         Ok(Box::new(loader))
     }
 

@@ -7,7 +7,6 @@
 
 use std::mem;
 
-use slackwater_decoders::event::Rows;
 use tracing::warn;
 
 use super::{
@@ -58,14 +57,7 @@ impl NetWriter {
         converging: bool,
     ) -> Result<()> {
         let failed = |error: Error| error.on(format!("{} near {}", net.table.name, net.position));
-        let rows = Rows {
-            table: net.table.clone(),
-            position: net.position.clone(),
-            time_micros: net.time_micros,
-            sequence: 0,
-            unlogged_cascades: false,
-            changes: &[],
-        };
+        let rows = net.without_changes();
         let row = RowStatement::new(table, &rows, session.server).converging(converging);
         let (inserts, upserts) = match converging {
             true => (WriteForm::Replace, WriteForm::Replace),

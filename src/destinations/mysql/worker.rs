@@ -14,9 +14,11 @@ use tracing::{debug, info};
 use super::{
     checkpoint::{CheckpointRows, Intent, Parts},
     ddl,
+    dead_letter::{DeadLetters, is_refusal},
     gathered::Gathered,
     net::NetWriter,
     session::Session,
+    singly::Singly,
     tables::{self, ReadyTable, Tables},
 };
 use crate::{
@@ -30,11 +32,16 @@ use crate::{
 /// How often a share is applied again that another transaction was in the way of.
 const RETRIES: usize = 6;
 
+/// Where a group begins in a transaction that was open before.
+const GROUP: &str = "slackwater_group";
+
 /// What the workers of a destination share.
 pub(super) struct Shared {
     pub(super) config: MysqlDestination,
     pub(super) rows: CheckpointRows,
     pub(super) tables: Tables,
+    /// Takes what the server refuses; `None`: that stops the task.
+    pub(super) dead_letters: Option<DeadLetters>,
 }
 
 /// What a worker has to do.
@@ -68,6 +75,8 @@ pub(super) struct Worker {
     gathered: Gathered,
     net: NetWriter,
     in_transaction: bool,
+    /// Dead letters of the open transaction.
+    letters: u64,
     /// The first DDL statement behind the checkpoint, where one was begun. Of worker 0.
     pub(super) intent: Option<Intent>,
     /// The generation of the checkpoint that was read or written last. Of worker 0.
@@ -79,7 +88,17 @@ impl Worker {
     pub(super) fn new(number: usize, session: Session, shared: Arc<Shared>) -> Self {
         let gathered = Gathered::new(shared.config.statement_rows);
         let net = NetWriter::default();
-        Worker { number, shared, session, gathered, net, in_transaction: false, intent: None, generation: 0 }
+        Worker {
+            number,
+            shared,
+            session,
+            gathered,
+            net,
+            in_transaction: false,
+            letters: 0,
+            intent: None,
+            generation: 0,
+        }
     }
 
     /// Connects a worker other than 0, and makes its row of the checkpoint.
@@ -108,9 +127,17 @@ impl Worker {
             .with_max_times(RETRIES)
             .with_jitter();
         let mut pauses = pauses.build();
+        let mark = self.mark().await?;
+        let mut singly = false;
         loop {
-            let error = match self.attempt(work).await {
+            let error = match self.attempt(work, singly).await {
                 Ok(()) => return Ok(()),
+                Err(error) if !singly && self.keeps(&error, work) => {
+                    debug!(worker = self.number, %error, "applying the changes of a share one by one");
+                    self.take_back(mark).await?;
+                    singly = true;
+                    continue;
+                }
                 Err(error) if repeatable && error.kind() == Kind::Transient => error,
                 Err(error) => return Err(error),
             };
@@ -121,18 +148,43 @@ impl Worker {
         }
     }
 
-    async fn attempt(&mut self, work: &Work) -> Result<()> {
+    async fn attempt(&mut self, work: &Work, singly: bool) -> Result<()> {
         self.gathered.set_converging(work.group.is_converging());
         for share in work.shares() {
             self.read_tables(share).await?;
             for job in &share.jobs {
-                self.job(job, work.group.is_converging()).await?;
+                self.job(job, work.group.is_converging(), singly).await?;
             }
         }
         match &work.commit {
             Some(commit) => self.commit(&commit.checkpoint, commit.parts.as_ref()).await,
+            // What is refused has to come to light with its group.
+            None if self.shared.dead_letters.is_some() => self.gathered.send_all(&mut self.session).await,
             None => Ok(()),
         }
+    }
+
+    /// Whether the error is about a row that may be kept as a dead letter.
+    fn keeps(&self, error: &Error, work: &Work) -> bool {
+        let ddl = work.shares().flat_map(|share| &share.jobs).any(|job| matches!(job, Job::Ddl(_)));
+        self.shared.dead_letters.is_some() && !ddl && is_refusal(error)
+    }
+
+    /// Marks where a group begins that goes on with an open transaction, and tells the number of its letters before.
+    async fn mark(&mut self) -> Result<Option<u64>> {
+        if !self.in_transaction || self.shared.dead_letters.is_none() {
+            return Ok(None);
+        }
+        self.session.run(format!("SAVEPOINT {GROUP}")).await?;
+        Ok(Some(self.letters))
+    }
+
+    /// Takes back what the group has done.
+    async fn take_back(&mut self, mark: Option<u64>) -> Result<()> {
+        let Some(letters) = mark else { return self.rollback().await };
+        self.gathered.clear();
+        self.letters = letters;
+        self.session.run(format!("ROLLBACK TO SAVEPOINT {GROUP}")).await.map(drop)
     }
 
     /// Reads the definitions of the share's tables before the first of its rows is written.
@@ -149,20 +201,32 @@ impl Worker {
         Ok(())
     }
 
-    async fn job(&mut self, job: &Job<'_>, converging: bool) -> Result<()> {
+    async fn job(&mut self, job: &Job<'_>, converging: bool, singly: bool) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let dead_letters = shared.dead_letters.as_ref().filter(|_| singly);
         match job {
             Job::InOrder(rows) if rows.changes.is_empty() => {}
             Job::InOrder(rows) => {
                 let table = self.table(&rows.table, &rows.position).await?;
                 self.begin().await?;
-                self.gathered.rows(&mut self.session, &table, rows).await?;
+                let Some(dead_letters) = dead_letters else {
+                    return self.gathered.rows(&mut self.session, &table, rows).await;
+                };
+                let mut singly = Singly { session: &mut self.session, dead_letters, letters: self.letters };
+                singly.in_order(&mut self.gathered, &table, rows).await?;
+                self.letters = singly.letters;
             }
             Job::Net(net) => {
                 let table = self.table(&net.table, &net.position).await?;
                 self.begin().await?;
                 self.gathered.send_all(&mut self.session).await?;
-                let rows_limit = self.shared.config.statement_rows as usize;
-                self.net.apply(&mut self.session, &table, net, rows_limit, converging).await?;
+                let Some(dead_letters) = dead_letters else {
+                    let rows_limit = shared.config.statement_rows as usize;
+                    return self.net.apply(&mut self.session, &table, net, rows_limit, converging).await;
+                };
+                let mut singly = Singly { session: &mut self.session, dead_letters, letters: self.letters };
+                singly.net(&mut self.net, &table, net, converging).await?;
+                self.letters = singly.letters;
             }
             Job::Truncate(truncate) => self.truncate(truncate).await?,
             Job::Ddl(ddl) => self.ddl(ddl).await?,
@@ -198,6 +262,7 @@ impl Worker {
     /// Drops the open transaction.
     pub(super) async fn rollback(&mut self) -> Result<()> {
         self.gathered.clear();
+        self.letters = 0;
         if self.in_transaction {
             self.session.run("ROLLBACK").await?;
             self.in_transaction = false;
@@ -211,10 +276,17 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         shared.rows.store(&mut self.session, self.number, checkpoint, parts).await?;
         self.session.run("COMMIT").await?;
-        self.in_transaction = false;
+        self.committed();
         self.generation = checkpoint.generation;
         self.intent = None;
         Ok(())
+    }
+
+    fn committed(&mut self) {
+        self.in_transaction = false;
+        if let Some(dead_letters) = &self.shared.dead_letters {
+            dead_letters.committed(std::mem::take(&mut self.letters));
+        }
     }
 
     /// Commits what is open with a checkpoint that no other worker has a part of.
@@ -225,7 +297,7 @@ impl Worker {
         shared.rows.store(&mut self.session, self.number, checkpoint, None).await?;
         shared.rows.empty_others(&mut self.session, checkpoint.generation).await?;
         self.session.run("COMMIT").await?;
-        self.in_transaction = false;
+        self.committed();
         self.generation = checkpoint.generation;
         self.intent = None;
         Ok(())

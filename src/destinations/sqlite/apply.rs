@@ -4,8 +4,6 @@
 //! other unique values. The latter exists only while an older part of the log is applied again, and then the log goes on
 //! to bring that row to its final state. Foreign keys and recursive triggers are off, so that nothing follows from it.
 
-use std::sync::Arc;
-
 use rusqlite::{CachedStatement, Connection, Statement, types::Value as Owned};
 use slackwater_decoders::{
     event::{RowChange, Rows},
@@ -57,7 +55,7 @@ pub(super) fn net(
     net: &NetChanges<'_>,
     mode: Mode<'_>,
 ) -> Result<()> {
-    let rows = without_changes(net);
+    let rows = net.without_changes();
     let table = tables.ready(connection, &rows.table, &rows.position)?;
     if table.key.is_none() {
         return Err(diverged(&rows, "changes were folded by the key of a table that has none"));
@@ -75,18 +73,6 @@ pub(super) fn net(
         writer.change(&change, None, |writer| writer.write(row, &table.write))?;
     }
     Ok(())
-}
-
-/// Table, place and time of net effects, as errors and defaults need them.
-fn without_changes(net: &NetChanges<'_>) -> Rows<'static> {
-    Rows {
-        table: Arc::clone(&net.table),
-        position: net.position.clone(),
-        time_micros: net.time_micros,
-        sequence: 0,
-        unlogged_cascades: false,
-        changes: &[],
-    }
 }
 
 /// Writes rows of one table, each statement prepared once.

@@ -4,7 +4,7 @@
 use slackwater_decoders::{
     event::{RowChange, Rows},
     position::LogPosition,
-    schema::{Column, ColumnType, UniqueKey},
+    schema::{Column, ColumnType, Table, UniqueKey},
     value::{Cell, Value},
 };
 

@@ -273,3 +273,88 @@ fn options(cursor: &mut Cursor<'_>, details: &mut TableDetails) -> Result<(), Pa
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    /// As MySQL 9.7 shows it.
+    const MYSQL: &str = "CREATE TABLE `t` (
+  `id` int NOT NULL AUTO_INCREMENT,
+  `s` varchar(20) COLLATE utf8mb4_bin DEFAULT 'a /* b */  , c' COMMENT 'it''s  ) hard',
+  `i` int DEFAULT '7' /*!80023 INVISIBLE */,
+  `p` point NOT NULL /*!80003 SRID 4326 */,
+  `u` timestamp NULL DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP,
+  `g` int GENERATED ALWAYS AS ((`i` + 1)) VIRTUAL,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `s` (`s`(5) DESC,`i`) USING BTREE COMMENT 'five',
+  KEY `e` ((lower(`s`))) /*!80000 INVISIBLE */,
+  FULLTEXT KEY `f` (`s`) /*!50100 WITH PARSER `ngram` */ ,
+  CONSTRAINT `up` FOREIGN KEY (`i`) REFERENCES `other`.`u` (`id`, `j`) ON DELETE SET NULL ON UPDATE CASCADE,
+  CONSTRAINT `c` CHECK ((`i` > 0)) /*!80016 NOT ENFORCED */
+) ENGINE=InnoDB AUTO_INCREMENT=12 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci COMMENT='x = ''y'''
+/*!50100 PARTITION BY RANGE (`id`)
+(PARTITION p0 VALUES LESS THAN (10) ENGINE = InnoDB) */";
+
+    #[test]
+    fn mysql_is_read_with_its_executable_comments() {
+        let context = Context { version: 90_704, ..Context::mysql() };
+        let details = table_details(MYSQL, "shop", &context).unwrap();
+        let columns = &details.columns;
+        assert_eq!(columns[1].comment.as_deref(), Some("it's  ) hard"));
+        assert_eq!(
+            columns[1].native,
+            "varchar(20) COLLATE utf8mb4_bin DEFAULT 'a /* b */  , c' COMMENT 'it''s  ) hard'"
+        );
+        assert_eq!((columns[2].invisible, columns[2].native.as_str()), (true, "int DEFAULT '7' INVISIBLE"));
+        assert_eq!(columns[3].srid.as_deref(), Some("4326"));
+        assert_eq!(columns[4].on_update.as_deref(), Some("CURRENT_TIMESTAMP"));
+        let unique = &details.keys[1];
+        assert_eq!((unique.kind, unique.name.as_str()), (KeyKind::Unique, "s"));
+        assert_eq!((unique.parts[0].prefix, unique.parts[0].descending), (Some(5), true));
+        assert_eq!((unique.method.as_deref(), unique.comment.as_deref()), (Some("BTREE"), Some("five")));
+        assert_eq!(details.keys[2].parts[0].of, Indexed::Expression("lower(`s`)".to_owned()));
+        assert!(!details.keys[2].visible);
+        assert_eq!(details.keys[3].parser.as_deref(), Some("ngram"));
+        let foreign = &details.foreign_keys[0];
+        assert_eq!((foreign.references.clone(), foreign.referenced.len()), (TableName::new("other", "u"), 2));
+        assert_eq!(foreign.on_delete.as_deref(), Some("SET NULL"));
+        assert!(!details.checks[0].enforced && details.checks[0].expression == "(`i` > 0)");
+        assert_eq!(
+            (details.option("AUTO_INCREMENT"), details.option("COMMENT")),
+            (Some("12"), Some("'x = ''y'''"))
+        );
+        assert!(details.partitions.unwrap().ends_with("ENGINE = InnoDB)"));
+    }
+
+    #[test]
+    fn mariadb_is_read_with_periods_and_versions() {
+        let statement = "CREATE TABLE `t` (\n  `id` int(11) NOT NULL,\n  `c` varchar(9) /*M!100301 COMPRESSED*/ DEFAULT NULL,\n  \
+             `j` longtext DEFAULT NULL CHECK (json_valid(`j`)),\n  `a` date NOT NULL,\n  `b` date NOT NULL,\n  \
+             UNIQUE KEY `u` (`id`,`p` WITHOUT OVERLAPS),\n  KEY `k` (`c`) IGNORED,\n  PERIOD FOR `p` (`a`, `b`)\n) \
+             ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin `PAGE_COMPRESSED`=1 WITH SYSTEM VERSIONING";
+        let context = Context { version: 110_802, ..Context::mariadb() };
+        let details = table_details(statement, "shop", &context).unwrap();
+        assert!(details.columns[1].compressed);
+        assert_eq!(details.columns[2].check.as_deref(), Some("json_valid(`j`)"));
+        assert_eq!(details.keys[0].parts[1].of, Indexed::Period("p".to_owned()));
+        assert!(!details.keys[1].visible && details.system_versioned);
+        assert_eq!(details.periods, ["PERIOD FOR `p` (`a`, `b`)"]);
+        assert_eq!(details.option("PAGE_COMPRESSED"), Some("1"));
+    }
+
+    #[test]
+    fn what_is_no_definition_is_refused() {
+        for statement in [
+            "",
+            "CREATE TABLE t",
+            "CREATE TABLE t (a int",
+            "CREATE VIEW v AS SELECT 1",
+            "CREATE TABLE t (a int) X",
+        ] {
+            assert!(table_details(statement, "shop", &Context::mysql()).is_err(), "{statement}");
+        }
+    }
+}

@@ -122,11 +122,11 @@ impl Planner<'_> {
     /// The modes that the server knows.
     fn sql_mode(&self, source: &str) -> String {
         let server = self.translation.server;
-        let known = |mode: &&str| {
-            !(server.mysql_since(8) && REMOVED.contains(mode))
-                && !(!server.mariadb && OF_MARIADB.contains(mode))
+        let unknown = |mode: &str| {
+            (server.mysql_since(8) && REMOVED.contains(&mode))
+                || (!server.mariadb && OF_MARIADB.contains(&mode))
         };
-        source.split(',').filter(|mode| !mode.is_empty()).filter(known).collect::<Vec<_>>().join(",")
+        source.split(',').filter(|mode| !mode.is_empty() && !unknown(mode)).collect::<Vec<_>>().join(",")
     }
 
     /// The statement that creates a database.

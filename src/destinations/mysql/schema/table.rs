@@ -177,7 +177,8 @@ impl Translation {
         }
         if let Some(collation) = &table.collation {
             let (known, exact) = known_collation(collation, self.server);
-            statement.push_str(&format!(" COLLATE={known}"));
+            let charset = known.split('_').next().unwrap_or(&known);
+            statement.push_str(&format!(" DEFAULT CHARSET={charset} COLLATE={known}"));
             if !exact {
                 notes.push(format!("its collation is {known}, the nearest to {collation}"));
             }
