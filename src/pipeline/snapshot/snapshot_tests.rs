@@ -246,18 +246,28 @@ async fn changes_definitions_renames_faults_and_kills_in_any_order_converge() {
 
 #[tokio::test]
 async fn a_block_whose_end_is_not_known_is_replaced_or_without_a_key_the_table_begins_again() {
-    let bench = Bench::new(&[("a", 9), ("k", 9)]);
-    let start = bench.lock().log.len();
-    let bench = bench.script(&[
-        ("loaded k", Action::Fail("lost", true)),
-        ("loaded a", Action::Fail("lost", true)),
-        ("loaded k", Action::Fail("lost", true)),
-    ]);
-    bench.run().await.unwrap();
-    let trace = bench.lock().trace.clone();
-    let count = |step: &str| trace.iter().filter(|taken| *taken == step).count();
-    assert_eq!((count("begin a"), count("begin k"), count("emptied k")), (1, 3, 2));
-    bench.expect_converged(start).await;
+    for (table, script, begun, emptied) in [
+        ("a", vec![("loaded a", Action::Fail("lost", true))], 1, 0),
+        (
+            "k",
+            vec![
+                ("loaded k", Action::Fail("lost", true)),
+                ("begin k", put("k", 5, 5)),
+                ("loaded k", Action::Fail("lost", true)),
+            ],
+            3,
+            2,
+        ),
+    ] {
+        let bench = Bench::new(&[(table, 9)]);
+        let start = bench.lock().log.len();
+        let bench = bench.script(&script);
+        bench.run().await.unwrap();
+        let trace = bench.lock().trace.clone();
+        let count = |step: String| trace.iter().filter(|taken| **taken == step).count();
+        assert_eq!((count(format!("begin {table}")), count(format!("emptied {table}"))), (begun, emptied));
+        bench.expect_converged(start).await;
+    }
 }
 
 /// Rows at the destination before anything is copied.
