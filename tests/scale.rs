@@ -175,6 +175,8 @@ fn narrow_rows_resumed_after_kills() -> Result<()> {
     let Destination::Server(server) = &destination else { unreachable!() };
     let directory = tempfile::tempdir()?;
     let mut task = task(&source, &destination, &directory)?;
+    let toml = source_section(&[&source], "snapshot") + &destination.section();
+    task.rewrite(&format!("{toml}[snapshot]\nloaders = {LOADERS}\n"))?;
     for number in 1..=KILLS {
         task.start()?;
         let part = rows * number / (KILLS + 1);
@@ -194,8 +196,8 @@ fn narrow_rows_resumed_after_kills() -> Result<()> {
 }
 
 /// The largest block of a copy, and how many are loaded at once.
-const BLOCK_BYTES: u64 = 4 << 20;
-const LOADERS: u64 = 4;
+const BLOCK_BYTES: u64 = 2 << 20;
+const LOADERS: u64 = 2;
 /// Two integers, and what a row needs beside them in memory at the least.
 const ROW_BYTES: u64 = 16;
 
