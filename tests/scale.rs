@@ -37,6 +37,18 @@ fn task(source: &Server, destination: &Destination, directory: &tempfile::TempDi
     Task::new(PROGRAM, directory.path(), &toml)
 }
 
+/// Waits until everything is copied, and then for the end of the log: while tables are copied, the position is that of the start.
+fn wait_for(task: &mut Task, source: &Server) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let phase = |task: &Task| task.status()?.get("phase")?.as_str().map(str::to_owned);
+    while phase(task).as_deref() != Some("tailing") {
+        ensure!(task.is_running(), "the task ended by itself:\n{}", task.log());
+        ensure!(Instant::now() < deadline, "the copy is not done after {PATIENCE:?}:\n{}", task.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+    task.wait_for(&source.end_of_log()?, PATIENCE)
+}
+
 fn expect_bounded(task: &Task, limit: u64) -> Result<()> {
     let peak = task.peak_memory()?;
     println!("peak memory {} MiB", peak >> 20);
@@ -81,7 +93,7 @@ fn ten_thousand_tables() -> Result<()> {
             .collect();
         run_statements(&mut connection, &sql.concat())?;
     }
-    task.wait_for(&source.end_of_log()?, PATIENCE)?;
+    wait_for(&mut task, &source)?;
     println!("{tables} tables in {:?}", start.elapsed());
     destination.expect_tables(&source, &names)?;
     expect_bounded(&task, LIMIT)?;
@@ -129,7 +141,7 @@ fn three_hundred_columns() -> Result<()> {
             "UPDATE shop.wide SET c298 = 1, c4 = 'ü' WHERE id % 100 = 0; DELETE FROM shop.wide WHERE id % 77 = 0; \
              UPDATE shop.wide SET id = id + 10000 WHERE id < 50",
         )?;
-        task.wait_for(&source.end_of_log()?, PATIENCE)?;
+        wait_for(&mut task, &source)?;
         destination.expect_tables(&source, &["shop.wide".to_owned()])?;
         expect_bounded(&task, LIMIT)?;
     }
@@ -175,6 +187,8 @@ fn narrow_rows_resumed_after_kills() -> Result<()> {
     let Destination::Server(server) = &destination else { unreachable!() };
     let directory = tempfile::tempdir()?;
     let mut task = task(&source, &destination, &directory)?;
+    let toml = source_section(&[&source], "snapshot") + &destination.section();
+    task.rewrite(&format!("{toml}[snapshot]\nloaders = {LOADERS}\n"))?;
     for number in 1..=KILLS {
         task.start()?;
         let part = rows * number / (KILLS + 1);
@@ -182,7 +196,7 @@ fn narrow_rows_resumed_after_kills() -> Result<()> {
         task.kill()?;
     }
     task.start()?;
-    task.wait_for(&source.end_of_log()?, PATIENCE)?;
+    wait_for(&mut task, &source)?;
     let written = rows_written(server)? - before;
     let again = written.saturating_sub(rows);
     println!("{rows} rows, {written} written, {again} again after {KILLS} kills");
@@ -194,8 +208,8 @@ fn narrow_rows_resumed_after_kills() -> Result<()> {
 }
 
 /// The largest block of a copy, and how many are loaded at once.
-const BLOCK_BYTES: u64 = 4 << 20;
-const LOADERS: u64 = 4;
+const BLOCK_BYTES: u64 = 2 << 20;
+const LOADERS: u64 = 2;
 /// Two integers, and what a row needs beside them in memory at the least.
 const ROW_BYTES: u64 = 16;
 
@@ -229,10 +243,10 @@ fn a_row_of_64_mib() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let mut task = task(&source, &destination, &directory)?;
         task.start()?;
-        task.wait_for(&source.end_of_log()?, PATIENCE)?;
+        wait_for(&mut task, &source)?;
         destination.expect_tables(&source, &["shop.large".to_owned()])?;
         source.exec("UPDATE shop.large SET note = 'changed', body = CONCAT(body, 'y') WHERE id = 2")?;
-        task.wait_for(&source.end_of_log()?, PATIENCE)?;
+        wait_for(&mut task, &source)?;
         destination.expect_tables(&source, &["shop.large".to_owned()])?;
         println!("peak memory {} MiB", task.peak_memory()? >> 20);
     }

@@ -93,7 +93,11 @@ fn until(
 fn kill(task: &mut Task, random: &mut ChaCha8Rng, kills: &mut BTreeMap<String, usize>) -> Result<()> {
     let mut of_tail = 0;
     for number in 0..KILLS {
-        let longest = if number < SHORT_LIVES { 250 } else { 1_500 };
+        let longest = match number {
+            0..SHORT_LIVES => 250,
+            _ if number % 2 == 0 => 1_500,
+            _ => 4_000,
+        };
         let life = Duration::from_millis(random.random_range(10..longest));
         task.start()?;
         thread::sleep(life);
