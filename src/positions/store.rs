@@ -291,7 +291,7 @@ impl Disk {
         let files = || -> io::Result<()> {
             File::open(self.path.join("db"))?.sync_all()?;
             match fs::read_dir(self.path.join("blobs")) {
-                Ok(blobs) => blobs.into_iter().try_for_each(|blob| File::open(blob?.path())?.sync_all()),
+                Ok(blobs) => blobs.into_iter().try_for_each(|blob| sync_if_there(&blob?.path())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                 Err(error) => Err(error),
             }
@@ -397,6 +397,15 @@ impl HistoryDisk {
         batch.insert(HISTORY, head);
         db.apply_batch(batch).map_err(|error| write_failed(path, error))?;
         self.0.sync()
+    }
+}
+
+/// sled removes a file of its own when a newer one has taken its place.
+fn sync_if_there(file: &Path) -> io::Result<()> {
+    match File::open(file) {
+        Ok(file) => file.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
