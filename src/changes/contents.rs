@@ -100,7 +100,7 @@ impl<'a> Contents<'a> {
             return Ok(());
         }
         let Some(routed) = self.route(&rows.table, intake)? else { return Ok(()) };
-        if rows.unlogged_cascades {
+        if rows.unlogged_cascades && intake.routes.is_cascading(&routed.route.target().name) {
             return self.cascade(rows, &routed, intake);
         }
         let Some(table) = self.tables.get_mut(routed.table) else { return Ok(()) };

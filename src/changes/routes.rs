@@ -1,13 +1,13 @@
 //! Where the rows of each table go, found once for each definition.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use slackwater_decoders::{
     event::{Ddl, Truncate},
-    schema::Table,
+    schema::{Table, TableName},
 };
 
 use super::starts::TableStarts;
@@ -26,6 +26,8 @@ pub struct Routes {
     starts: TableStarts,
     /// By the address of the definition, which is kept so that no other one gets the address.
     known: Mutex<HashMap<usize, Known>>,
+    /// [`set_cascading`](Self::set_cascading).
+    cascading: RwLock<HashSet<TableName>>,
 }
 
 /// A definition and where its rows go.
@@ -35,7 +37,20 @@ impl Routes {
     /// The rules of a mapping, for tables that were copied as `starts` says.
     #[must_use]
     pub fn new(mapping: Arc<Mapping>, starts: TableStarts) -> Self {
-        Routes { mapping, starts, known: Mutex::default() }
+        Routes { mapping, starts, known: Mutex::default(), cascading: RwLock::default() }
+    }
+
+    /// Says which tables of the destination have foreign keys that change rows of others with theirs, in lower case
+    /// ([`crate::destinations::Destination::cascading_tables`]). Not while a group is open: the changes of one group are all taken in alike.
+    pub fn set_cascading(&self, tables: HashSet<TableName>) {
+        *self.cascading.write().unwrap_or_else(PoisonError::into_inner) = tables;
+    }
+
+    /// Whether changes of this table of the destination may change rows of others.
+    pub(super) fn is_cascading(&self, table: &TableName) -> bool {
+        let cascading = self.cascading.read().unwrap_or_else(PoisonError::into_inner);
+        !cascading.is_empty()
+            && cascading.contains(&TableName::new(table.database.to_lowercase(), table.table.to_lowercase()))
     }
 
     pub(super) fn starts(&self) -> &TableStarts {

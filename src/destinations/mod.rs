@@ -6,7 +6,7 @@ pub mod schema;
 pub mod sqlite;
 
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 pub use crate::positions::{Checkpoint, Completeness};
 use slackwater_decoders::schema::TableName;
@@ -43,6 +43,16 @@ pub trait Destination: Send {
     /// How many shares a group is to have. Known once the destination is open.
     fn workers(&self) -> usize {
         1
+    }
+
+    /// The tables whose foreign keys change rows of others together with their own (`ON DELETE CASCADE`, `ON UPDATE SET NULL`), in
+    /// lower case; tables may be among them that are not there. Changes of these come one by one, in their order. Asked when the
+    /// destination is open, and again whenever definitions may have changed.
+    ///
+    /// # Errors
+    /// When the destination cannot be asked; the caller calls [`open`](Self::open) again.
+    async fn cascading_tables(&mut self) -> Result<HashSet<TableName>> {
+        Ok(HashSet::new())
     }
 
     /// Applies a group. With a checkpoint, everything since the last one becomes visible together with it; without

@@ -1,9 +1,9 @@
 //! The destination's side of a task: where it continues, applying groups, storing progress.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
-use slackwater_decoders::{event::SchemaChange, position::Position};
+use slackwater_decoders::{event::SchemaChange, position::Position, schema::TableName};
 use tokio::{sync::watch, task::spawn_blocking};
 use tracing::{debug, info};
 
@@ -119,6 +119,11 @@ impl Applier {
     /// How many shares a group is to have.
     pub(super) fn workers(&self) -> usize {
         self.destination.workers()
+    }
+
+    /// [`Destination::cascading_tables`].
+    pub(super) async fn cascading_tables(&mut self) -> Result<HashSet<TableName>> {
+        self.destination.cascading_tables().await.map_err(|error| self.lost(error))
     }
 
     /// The group that the destination holds a part of. It has to be [finished](Self::apply_unfinished) before anything else.

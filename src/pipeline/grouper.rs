@@ -38,6 +38,8 @@ pub(super) enum Work {
 /// A complete group, and the memory that it takes.
 pub(super) struct Sealed {
     pub(super) group: Arc<Group>,
+    /// The destination's tables may be defined otherwise behind it. Nothing is folded until it is applied.
+    pub(super) changes_definitions: bool,
     _memory: Vec<MemoryPermit>,
 }
 
@@ -80,6 +82,7 @@ impl Groups {
             memory: Vec::new(),
             next: None,
             is_sealed: false,
+            awaits_definitions: false,
         };
         Groups { work, idle, folding: tokio::spawn(grouper.run()) }
     }
@@ -121,6 +124,8 @@ struct Grouper {
     next: Option<(Batch, MemoryPermit)>,
     /// Nothing may be added to the group once it ends at a commit.
     is_sealed: bool,
+    /// The group that was handed over changes definitions, and what follows is folded by what becomes of them.
+    awaits_definitions: bool,
 }
 
 impl Grouper {
@@ -138,6 +143,11 @@ impl Grouper {
                     if let Some((batch, memory)) = self.next.take_if(|_| self.builder.is_empty()) {
                         self.batch(batch, memory).await?;
                     }
+                }
+                idle = Arc::clone(&self.idle).acquire_owned(), if self.awaits_definitions => {
+                    // Given back: nothing is handed over here.
+                    drop(idle.map_err(gone)?);
+                    self.awaits_definitions = false;
                 }
                 message = self.messages.recv(), if has_room => match message {
                     Some(Message::Batch(batch, memory)) => self.batch(batch, memory).await?,
@@ -157,7 +167,7 @@ impl Grouper {
 
     fn has_room(&self) -> bool {
         let is_complete = self.is_sealed && !self.builder.is_open();
-        self.next.is_none() && !is_complete && !self.builder.is_full()
+        self.next.is_none() && !is_complete && !self.awaits_definitions && !self.builder.is_full()
     }
 
     async fn batch(&mut self, batch: Batch, memory: MemoryPermit) -> Result<()> {
@@ -243,9 +253,11 @@ impl Grouper {
         if self.rules.converging.is_none() && self.builder.is_empty() {
             self.builder.converged();
         }
-        self.is_sealed = false;
+        // A statement that changes definitions, or the end of the convergence, at which more are made.
+        let changes_definitions = mem::take(&mut self.is_sealed);
+        self.awaits_definitions = changes_definitions;
         let group = Arc::new(builder.build());
-        self.work.send(Work::Apply(Sealed { group, _memory: memory })).map_err(gone)
+        self.work.send(Work::Apply(Sealed { group, changes_definitions, _memory: memory })).map_err(gone)
     }
 
     /// Leaves an empty group behind the one it returns.

@@ -6,6 +6,7 @@
 //! be cut off between their commits: the same group is built again and finished before anything else.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -30,7 +31,7 @@ use super::{
 };
 pub use super::{applier::AtComplete, retry::RetryLimits};
 use crate::{
-    changes::{Limits, Routes, TableStarts},
+    changes::{Group, Job, Limits, Routes, TableStarts},
     config::Start,
     destinations::Destination,
     error::{Error, Result},
@@ -238,6 +239,7 @@ impl Tail {
             return Ok(Some(end));
         }
         self.applier.complete_if_due().await?;
+        self.routes.set_cascading(self.applier.cascading_tables().await?);
         let (mut reader, messages) = self.read()?;
         let mut groups = Groups::start(self.rules(self.applier.workers()), messages);
         let applied = self.apply_groups(&mut groups, at_zero).await;
@@ -262,6 +264,8 @@ impl Tail {
         let end = &unfinished.end.position;
         info!(%end, workers = unfinished.workers, "a group was cut off while it was committed: finishing it");
         let rules = self.rules(unfinished.workers);
+        // It was parted, so that none of its changes was of a table that cascades, whatever the destination says by now.
+        self.routes.set_cascading(HashSet::new());
         let (mut reader, mut messages) = self.read()?;
         let rebuilt = tokio::select! {
             () = stopped(&mut self.stop) => {
@@ -330,6 +334,9 @@ impl Tail {
                 work = groups.next() => match work {
                     Some(Work::Apply(sealed)) => {
                         self.applier.apply(&sealed.group).await?;
+                        if sealed.changes_definitions && may_cascade_otherwise(&sealed.group) {
+                            self.routes.set_cascading(self.applier.cascading_tables().await?);
+                        }
                         drop(sealed);
                         groups.applied();
                     }
@@ -403,6 +410,20 @@ impl Tail {
     fn position(&self) -> Option<Position> {
         self.status.snapshot().position
     }
+}
+
+/// Whether other tables may cascade behind this group, which changes definitions, than before. Asking a server with many tables takes long.
+fn may_cascade_otherwise(group: &Group) -> bool {
+    let mut statements = group.shares().iter().flat_map(|share| &share.jobs).filter_map(|job| match job {
+        Job::Ddl(ddl) => Some(ddl.statement.to_ascii_lowercase()),
+        _ => None,
+    });
+    // Without one, it is the end of the convergence that changes definitions.
+    statements.next().is_none_or(|first| {
+        std::iter::once(first)
+            .chain(statements)
+            .any(|statement| ["references", "rename"].iter().any(|word| statement.contains(word)))
+    })
 }
 
 /// Waits until a stop is asked for.

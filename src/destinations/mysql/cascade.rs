@@ -5,7 +5,7 @@
 //! destination: such a change runs with foreign keys on, as a DELETE or UPDATE of that row and nothing more (REPLACE would
 //! delete the parent first, and its children with it).
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use slackwater_decoders::{
     event::{RowChange, Rows},
@@ -21,6 +21,23 @@ use super::{
 };
 use crate::error::Result;
 
+/// The rules by which a foreign key changes rows of its own table.
+const CASCADING: &str =
+    "(DELETE_RULE NOT IN ('NO ACTION', 'RESTRICT') OR UPDATE_RULE NOT IN ('NO ACTION', 'RESTRICT'))";
+
+/// The tables whose foreign keys change rows of others, in lower case: a server may keep the names otherwise than the source wrote them.
+pub(super) async fn cascading_tables(session: &mut Session) -> Result<HashSet<TableName>> {
+    let tables: Vec<(String, String)> = session
+        .rows(format!(
+            "SELECT UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS \
+             WHERE {CASCADING}"
+        ))
+        .await?;
+    let lower =
+        |(database, table): (String, String)| TableName::new(database.to_lowercase(), table.to_lowercase());
+    Ok(tables.into_iter().map(lower).collect())
+}
+
 /// Whether foreign keys of the destination change rows of other tables together with rows of this one.
 pub(super) async fn has_cascades(session: &mut Session, table: &TableName) -> Result<bool> {
     let mut sql =
@@ -29,9 +46,7 @@ pub(super) async fn has_cascades(session: &mut Session, table: &TableName) -> Re
     quoted(&mut sql, &table.database);
     sql.extend_from_slice(b" AND REFERENCED_TABLE_NAME = ");
     quoted(&mut sql, &table.table);
-    sql.extend_from_slice(
-        b" AND (DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN ('CASCADE', 'SET NULL'))",
-    );
+    sql.extend_from_slice(format!(" AND {CASCADING}").as_bytes());
     Ok(session.first::<u64>(sql).await?.is_some_and(|count| count > 0))
 }
 

@@ -23,9 +23,12 @@ mod statement;
 mod tables;
 mod worker;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -264,6 +267,10 @@ impl Destination for Mysql {
 
     fn workers(&self) -> usize {
         self.config.workers as usize
+    }
+
+    async fn cascading_tables(&mut self) -> Result<HashSet<TableName>> {
+        cascade::cascading_tables(&mut self.opened()?.first()?.session).await
     }
 
     async fn apply(&mut self, group: &Arc<Group>, checkpoint: Option<&Checkpoint>) -> Result<()> {
