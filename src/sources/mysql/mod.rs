@@ -247,7 +247,8 @@ impl Mysql {
         // MySQL before 8.0 lists files: a table is missing while an ALTER TABLE puts its new file in the place of the old one.
         let mut control = self.hosts.control().await?;
         let names = catalog::table_names(&mut control.connection, &self.selected).await;
-        all_known &= control.keep(names)?.iter().all(|name| now.get(name).is_some() || changed.contains(name));
+        all_known &=
+            control.keep(names)?.iter().all(|name| now.get(name).is_some() || changed.contains(name));
         Ok((now.iter().cloned().collect(), all_known))
     }
 
