@@ -10,7 +10,7 @@ mod river;
 use std::env;
 
 use anyhow::{Context as _, Result};
-use migration::{Migration, is_done, schema::expect_indexes};
+use migration::{Migration, Phase, is_done, schema::expect_indexes};
 use river::Destination;
 use slackwater_testkit::{Flavor, Server};
 
@@ -41,6 +41,8 @@ fn one(source: &Server, destination: &Destination, seed: u64) -> Result<()> {
         expect_indexes(source, destination)?;
     }
     assert!(is_done(&migration.task));
+    let killed = |phase| migration.kills.contains_key(&phase);
+    assert!(killed(Phase::Snapshot) && killed(Phase::Tailing), "{:?}", migration.kills);
     println!("seed {seed}, {} to {}: killed {:?}", source.flavor(), destination.name(), migration.kills);
     Ok(())
 }

@@ -240,14 +240,13 @@ impl Change {
     }
 }
 
-/// Whether what happened up to `earlier` lies before `later`. Transactions decide where both positions know them: they
-/// hold across servers. The place in the log decides between positions with the same transactions.
+/// Whether what happened up to `earlier` lies before `later`. Transactions decide alone where both positions know them: they hold
+/// across servers, every statement is one, and a server that is asked by them begins to send at the start of a file: positions
+/// behind what is known have places before it. Otherwise the place in the log decides.
 fn is_at_or_before(earlier: &Position, later: &Position) -> bool {
-    let by_place = || earlier.log.compare(&later.log).is_none_or(Ordering::is_le);
     match (&earlier.executed, &later.executed) {
-        (Some(a), Some(b)) if b.contains_all(a) => !a.contains_all(b) || by_place(),
-        (Some(_), Some(_)) => false,
-        _ => by_place(),
+        (Some(earlier), Some(later)) => later.contains_all(earlier),
+        _ => earlier.log.compare(&later.log).is_none_or(Ordering::is_le),
     }
 }
 
@@ -324,13 +323,21 @@ mod tests {
         let history = SchemaHistory::in_memory();
         history.replace_all(&on("binlog.000900", 4, 10), &[table("a", &["id"])]).unwrap();
         // The promoted replica numbers its files from 1 again.
-        assert_eq!(
-            history.catalog_at(&on("binlog.000001", 700, 10)).len(),
-            0,
-            "same transactions, earlier place"
-        );
         assert_eq!(history.catalog_at(&on("binlog.000001", 700, 11)).len(), 1);
         assert_eq!(history.catalog_at(&on("binlog.000950", 700, 9)).len(), 0);
+    }
+
+    // COM_BINLOG_DUMP_GTID: the server sends the head of the file (FORMAT_DESCRIPTION, PREVIOUS_GTIDS) before the transactions.
+    #[test]
+    fn a_position_at_the_head_of_the_file_with_the_same_transactions_keeps_what_is_known() {
+        let on = |offset| {
+            let executed = format!("{UUID}:1-10").parse().unwrap();
+            Position::binlog("binlog.000001", offset, Some(executed))
+        };
+        let history = SchemaHistory::in_memory();
+        history.replace_all(&on(10_000), &[table("a", &["id"])]).unwrap();
+        history.rewind_to(&on(194)).unwrap();
+        assert_eq!(history.catalog_at(&on(194)).len(), 1);
     }
 
     #[test]

@@ -20,11 +20,32 @@ use crate::river::{Destination, PATIENCE, PROGRAM, source_section};
 
 /// Transactions and statements before the task first starts.
 const BACKLOG: usize = 150;
-/// Kills until the copy is done, at most, and behind it.
-const KILLS: usize = 14;
-const KILLS_OF_TAIL: usize = 4;
-/// While definitions are made, and the copy begins, lives are short.
-const SHORT_LIVES: usize = 4;
+/// Kills right after the start, while positions are stored and tables made.
+const EARLY: usize = 3;
+/// Kills in each phase, as far as it lasts, and how long the task then lives in it at most, in milliseconds.
+const LATER: [(Phase, usize, u64); 3] =
+    [(Phase::Snapshot, 3, 900), (Phase::Converging, 3, 400), (Phase::Tailing, 2, 1_200)];
+
+/// How far a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Nothing is stored yet.
+    Starting,
+    /// Tables are copied.
+    Snapshot,
+    /// The log makes what was copied one state.
+    Converging,
+    /// The log is followed.
+    Tailing,
+}
+
+/// What the task says when it enters a phase.
+const SAID: [(&str, Phase); 4] = [
+    ("a new task, which begins with a copy", Phase::Snapshot),
+    ("going on with the copy", Phase::Snapshot),
+    ("all tables are copied", Phase::Converging),
+    ("the destination has all that the source had here", Phase::Tailing),
+];
 
 /// A task with its source, its load and what has happened to it.
 pub(crate) struct Migration<'a> {
@@ -33,8 +54,8 @@ pub(crate) struct Migration<'a> {
     bulk: Bulk,
     random: ChaCha8Rng,
     pub(crate) task: Task,
-    /// How often it was killed in which phase, as its last status called it.
-    pub(crate) kills: BTreeMap<String, usize>,
+    /// How often it was killed in which phase.
+    pub(crate) kills: BTreeMap<Phase, usize>,
     _directory: TempDir,
 }
 
@@ -70,7 +91,7 @@ impl<'a> Migration<'a> {
         })?;
         self.task.start()?;
         self.task.wait_for(&self.source.end_of_log()?, PATIENCE)?;
-        wait_until_done(&mut self.task)?;
+        wait_for(&mut self.task, Phase::Tailing)?;
         self.load.tables(&mut self.source.conn()?)
     }
 }
@@ -89,48 +110,58 @@ fn until(
     Ok(())
 }
 
-/// Lets the task live for a random while, again and again.
-fn kill(task: &mut Task, random: &mut ChaCha8Rng, kills: &mut BTreeMap<String, usize>) -> Result<()> {
-    let mut of_tail = 0;
-    for number in 0..KILLS {
-        let longest = match number {
-            0..SHORT_LIVES => 250,
-            _ if number % 2 == 0 => 1_500,
-            _ => 4_000,
-        };
-        let life = Duration::from_millis(random.random_range(10..longest));
-        task.start()?;
-        thread::sleep(life);
-        // No panic: the loads would go on and never be joined.
-        ensure!(task.is_running(), "the task ended by itself:\n{}", task.log());
-        *kills.entry(phase(task)).or_default() += 1;
-        of_tail += usize::from(is_done(task));
-        task.kill()?;
-        if of_tail >= KILLS_OF_TAIL {
-            break;
+/// Starts the task and lets it get to some phase and live there for a random while, again and again.
+fn kill(task: &mut Task, random: &mut ChaCha8Rng, kills: &mut BTreeMap<Phase, usize>) -> Result<()> {
+    for _ in 0..EARLY {
+        live(task, Phase::Starting, random.random_range(10..250), kills)?;
+    }
+    for (phase, times, longest) in LATER {
+        for _ in 0..times {
+            if phase_of(task) > phase {
+                break;
+            }
+            live(task, phase, random.random_range(0..longest), kills)?;
         }
     }
     Ok(())
 }
 
-fn phase(task: &Task) -> String {
+/// One life of the task, which ends `millis` milliseconds after it was seen in `phase` (or behind it).
+fn live(task: &mut Task, phase: Phase, millis: u64, kills: &mut BTreeMap<Phase, usize>) -> Result<()> {
+    task.start()?;
+    wait_for(task, phase)?;
+    thread::sleep(Duration::from_millis(millis));
+    // No panic: the loads would go on and never be joined.
+    ensure!(task.is_running(), "the task ended by itself:\n{}", task.log());
+    *kills.entry(phase_of(task)).or_default() += 1;
+    task.kill()
+}
+
+/// The phase that the task entered last. A kill may have come between what it stored and what it said: the status tells then.
+fn phase_of(task: &Task) -> Phase {
     let status = task.status().unwrap_or_default();
-    status.get("phase").and_then(|phase| phase.as_str()).unwrap_or("before the first status").to_owned()
+    if status.get("phase").and_then(|phase| phase.as_str()) == Some("tailing") {
+        return Phase::Tailing;
+    }
+    let log = task.log();
+    let last = SAID.iter().filter_map(|&(words, phase)| Some((log.rfind(words)?, phase))).max();
+    last.map_or(Phase::Starting, |(_, phase)| phase)
 }
 
 /// Whether everything is copied, and the log is followed.
 pub(crate) fn is_done(task: &Task) -> bool {
-    phase(task) == "tailing"
+    phase_of(task) == Phase::Tailing
 }
 
-fn wait_until_done(task: &mut Task) -> Result<()> {
+fn wait_for(task: &mut Task, phase: Phase) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    while !is_done(task) {
+    while phase_of(task) < phase {
         ensure!(task.is_running(), "the task ended by itself:\n{}", task.log());
         if Instant::now() > deadline {
-            bail!("the task is not done after {PATIENCE:?} but {}:\n{}", phase(task), task.log());
+            let now = phase_of(task);
+            bail!("the task is not {phase:?} after {PATIENCE:?} but {now:?}:\n{}", task.log());
         }
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(10));
     }
     Ok(())
 }

@@ -137,6 +137,8 @@ pub struct Snapshot {
 struct Shared {
     source: Arc<dyn Source>,
     target: Arc<Mutex<Target>>,
+    /// Where the log is read from when all tables are copied.
+    from: Position,
     mapping: Arc<Mapping>,
     quota: MemoryQuota,
     retry: RetryLimits,
@@ -238,7 +240,7 @@ impl Snapshot {
             if ledgers.iter().all(|ledger| !ledger.is_pending()) {
                 break;
             }
-            if self.copy(&ledgers).await? == Ended::Stopped {
+            if self.copy(&ledgers, &checkpoint.position).await? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
             failures(&ledgers)?;
@@ -317,7 +319,7 @@ impl Snapshot {
     }
 
     /// Reads and loads all tables that are not copied yet, several at once.
-    async fn copy(&mut self, ledgers: &[Arc<Ledger>]) -> Result<Ended> {
+    async fn copy(&mut self, ledgers: &[Arc<Ledger>], from: &Position) -> Result<Ended> {
         let loaders = {
             let target = self.target.lock().await;
             self.settings.loaders.unwrap_or_else(|| target.destination.loaders()).max(1)
@@ -326,6 +328,7 @@ impl Snapshot {
         let shared = Arc::new(Shared {
             source: Arc::clone(&self.source),
             target: Arc::clone(&self.target),
+            from: from.clone(),
             mapping: Arc::clone(&self.settings.mapping),
             quota: MemoryQuota::new(self.settings.memory),
             retry: self.settings.retry,
@@ -394,6 +397,17 @@ impl Shared {
             () = self.halted() => true,
             () = sleep(pause) => false,
         }
+    }
+
+    /// Makes sure that a table's start is not before the place from which the log is read: after a failover the server may be
+    /// one that lags behind.
+    fn covers(&self, start: &Position) -> Result<()> {
+        if self.source.reached(start, &self.from) {
+            return Ok(());
+        }
+        Err(Error::transient("the server lags behind the position from which the task reads the log")
+            .at(&start.log)
+            .remedy(format!("wait until it has the position {}", self.from)))
     }
 
     fn note_retry(&self, error: &Error) {

@@ -179,13 +179,13 @@ impl TableCopying<'_> {
     /// Brings the destination's table to the reader's definition, without rows, and takes the start down. (A table that is
     /// changed meanwhile is another one for the reader, too, which says so.)
     async fn begin(&self, reader: &mut dyn TableReader, goes_back: bool) -> Result<()> {
+        self.shared.covers(reader.start())?;
         let ledger = self.ledger;
         ledger.drained().await;
         if goes_back {
             ledger.restarted();
         }
         let copy = ledger.copy();
-        // A definition that is not known is taken to fit, until a change was seen.
         // A definition that is not known is taken to fit, until a change was seen.
         let fits = match &copy.definition {
             Some(known) => same_shape(known, reader.table()),
@@ -246,6 +246,7 @@ impl TableCopying<'_> {
     /// that came and went in between is nobody's.)
     async fn absent_since(&self, source: &dyn SnapshotSource) -> Result<Option<Position>> {
         let end = self.shared.source.end_of_log().await?;
+        self.shared.covers(&end)?;
         let reader = source.read_table(self.ledger.table(), None).await?;
         Ok(reader.is_none().then_some(end))
     }

@@ -25,7 +25,7 @@ mod snapshot;
 mod statement;
 mod tls;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
 use slackwater_decoders::{
@@ -222,17 +222,18 @@ impl Mysql {
         let now = catalog::read(&mut control.connection, &self.selected).await;
         let mut now = control.keep(now)?;
         let end = self.end_of_log().await?;
-        let mut all_known = true;
+        let (mut all_known, mut changed) = (true, HashSet::new());
         for change in self.schema_changes(from, &end).await? {
             // What was created since has its definition in the log.
             all_known &= matches!(
                 change,
-                SchemaChange::CreateTable { .. }
+                SchemaChange::CreateTable { if_not_exists: false, .. }
                     | SchemaChange::CreateDatabase { .. }
-                    | SchemaChange::Other { .. }
+                    | SchemaChange::Other { table: None, .. }
             );
             for table in change.tables() {
                 now.remove(table);
+                changed.insert(table.clone());
             }
             if let SchemaChange::DropDatabase { database } = &change {
                 let dropped: Vec<TableName> = now
@@ -243,6 +244,11 @@ impl Mysql {
                 dropped.iter().for_each(|table| drop(now.remove(table)));
             }
         }
+        // MySQL before 8.0 lists files: a table is missing while an ALTER TABLE puts its new file in the place of the old one.
+        let mut control = self.hosts.control().await?;
+        let names = catalog::table_names(&mut control.connection, &self.selected).await;
+        all_known &=
+            control.keep(names)?.iter().all(|name| now.get(name).is_some() || changed.contains(name));
         Ok((now.iter().cloned().collect(), all_known))
     }
 
