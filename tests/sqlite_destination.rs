@@ -18,7 +18,7 @@ use slackwater::{
 use slackwater_decoders::{
     batch::Batch,
     event::{Event, SchemaChange},
-    schema::{Column, ColumnType, Index, Table, TableName, UniqueKey},
+    schema::{Column, ColumnType, Table, TableName, UniqueKey},
     value::{Json, JsonDiff, JsonDiffOperation, JsonDiffStep, Value},
 };
 
@@ -343,14 +343,6 @@ async fn load(loader: &mut Box<dyn Loader>, block: &Batch, again: bool) -> Resul
     loader.load(rows, again).await
 }
 
-/// A table with a unique key and an index besides its key.
-fn indexed() -> Arc<Table> {
-    let mut table =
-        Table::clone(&typed("t", &[("id", INT), ("u", INT), ("s", ColumnType::VarChar(9))], &[0], &[1]));
-    table.indexes.push(Index { name: "by_s".into(), columns: vec![2], implied: false });
-    Arc::new(table)
-}
-
 #[tokio::test]
 async fn the_checkpoint_says_how_complete_the_file_is() {
     let dir = tempfile::tempdir().unwrap();
@@ -385,7 +377,6 @@ async fn blocks_are_loaded_once_and_replaced_when_that_is_not_known() {
     let path = dir.path().join("a.db");
     let table = typed("t", &[("id", INT), ("n", INT)], &[0], &[]);
     let mut destination = opened(&path).await;
-    destination.create_table_to_load(&table).unwrap();
     let mut loader = destination.loader().await.unwrap();
     let first = block(&table, &[vec![int(1), int(10)], vec![int(2), int(20)]]);
     load(&mut loader, &first, false).await.unwrap();
@@ -413,39 +404,27 @@ async fn blocks_are_loaded_once_and_replaced_when_that_is_not_known() {
 }
 
 #[tokio::test]
-async fn keys_come_after_the_load_and_go_with_the_source_s() {
+async fn unique_indexes_go_with_the_source_s_keys_and_others_stay() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    let table = indexed();
+    let columns = [("id", INT), ("u", INT), ("s", ColumnType::VarChar(9))];
+    let (with_key, without_key) = (typed("t", &columns, &[0], &[1]), typed("t", &columns, &[0], &[]));
     let mut destination = opened(&path).await;
-    destination.create_table_to_load(&table).unwrap();
     let mut loader = destination.loader().await.unwrap();
-    // A unique value that passed from the first row to the second between two blocks.
-    for row in [vec![int(1), int(5), text("a")], vec![int(2), int(5), text("b")]] {
-        load(&mut loader, &block(&table, &[row]), false).await.unwrap();
-    }
-    let error = destination.create_secondary_keys(&table).unwrap_err();
-    assert!(!error.is_transient() && error.to_string().contains("UNIQUE"), "{error}");
-    let log = [Update(vec![int(1), int(5), text("a")], vec![int(1), int(4), text("a")])];
-    destination.apply(&changes(&table, &log), Some(&checkpoint(1))).await.unwrap();
-    for _ in 0..2 {
-        destination.create_secondary_keys(&table).unwrap();
-    }
-    let indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 't' ORDER BY name";
-    assert_eq!(query(&path, indexes), ["'t_by_s'", "'t_u1'"]);
-    assert!(Connection::open(&path).unwrap().execute("INSERT INTO t VALUES (3, 5, 'c')", []).is_err());
-
-    // Without its unique key at the source the table has none here.
-    let mut after = Table::clone(&table);
-    after.unique_keys.clear();
+    load(&mut loader, &block(&without_key, &[vec![int(1), int(4), text("a")]]), false).await.unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE UNIQUE INDEX \"t.u\" ON t (U); CREATE INDEX \"t.by_s\" ON t (s)")
+        .unwrap();
     let alter = SchemaChange::AlterTable {
-        before: Arc::clone(&table),
-        after: Arc::new(after),
+        before: with_key,
+        after: without_key,
         columns_from: vec![Some(0), Some(1), Some(2)],
     };
-    destination.apply(&statement("", 500, vec![alter]), Some(&checkpoint(2))).await.unwrap();
-    assert_eq!(query(&path, indexes), ["'t_by_s'"]);
-    assert_eq!(query(&path, "SELECT * FROM t"), ["1|4|'a'", "2|5|'b'"]);
+    destination.apply(&statement("", 500, vec![alter]), Some(&checkpoint(1))).await.unwrap();
+    let indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 't' ORDER BY name";
+    assert_eq!(query(&path, indexes), ["'t.by_s'"]);
+    assert_eq!(query(&path, "SELECT * FROM t"), ["1|4|'a'"]);
 }
 
 #[tokio::test]
@@ -473,7 +452,6 @@ async fn the_write_ahead_log_stays_small_during_a_load() {
     let path = dir.path().join("a.db");
     let table = typed("t", &[("id", INT), ("s", ColumnType::Blob(1 << 20))], &[0], &[]);
     let mut destination = opened(&path).await;
-    destination.create_table_to_load(&table).unwrap();
     let mut loader = destination.loader().await.unwrap();
     const BYTES: &[u8] = &[7; 1 << 20];
     for number in 0..40 {

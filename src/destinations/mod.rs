@@ -159,7 +159,7 @@ fn renamed_in(from: &TableName, to: &TableName) -> Error {
         .on(to)
         .remedy(format!(
             "its rows are not at the destination: copy {to} anew and continue behind this statement with `slackwater \
-             positions import`; include {from} under [objects] where this is to happen again"
+             positions import`; carry {from} too ([objects], and `operations` with \"ddl\") where this is to happen again"
         ))
 }
 

@@ -64,7 +64,7 @@ impl Mapping {
                 self.alter(before, after, columns_from)
             }
             SchemaChange::RenameTable { from, to } => self.rename(from, to),
-            // No destination can follow it: the names that it is told with are the source's.
+            // No destination can follow it, so that the names stay the source's.
             SchemaChange::RenamedIn { to, .. } => {
                 Ok(if self.carries(to) { Mapped::Same } else { Mapped::Nothing })
             }
@@ -122,7 +122,7 @@ impl Mapping {
         match (self.carries(&before.name), self.carries(&after.name)) {
             (false, false) => return Ok(Mapped::Nothing),
             (true, false) => return Ok(self.leaves(&before.name, &after.name)),
-            (false, true) => return Err(enters(&before.name, &after.name)),
+            (false, true) => return Ok(enters(&before.name, &after.name)),
             (true, true) => {}
         }
         if before.name != after.name {
@@ -152,7 +152,7 @@ impl Mapping {
         match (self.carries(from), self.carries(to)) {
             (false, false) => return Ok(Mapped::Nothing),
             (true, false) => return Ok(self.leaves(from, to)),
-            (false, true) => return Err(enters(from, to)),
+            (false, true) => return Ok(enters(from, to)),
             (true, true) => {}
         }
         self.forget(from);
@@ -274,13 +274,9 @@ impl Mapping {
     }
 }
 
-fn enters(from: &TableName, to: &TableName) -> Error {
-    Error::definite(format!("a table that is not carried was renamed to {to}: its rows are not at the destination"))
-        .on(from)
-        .remedy(format!(
-            "copy {to} again; carry the tables of online schema changes too ([objects], `operations`), so that their rows are there \
-             before they are renamed"
-        ))
+/// A table that is not carried takes a name that is: for the destination as if the source had not read its rows at all.
+fn enters(from: &TableName, to: &TableName) -> Mapped {
+    Mapped::Changed(SchemaChange::RenamedIn { from: from.clone(), to: to.clone(), table: None })
 }
 
 /// A filter that reads other values after the statement would judge rows otherwise than when they were carried.
@@ -333,4 +329,88 @@ fn projected_from(old: &Route, new: &Route, columns_from: &[Option<u16>]) -> Res
         places.push(Some(place));
     }
     Ok(places)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use slackwater_decoders::{position::LogPosition, schema::ColumnType};
+
+    use super::*;
+    use crate::config::Task;
+
+    const TASK: &str = r#"
+[source]
+type = "mysql-files"
+directory = "binlogs"
+[destination]
+type = "sqlite"
+path = "shop.db"
+[objects]
+include = ["shop.orders"]
+[[mapping]]
+match = "shop.orders"
+database = "archive"
+table = "${source.table}_archive"
+columns = { exclude = ["card"] }
+filter = "amount > 10"
+operations = ["insert", "update", "ddl"]
+"#;
+
+    fn mapping() -> Mapping {
+        let task = Task::parse("task.toml".as_ref(), TASK).unwrap();
+        Mapping::new(&task.objects, &task.mapping).unwrap()
+    }
+
+    fn mapped(changes: Vec<SchemaChange>) -> Vec<SchemaChange> {
+        let ddl = Ddl {
+            statement: "",
+            database: "shop",
+            position: LogPosition::Binlog { file: "binlog.000001".into(), offset: 4 },
+            time_micros: 0,
+            sql_mode: 0,
+            changes,
+        };
+        mapping().ddl(&ddl).unwrap().map(|ddl| ddl.changes).unwrap_or_default()
+    }
+
+    fn rename(from: (&str, &str), to: (&str, &str)) -> SchemaChange {
+        SchemaChange::RenameTable { from: TableName::new(from.0, from.1), to: TableName::new(to.0, to.1) }
+    }
+
+    #[test]
+    fn the_rules_of_a_table_are_those_of_its_online_schema_change() {
+        let int = ColumnType::Integer { bytes: 4, unsigned: false };
+        let columns = ["id", "amount", "card"].map(|name| Column::new(name, int.clone()));
+        let beside = Table {
+            name: TableName::new("shop", "_orders_gho"),
+            columns: columns.to_vec(),
+            primary_key: vec![0],
+            unique_keys: Vec::new(),
+            indexes: Vec::new(),
+            collation: None,
+            named: true,
+        };
+        let route = mapping().route(&Arc::new(beside)).unwrap().unwrap();
+        assert_eq!(route.target().name, TableName::new("archive", "_orders_gho"));
+        assert_eq!(route.target().columns.len(), 2);
+        assert_eq!(route.filter_columns(), [1]);
+
+        let swap = vec![
+            rename(("shop", "orders"), ("shop", "_orders_del")),
+            rename(("shop", "_orders_gho"), ("shop", "orders")),
+        ];
+        let there = [
+            rename(("archive", "orders_archive"), ("archive", "_orders_del")),
+            rename(("archive", "_orders_gho"), ("archive", "orders_archive")),
+        ];
+        assert_eq!(mapped(swap), there);
+    }
+
+    #[test]
+    fn a_table_that_is_not_carried_and_takes_a_carried_name_is_told_as_such() {
+        let (from, to) = (TableName::new("shop", "staging"), TableName::new("shop", "orders"));
+        let renamed_in = SchemaChange::RenamedIn { from, to, table: None };
+        assert_eq!(mapped(vec![rename(("shop", "staging"), ("shop", "orders"))]), [renamed_in]);
+    }
 }

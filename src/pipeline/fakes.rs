@@ -18,10 +18,13 @@ use slackwater_decoders::{
 use crate::{
     changes::{Group, Job},
     config::Start,
-    destinations::{Checkpoint, Destination, Standing, Unfinished, load::Loader},
+    destinations::{Checkpoint, Destination, Standing, Unfinished, load::Loader, schema::Stage},
     error::{Error, Result},
     mapping::Selection,
-    pipeline::queue::BatchSender,
+    pipeline::{
+        queue::BatchSender,
+        snapshot::schemas::{Created, TableSchemas},
+    },
     positions::SchemaHistory,
     sources::{Finding, Plan, Source},
 };
@@ -301,5 +304,24 @@ impl Destination for FakeDestination {
 
     async fn drop_table(&mut self, _: &TableName) -> Result<()> {
         Err(Error::definite("nothing is loaded here"))
+    }
+}
+
+/// For a destination that has all its tables.
+pub(crate) struct FakeSchemas;
+
+#[async_trait]
+impl TableSchemas for FakeSchemas {
+    async fn create(
+        &mut self,
+        _: &dyn Source,
+        _: &mut dyn Destination,
+        _: &[TableName],
+    ) -> Result<Vec<Created>> {
+        Err(Error::definite("nothing is created here"))
+    }
+
+    async fn complete(&mut self, _: &dyn Source, _: &mut dyn Destination, _: Stage) -> Result<()> {
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::mapping::Selection;
 use crate::{
-    pipeline::fakes::{FakeDestination, FakeSource, at},
+    pipeline::fakes::{FakeDestination, FakeSchemas, FakeSource, at},
     positions::CutoverStep,
 };
 
@@ -44,7 +44,7 @@ impl Bench {
             source: Arc::clone(&self.source) as Arc<dyn Source>,
             destination: Box::new(FakeDestination::of(&self.held)),
             mapping: Arc::new(Mapping::identity(Selection::new(&task.objects))),
-            schemas: Box::new(crate::pipeline::snapshot::schemas::CreatedByRows),
+            schemas: Box::new(FakeSchemas),
             throttle: Throttle::default(),
         };
         let (file, level) = (self.file(), logging::start(&task.log, std::io::sink));

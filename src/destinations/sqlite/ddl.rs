@@ -4,7 +4,7 @@
 //! with the log. What SQLite's own ALTER TABLE cannot do is done by a new table that takes the old one's rows and place
 //! (sqlite.org/lang_altertable.html, section 7).
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use rusqlite::{Connection, params_from_iter, types::Value as Owned};
 use slackwater_decoders::{
@@ -13,8 +13,8 @@ use slackwater_decoders::{
 };
 
 use super::{
-    convert, defaults, failed, keys,
-    tables::{Tables, columns},
+    convert, defaults, failed,
+    tables::{Tables, columns, unique_indexes},
 };
 use crate::{
     changes::{AlterState, alter_state, same_names},
@@ -47,7 +47,7 @@ fn apply_change(
 ) -> Result<()> {
     match change {
         SchemaChange::CreateTable { table, if_not_exists } => {
-            create(connection, tables, table, *if_not_exists, UniqueKeys::All)
+            create(connection, tables, table, *if_not_exists)
                 .map_err(|error| error.on(&table.name))
         }
         SchemaChange::AlterTable { before, after, columns_from } => {
@@ -102,35 +102,26 @@ pub(super) fn run(connection: &Connection, sql: &str) -> Result<()> {
 
 /// Creates a table as the source has it, with all its unique keys.
 pub(super) fn create_table(connection: &Connection, name: &str, table: &Table) -> Result<()> {
-    run(connection, &create_statement(name, table, UniqueKeys::All))
-}
-
-/// Which unique keys a table is created with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum UniqueKeys {
-    /// Every one that SQLite can have.
-    All,
-    /// The one that identifies rows.
-    Identifying,
+    run(connection, &create_statement(name, table))
 }
 
 /// The unique keys of a table besides the one that identifies rows, as far as SQLite can have them: those over whole columns.
-pub(super) fn secondary_unique_keys(table: &Table) -> impl Iterator<Item = &UniqueKey> {
+fn secondary_unique_keys(table: &Table) -> impl Iterator<Item = &UniqueKey> {
     let key = table.key().unwrap_or_default();
     table.unique_keys.iter().filter(move |unique| !unique.partial && unique.columns != key)
 }
 
 /// The quoted names of columns, joined by commas.
-pub(super) fn column_list(table: &Table, ordinals: &[u16]) -> String {
+fn column_list(table: &Table, ordinals: &[u16]) -> String {
     let columns = ordinals.iter().filter_map(|ordinal| table.columns.get(usize::from(*ordinal)));
     columns.map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ")
 }
 
-/// A table with its key and, as asked for, its other unique keys.
-pub(super) fn create_statement(name: &str, table: &Table, unique_keys: UniqueKeys) -> String {
-    let unique = secondary_unique_keys(table).filter(|_| unique_keys == UniqueKeys::All);
-    let unique: Vec<_> =
-        unique.map(|unique| format!("UNIQUE ({})", column_list(table, &unique.columns))).collect();
+/// A table with all its unique keys.
+fn create_statement(name: &str, table: &Table) -> String {
+    let unique: Vec<_> = secondary_unique_keys(table)
+        .map(|unique| format!("UNIQUE ({})", column_list(table, &unique.columns)))
+        .collect();
     create_with(name, table, &unique, |_| None)
 }
 
@@ -179,18 +170,12 @@ pub(super) fn create_with<'c>(
 
 /// The source's table is new. One of that name in the file is what an earlier pass over this part of the log left: it stays
 /// where it has the same columns, its rows converge.
-pub(super) fn create(
-    connection: &Connection,
-    tables: &Tables,
-    table: &Arc<Table>,
-    if_not_exists: bool,
-    unique_keys: UniqueKeys,
-) -> Result<()> {
+fn create(connection: &Connection, tables: &Tables, table: &Arc<Table>, if_not_exists: bool) -> Result<()> {
     let name = tables.name_of(&table.name);
     let actual = columns(connection, &name)?;
     tables.claim(connection, &table.name)?;
     if actual.is_empty() {
-        return run(connection, &create_statement(&name, table, unique_keys));
+        return run(connection, &create_statement(&name, table));
     }
     if same_names(&actual, table) || if_not_exists {
         tracing::warn!(table = %table.name, name, "the table to be created is in the file already and is kept");
@@ -257,8 +242,7 @@ impl Alteration<'_> {
     }
 
     fn alter(&self, connection: &Connection, name: &str) -> Result<()> {
-        let same = create_statement(name, self.before, UniqueKeys::All)
-            == create_statement(name, self.after, UniqueKeys::All);
+        let same = create_statement(name, self.before) == create_statement(name, self.after);
         if same && self.keeps_values() {
             return Ok(());
         }
@@ -409,7 +393,7 @@ impl Alteration<'_> {
     /// The statements of the indexes and triggers on the table in the file, without those of the source's unique keys: the
     /// altered table is created with the keys that it has now.
     fn indexes(&self, connection: &Connection, name: &str) -> Result<Vec<String>> {
-        let of_source = keys::indexes_of_source(connection, name, self.before)?;
+        let of_source = indexes_of_source(connection, name, self.before)?;
         let all: Vec<(String, String)> = connection
             .prepare("SELECT name, sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL")
             .and_then(|mut statement| {
@@ -418,4 +402,16 @@ impl Alteration<'_> {
             .map_err(failed)?;
         Ok(all.into_iter().filter(|(name, _)| !of_source.contains(name)).map(|(_, sql)| sql).collect())
     }
+}
+
+/// The names of the indexes in the file that are unique keys of the source's table. Column names compare without regard to case.
+fn indexes_of_source(connection: &Connection, name: &str, table: &Table) -> Result<HashSet<String>> {
+    let lower = |ordinal: &u16| Some(table.columns.get(usize::from(*ordinal))?.name.to_lowercase());
+    let keys: Vec<Vec<String>> =
+        secondary_unique_keys(table).map(|key| key.columns.iter().filter_map(lower).collect()).collect();
+    let of_source = unique_indexes(connection, name)?.into_iter().filter(|index| {
+        let columns: Vec<String> = index.columns.iter().map(|column| column.to_lowercase()).collect();
+        keys.contains(&columns)
+    });
+    Ok(of_source.map(|index| index.name).collect())
 }

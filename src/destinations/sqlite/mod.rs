@@ -12,7 +12,6 @@ mod ddl;
 mod dead_letter;
 mod defaults;
 mod existing;
-mod keys;
 mod load;
 mod schema;
 mod tables;
@@ -28,7 +27,7 @@ use std::{
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use slackwater_decoders::schema::{Table, TableName};
+use slackwater_decoders::schema::TableName;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
@@ -88,28 +87,6 @@ impl Sqlite {
     fn dead_letters(&self, connection: &Connection) -> Result<Option<DeadLetters>> {
         let wanted = self.on_row_error == OnRowError::DeadLetter;
         wanted.then(|| DeadLetters::open(connection, &self.task, &self.dead_letters)).transpose()
-    }
-
-    /// Creates a table that rows are to be loaded into: with its key, without its other unique keys and indexes. One of that
-    /// name that fits stays as it is.
-    ///
-    /// # Errors
-    /// Definite when the file has another table of that name; transient when the file cannot be written.
-    pub fn create_table_to_load(&mut self, table: &Arc<Table>) -> Result<()> {
-        let created =
-            blocking(|| self.file()?.alone(|file| keys::create_table(&file.connection, &file.tables, table)));
-        created.map_err(|error| error.on(&table.name))
-    }
-
-    /// Creates what [`create_table_to_load`](Self::create_table_to_load) left out, as far as it is not there.
-    ///
-    /// # Errors
-    /// Definite when two rows have the same values of a unique key; transient when the file cannot be written.
-    pub fn create_secondary_keys(&mut self, table: &Arc<Table>) -> Result<()> {
-        let created = blocking(|| {
-            self.file()?.alone(|file| keys::create_secondary(&file.connection, &file.tables, table))
-        });
-        created.map_err(|error| error.on(&table.name))
     }
 
     fn connect(&self) -> Result<Connection> {

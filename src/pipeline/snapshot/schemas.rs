@@ -95,25 +95,3 @@ impl TableSchemas for SchemaPhase {
         Ok(())
     }
 }
-
-/// Leaves it to the destination to create a table when its first rows come.
-#[cfg(test)]
-pub(crate) struct CreatedByRows;
-
-#[cfg(test)]
-#[async_trait]
-impl TableSchemas for CreatedByRows {
-    async fn create(
-        &mut self,
-        _: &dyn Source,
-        _: &mut dyn Destination,
-        tables: &[TableName],
-    ) -> Result<Vec<Created>> {
-        let created = |table: &TableName| Created { table: table.clone(), error: None, definition: None };
-        Ok(tables.iter().map(created).collect())
-    }
-
-    async fn complete(&mut self, _: &dyn Source, _: &mut dyn Destination, _: Stage) -> Result<()> {
-        Ok(())
-    }
-}
