@@ -7,7 +7,7 @@ use slackwater_testkit::{Flavor, Server, Task};
 
 use crate::{
     data,
-    measure::{self, Contender, Round, Usage},
+    measure::{self, Round, Usage, Way},
     ours,
     settings::{self, Durability},
 };
@@ -30,22 +30,13 @@ pub(crate) fn compare() -> Result<()> {
 }
 
 fn of_one_log(source: &Server, durability: Durability, changes: u64, size: usize) -> Result<()> {
-    let ways: [(&'static str, fn(&Server, &Server) -> Result<Round>); 3] = [
+    let ways: [(&str, Way); 3] = [
         ("slackwater", slackwater),
         ("replica, log fetched before", replica_with_relay_log),
         ("replica, fetching included", replica),
     ];
-    let mut contenders: Vec<_> = ways.into_iter().map(|(name, way)| (Contender::new(name), way)).collect();
-    for _ in 0..settings::rounds()? {
-        for (contender, way) in contenders.iter_mut().filter(|(it, _)| settings::takes_part(it.name)) {
-            let destination = durability.server(FLAVOR, 2)?;
-            contender.add(way(source, &destination)?);
-            data::expect_same(source, &destination)?;
-        }
-    }
-    let contenders: Vec<_> = contenders.into_iter().map(|(contender, _)| contender).collect();
-    measure::print(&format!("apply, transactions of {size}; {durability}"), changes, &contenders);
-    Ok(())
+    let title = format!("apply, transactions of {size}");
+    measure::compare(&title, changes, source, FLAVOR, durability, &ways)
 }
 
 /// From the start of the process to its end, which follows when the end of the log is applied.

@@ -31,9 +31,12 @@ mod snapshot;
 
 use anyhow::{Result, bail};
 
+/// Measures and prints one of the comparisons.
+type Part = fn() -> Result<()>;
+
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let parts: [(&str, fn() -> Result<()>); 3] =
+    let parts: [(&str, Part); 3] =
         [("snapshot", snapshot::compare), ("apply", apply::compare), ("latency", latency::compare)];
     if let Some(unknown) = words.iter().find(|word| !parts.iter().any(|(name, _)| name == word)) {
         bail!("there is no comparison {unknown}: snapshot, apply and latency");

@@ -8,7 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use slackwater_testkit::Server;
+use slackwater_testkit::{Flavor, Server};
+
+use crate::{
+    data,
+    settings::{self, Durability},
+};
 
 /// How often a running process is looked at.
 const POLL: Duration = Duration::from_millis(5);
@@ -142,8 +147,35 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
+/// Brings what a source has to a new destination.
+pub(crate) type Way = fn(&Server, &Server) -> Result<Round>;
+
+/// Lets the ways take turns, each with a new destination like the source, and prints their medians. `rows` are those that each
+/// of them writes.
+pub(crate) fn compare(
+    title: &str,
+    rows: u64,
+    source: &Server,
+    flavor: Flavor,
+    durability: Durability,
+    ways: &[(&'static str, Way)],
+) -> Result<()> {
+    let mut contenders: Vec<_> = ways.iter().map(|(name, _)| Contender::new(name)).collect();
+    for _ in 0..settings::rounds()? {
+        for (contender, (name, way)) in contenders.iter_mut().zip(ways) {
+            if settings::takes_part(name) {
+                let destination = durability.server(flavor, 2)?;
+                contender.add(way(source, &destination)?);
+                data::expect_same(source, &destination)?;
+            }
+        }
+    }
+    print(&format!("{title}; {durability}"), rows, &contenders);
+    Ok(())
+}
+
 /// Prints all contenders beside the first one: medians of their rounds.
-pub(crate) fn print(title: &str, rows: u64, contenders: &[Contender]) {
+fn print(title: &str, rows: u64, contenders: &[Contender]) {
     let rounds = contenders.iter().map(|contender| contender.rounds.len()).max().unwrap_or_default();
     println!("\n{title}: {rows} rows, median of {rounds}");
     println!(

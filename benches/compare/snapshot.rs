@@ -8,7 +8,7 @@ use slackwater_testkit::{Flavor, Server, Task};
 
 use crate::{
     data,
-    measure::{self, Contender, Round, Usage},
+    measure::{self, Round, Usage, Way},
     ours,
     settings::{self, Durability},
 };
@@ -22,19 +22,9 @@ pub(crate) fn compare() -> Result<()> {
     println!("writing {rows} rows");
     data::rows(&source, rows)?;
     for durability in Durability::all()? {
-        let ways: [(&'static str, fn(&Server, &Server) -> Result<Round>); 3] =
+        let ways: [(&str, Way); 3] =
             [("OUTFILE + LOAD DATA", file), ("slackwater", slackwater), ("mydumper + myloader", mydumper)];
-        let mut contenders: Vec<_> =
-            ways.into_iter().map(|(name, way)| (Contender::new(name), way)).collect();
-        for _ in 0..settings::rounds()? {
-            for (contender, way) in contenders.iter_mut().filter(|(it, _)| settings::takes_part(it.name)) {
-                let destination = durability.server(FLAVOR, 2)?;
-                contender.add(way(&source, &destination)?);
-                data::expect_same(&source, &destination)?;
-            }
-        }
-        let contenders: Vec<_> = contenders.into_iter().map(|(contender, _)| contender).collect();
-        measure::print(&format!("snapshot; {durability}"), rows, &contenders);
+        measure::compare("snapshot", rows, &source, FLAVOR, durability, &ways)?;
     }
     Ok(())
 }

@@ -22,8 +22,8 @@ use clap::{Parser, Subcommand};
 
 use self::exit::Failure;
 
-/// Follows a database's own log into another database until both stand still relative to each other, then turns the
-/// traffic over.
+/// Copies a database into another one and follows its own log until both stand still relative to each other, then turns
+/// the traffic over.
 ///
 /// A task is one source, one destination and one TOML file. Write the file (examples are in config/), `check` it, `run`
 /// it; `status` says how far it is.

@@ -17,11 +17,16 @@ use crate::{
     service::{self, Ended, logging},
 };
 
-/// Follow the source's log into the destination
+/// Copy what is there, then follow the source's log into the destination
 ///
-/// A new task starts where `start` in its file says, with `start = "snapshot"` by copying what is there; a task that ran before continues behind the last transaction that
-/// its destination holds. SIGTERM and SIGINT finish the current batch, store the position and end with 0. SIGHUP reads the
-/// task file again and takes over [cutover] and log.level. On a terminal a line of progress is shown.
+/// A new task starts where `start` in its file says. With `start = "snapshot"` it creates the tables, copies their rows, gives
+/// them their other keys, applies the log from where the copy began until source and copy are the same (converging), and
+/// goes on with the log (tailing); with any other start it is there at once. A task that ran before continues: the copy behind
+/// the last blocks, the log behind the last transaction that its destination holds.
+///
+/// SIGTERM and SIGINT finish the current batch, store the position and end with 0. SIGHUP reads the task file again and takes
+/// over [cutover], log.level, and queries_per_second, rows_per_second and bytes_per_second of [snapshot]; what else was changed is
+/// named in the log and needs a restart. On a terminal a line of progress is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = super::exit::HELP)]
 pub(super) struct Arguments {

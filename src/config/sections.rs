@@ -18,7 +18,7 @@ pub struct Objects {
     pub operations: Option<Vec<Operation>>,
 }
 
-/// `[schema]`: how the destination's objects are created.
+/// `[schema]`: how the destination's objects are created, by a task that begins with a copy and by `slackwater schema`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SchemaSection {
@@ -156,10 +156,12 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Start {
-    /// At the end of the log as it is when the task first starts.
+    /// At the end of the log as it is when the task first starts. The destination has to have the rows already, or need none of
+    /// them.
     #[default]
     Now,
-    /// With a copy of the tables as they are when the task first starts, and at the end of the log before it.
+    /// At the end of the log as it is when the task first starts, with a copy of the tables from there on
+    /// ([`Snapshot`](super::Snapshot)). It takes a server as the source.
     Snapshot,
     /// At the oldest place the log still has.
     Earliest,

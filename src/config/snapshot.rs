@@ -8,9 +8,10 @@ use super::ByteSize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Snapshot {
-    /// Tables that are read at once, 1 to 64.
+    /// Tables that are read at once, 1 to 64; 2 unless set.
     pub readers: u32,
-    /// Connections that load rows into the destination at once, 1 to 64; as many as the destination says unless set.
+    /// Connections that load rows into the destination at once, 1 to 64; unless set, 4 for a server and 1 for SQLite, which has one
+    /// writer.
     pub loaders: Option<u32>,
     /// What happens to rows that the destination's tables have before the copy.
     pub existing: Existing,

@@ -230,7 +230,7 @@ impl Destination for Mysql {
     }
 
     async fn check(&mut self, selection: &Selection) -> Vec<Finding> {
-        precheck::findings(&self.config, selection).await
+        precheck::findings(&self.config, self.on_row_error, selection).await
     }
 
     async fn open(&mut self) -> Result<Option<Standing>> {

@@ -4,7 +4,7 @@ use slackwater_decoders::schema::TableName;
 
 use super::session::{Session, is_encryption_refused};
 use crate::{
-    config::{destination::MysqlDestination, source::TlsMode},
+    config::{OnRowError, destination::MysqlDestination, source::TlsMode},
     error::Result,
     mapping::{
         Selection,
@@ -19,11 +19,18 @@ const FOR_TABLES: [&str; 9] =
     ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"];
 /// What storing the checkpoint takes.
 const FOR_CHECKPOINT: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "CREATE"];
+/// And with dead letters beside it: one that comes again takes the place of the former.
+const FOR_DEAD_LETTERS: [&str; 5] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE"];
 /// A table that is not of them keeps what a broken transaction wrote.
 const TRANSACTIONAL: &str = "'InnoDB', 'ROCKSDB', 'ndbcluster', 'TokuDB'";
 
 /// All findings, even when one fails; without a connection there is only that one.
-pub(super) async fn findings(config: &MysqlDestination, selection: &Selection) -> Vec<Finding> {
+pub(super) async fn findings(
+    config: &MysqlDestination,
+    on_row_error: OnRowError,
+    selection: &Selection,
+) -> Vec<Finding> {
+    let needed = needed(config, on_row_error, selection);
     let mut session = match Session::connect(config).await {
         Ok(session) => session,
         Err(error) if error.is_transient() => {
@@ -35,7 +42,7 @@ pub(super) async fn findings(config: &MysqlDestination, selection: &Selection) -
             return vec![Finding::unanswered("destination.tls", &error)];
         }
         Err(error) => {
-            let repair = new_account(config, selection);
+            let repair = new_account(config, &needed);
             return vec![Finding::error("destination.account", error.parts().0, repair)];
         }
     };
@@ -52,7 +59,7 @@ pub(super) async fn findings(config: &MysqlDestination, selection: &Selection) -
             return findings;
         }
     };
-    findings.push(privileges(&grants, &account, config, selection));
+    findings.push(privileges(&grants, &account, &needed));
     for (code, result) in [
         ("destination.tls", encryption(&mut session, config).await),
         ("destination.read_only", writable(&mut session).await),
@@ -201,11 +208,17 @@ async fn grants(session: &mut Session) -> Result<(String, Grants)> {
     Ok((format!("{}@{}", quote_text(user), quote_text(host)), grants))
 }
 
+/// A place, and the privileges that the account needs there.
+type Needed = (Scope, &'static [&'static str]);
+
 /// Where the account needs which privileges.
-fn needed<'a>(config: &MysqlDestination, selection: &'a Selection) -> Vec<(Scope, &'a [&'static str])> {
+fn needed(config: &MysqlDestination, on_row_error: OnRowError, selection: &Selection) -> Vec<Needed> {
     let tables = selection.patterns().iter().map(|pattern| (Scope::of(pattern), FOR_TABLES.as_slice()));
-    let checkpoint = (Scope::database(&config.checkpoint_database), FOR_CHECKPOINT.as_slice());
-    tables.chain([checkpoint]).collect()
+    let for_checkpoint = match on_row_error {
+        OnRowError::Stop => FOR_CHECKPOINT.as_slice(),
+        OnRowError::DeadLetter => FOR_DEAD_LETTERS.as_slice(),
+    };
+    tables.chain([(Scope::database(&config.checkpoint_database), for_checkpoint)]).collect()
 }
 
 fn grant(privileges: &[&str], scope: &Scope, account: &str) -> String {
@@ -213,20 +226,18 @@ fn grant(privileges: &[&str], scope: &Scope, account: &str) -> String {
 }
 
 /// The statements that make an account with what a task needs.
-fn new_account(config: &MysqlDestination, selection: &Selection) -> String {
+fn new_account(config: &MysqlDestination, needed: &[Needed]) -> String {
     let account = format!("{}@'%'", quote_text(&config.user));
     let mut statements = vec![
         "-- when there is no such account:".to_owned(),
         format!("CREATE USER {account} IDENTIFIED BY '<password>';"),
     ];
-    let needed = needed(config, selection);
     statements.extend(needed.iter().map(|(scope, privileges)| grant(privileges, scope, &account)));
     statements.join("\n")
 }
 
-fn privileges(grants: &Grants, account: &str, config: &MysqlDestination, selection: &Selection) -> Finding {
+fn privileges(grants: &Grants, account: &str, needed: &[Needed]) -> Finding {
     let code = "destination.privileges";
-    let needed = needed(config, selection);
     let lacking: Vec<_> = needed
         .iter()
         .map(|(scope, privileges)| (scope, grants.missing(privileges, scope)))
