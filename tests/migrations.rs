@@ -43,7 +43,6 @@ fn one(source: &Server, destination: &Destination, seed: u64) -> Result<()> {
     assert!(is_done(&migration.task));
     let killed = |phase| migration.kills.contains_key(&phase);
     assert!(killed(Phase::Snapshot) && killed(Phase::Tailing), "{:?}", migration.kills);
-    println!("KEYMETA {} {}", migration.task.log().matches("the key is changed already").count(), migration.task.log().matches("the key is not added").count());
     println!("seed {seed}, {} to {}: killed {:?}", source.flavor(), destination.name(), migration.kills);
     Ok(())
 }
