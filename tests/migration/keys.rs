@@ -59,9 +59,8 @@ impl Keys {
         let first = random.random_range(0..KEYS.len());
         let second = random.random_range(0..KEYS.len());
         let mut parts = Vec::new();
-        for place in if first == second { vec![first] } else { vec![first, second] } {
-            let (name, definition) = KEYS[place];
-            let present = &mut self.present[place];
+        let keys = KEYS.iter().zip(&mut self.present).enumerate();
+        for (_, ((name, definition), present)) in keys.filter(|(place, _)| [first, second].contains(place)) {
             parts.push(if *present { format!("DROP KEY {name}") } else { format!("ADD {definition}") });
             *present = !*present;
         }
