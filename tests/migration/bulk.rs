@@ -5,16 +5,19 @@ use anyhow::Result;
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 use slackwater_testkit::{mysql::Conn, run_statements};
 
+use super::keys::Keys;
+
 /// Rows of each table.
 const ROWS: u32 = 40_000;
 /// Keys that rows move to lie in as many steps beside the others.
 const ROOM: u32 = 1_000_000;
 
-/// Writes to `shop.bulk_numbers` (a number as its key, a unique secondary key) and `shop.bulk_names` (a key of a text
-/// and a number).
+/// Writes to `shop.bulk_numbers` (a number as its key, a unique secondary key), to `shop.bulk_names` (a key of a text and a
+/// number), and to a table whose [keys](Keys) change.
 pub(crate) struct Bulk {
     random: ChaCha8Rng,
     serial: u32,
+    keys: Keys,
 }
 
 impl Bulk {
@@ -43,11 +46,15 @@ impl Bulk {
                 ),
             )?;
         }
-        Ok(Bulk { random: ChaCha8Rng::seed_from_u64(!seed), serial: ROOM })
+        let keys = Keys::setup(connection)?;
+        Ok(Bulk { random: ChaCha8Rng::seed_from_u64(!seed), serial: ROOM, keys })
     }
 
     /// One transaction.
     pub(crate) fn step(&mut self, connection: &mut Conn) -> Result<()> {
+        if self.random.random_range(0..8) == 0 {
+            return self.keys.step(connection, &mut self.random);
+        }
         let [a, b] = [0; 2].map(|_| self.random.random_range(0..ROWS) * 10);
         self.serial += 1;
         let serial = self.serial;

@@ -1,6 +1,7 @@
 //! A migration that is killed again and again while others write to its source.
 
 mod bulk;
+mod keys;
 pub(crate) mod schema;
 
 use std::{
@@ -22,9 +23,10 @@ use crate::river::{Destination, PATIENCE, PROGRAM, source_section};
 const BACKLOG: usize = 150;
 /// Kills right after the start, while positions are stored and tables made.
 const EARLY: usize = 3;
-/// Kills in each phase, as far as it lasts, and how long the task then lives in it at most, in milliseconds.
-const LATER: [(Phase, usize, u64); 3] =
-    [(Phase::Snapshot, 3, 900), (Phase::Converging, 3, 400), (Phase::Tailing, 2, 1_200)];
+/// Kills in each phase, as far as it lasts, and how long the task then lives in it at most, in
+/// milliseconds: the last time, and proportionally shorter before.
+const LATER: [(Phase, u64, u64); 3] =
+    [(Phase::Snapshot, 3, 600), (Phase::Converging, 3, 400), (Phase::Tailing, 2, 1_200)];
 
 /// How far a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,11 +118,11 @@ fn kill(task: &mut Task, random: &mut ChaCha8Rng, kills: &mut BTreeMap<Phase, us
         live(task, Phase::Starting, random.random_range(10..250), kills)?;
     }
     for (phase, times, longest) in LATER {
-        for _ in 0..times {
+        for number in 1..=times {
             if phase_of(task) > phase {
                 break;
             }
-            live(task, phase, random.random_range(0..longest), kills)?;
+            live(task, phase, random.random_range(0..longest * number / times), kills)?;
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ use slackwater_decoders::{
 pub(super) use super::definition::create_statement;
 use super::{
     definition::alter_statement,
+    key_changes::{alter_in_parts, is_about_keys},
     session::{APPLY_MODE, Session, code, ddl_refused},
     tables::columns,
 };
@@ -46,8 +47,8 @@ pub(super) async fn looks(session: &mut Session, tables: &[TableName]) -> Result
     Ok(looks)
 }
 
-/// Does what the statement does to the selected objects.
-pub(super) async fn apply(session: &mut Session, ddl: &Ddl<'_>) -> Result<()> {
+/// Does what the statement does to the selected objects. `converging`: rows are of different times.
+pub(super) async fn apply(session: &mut Session, ddl: &Ddl<'_>, converging: bool) -> Result<()> {
     let mut renames = Vec::new();
     for change in &ddl.changes {
         if let SchemaChange::RenameTable { from, to } = change {
@@ -55,18 +56,23 @@ pub(super) async fn apply(session: &mut Session, ddl: &Ddl<'_>) -> Result<()> {
             continue;
         }
         rename(session, &std::mem::take(&mut renames)).await.map_err(|error| error.at(&ddl.position))?;
-        apply_change(session, ddl, change).await.map_err(|error| error.at(&ddl.position))?;
+        apply_change(session, ddl, change, converging).await.map_err(|error| error.at(&ddl.position))?;
     }
     rename(session, &renames).await.map_err(|error| error.at(&ddl.position))
 }
 
-async fn apply_change(session: &mut Session, ddl: &Ddl<'_>, change: &SchemaChange) -> Result<()> {
+async fn apply_change(
+    session: &mut Session,
+    ddl: &Ddl<'_>,
+    change: &SchemaChange,
+    converging: bool,
+) -> Result<()> {
     match change {
         SchemaChange::CreateTable { table, if_not_exists } => {
             create(session, ddl, table, *if_not_exists).await
         }
         SchemaChange::AlterTable { before, after, columns_from } => {
-            alter(session, ddl, before, after, columns_from).await
+            alter(session, ddl, (before, after), columns_from, converging).await
         }
         SchemaChange::RenamedIn { from, to, .. } => Err(renamed_in(from, to)),
         SchemaChange::DropTable { table } => {
@@ -143,9 +149,9 @@ async fn copied(session: &mut Session, ddl: &Ddl<'_>, table: &Table, statement: 
 async fn alter(
     session: &mut Session,
     ddl: &Ddl<'_>,
-    before: &Table,
-    after: &Table,
+    (before, after): (&Table, &Table),
     columns_from: &[Option<u16>],
+    converging: bool,
 ) -> Result<()> {
     let actual: Vec<_> = columns(session, &before.name).await?.into_iter().map(|(name, ..)| name).collect();
     if actual.is_empty() {
@@ -168,7 +174,13 @@ async fn alter(
     }
     let generated = alter_statement(before, after, columns_from, session.server);
     let logged = if before.name == after.name { ddl.statement } else { "" };
-    logged_or(session, ddl, logged, generated).await.map_err(|error| error.on(&before.name))?;
+    match attempt(session, ddl, logged, generated).await? {
+        Err((refusal, _)) if is_about_keys(&refusal) => {
+            alter_in_parts(session, before, after, columns_from, converging).await
+        }
+        attempt => finished(attempt),
+    }
+    .map_err(|error| error.on(&before.name))?;
     if before.name != after.name {
         rename(session, &[(&before.name, &after.name)]).await?;
     }
@@ -241,21 +253,38 @@ async fn logged_or(
     logged: &str,
     generated: Option<String>,
 ) -> Result<()> {
-    let refusal = if logged.is_empty() { None } else { as_logged(session, ddl, logged).await?.err() };
-    match (refusal, generated) {
-        (None, Some(generated)) if logged.is_empty() => run(session, &generated).await,
-        (None, _) => Ok(()),
-        (Some(refusal), None) => Err(with_statement(ddl_refused(refusal), logged)),
-        (Some(refusal), Some(generated)) => {
-            let refused = ddl_refused(refusal);
-            if refused.is_transient() {
-                return Err(refused);
-            }
-            tracing::warn!(error = %refused, statement = generated, "the source's statement is refused, trying one made from the definition");
-            // The warning says why the source's own was refused.
-            run(session, &generated).await
+    finished(attempt(session, ddl, logged, generated).await?)
+}
+
+/// What came of a statement: nothing more to do, or what the server answered to which statement.
+type Attempt = std::result::Result<(), (mysql_async::Error, String)>;
+
+/// As [`logged_or`], but for a refusal of the last statement, or one that is about keys, which is the caller's.
+async fn attempt(
+    session: &mut Session,
+    ddl: &Ddl<'_>,
+    logged: &str,
+    generated: Option<String>,
+) -> Result<Attempt> {
+    if !logged.is_empty() {
+        let Err(refusal) = as_logged(session, ddl, logged).await? else { return Ok(Ok(())) };
+        if generated.is_none() || is_about_keys(&refusal) {
+            return Ok(Err((refusal, logged.to_owned())));
         }
+        let refused = ddl_refused(refusal);
+        if refused.is_transient() {
+            return Err(refused);
+        }
+        // The warning says why the source's own was refused.
+        tracing::warn!(error = %refused, statement = generated, "the source's statement is refused, trying one made from the definition");
     }
+    let Some(generated) = generated else { return Ok(Ok(())) };
+    let result = session.run_raw(generated.clone()).await;
+    Ok(result.map(drop).map_err(|refusal| (refusal, generated)))
+}
+
+fn finished(attempt: Attempt) -> Result<()> {
+    attempt.map_err(|(refusal, statement)| with_statement(ddl_refused(refusal), &statement))
 }
 
 /// Runs a statement under the source session's default database, SQL mode and clock, and sets ours back.
@@ -321,6 +350,6 @@ async fn database_exists(session: &mut Session, database: &str) -> Result<bool> 
     }
 }
 
-fn qualified(table: &TableName) -> String {
+pub(super) fn qualified(table: &TableName) -> String {
     format!("{}.{}", quote_name(&table.database), quote_name(&table.table))
 }

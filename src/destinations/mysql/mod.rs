@@ -11,6 +11,7 @@ mod dead_letter;
 mod definition;
 mod existing;
 mod gathered;
+mod key_changes;
 mod literal;
 mod load;
 mod load_text;

@@ -370,12 +370,13 @@ impl Worker {
             // It would commit what was applied so far, without the checkpoint.
             return Err(failed(Error::definite("a DDL statement came behind changes of rows in one batch")));
         }
+        let converging = self.gathered.is_converging();
         let looks = ddl::looks(&mut self.session, &ddl::touched(ddl)).await.map_err(failed)?;
         match self.intent.as_ref().filter(|intent| intent.statement == ddl.statement) {
             Some(intent) if intent.tables != looks => {
                 info!(position = %ddl.position, "the DDL statement has run already");
             }
-            Some(_) => ddl::apply(&mut self.session, ddl).await?,
+            Some(_) => ddl::apply(&mut self.session, ddl, converging).await?,
             None => {
                 let intent = Intent { statement: ddl.statement.to_owned(), tables: looks };
                 let shared = Arc::clone(&self.shared);
@@ -385,7 +386,7 @@ impl Worker {
                     .await
                     .map_err(failed)?;
                 self.intent = Some(intent);
-                ddl::apply(&mut self.session, ddl).await?;
+                ddl::apply(&mut self.session, ddl, converging).await?;
             }
         }
         self.shared.tables.forget();
