@@ -287,7 +287,8 @@ fn same_name(one: &str, other: &str) -> bool {
 fn difference(table: &Carried<'_>, actual: &TableDetails) -> Option<String> {
     let source = &table.definition.table;
     let shown = source.columns.iter().filter(|column| !column.is_hidden());
-    let wanted: Vec<_> = shown.filter_map(|column| table.names.get(&column.name)).collect();
+    let added = table.names.added.iter().map(|column| column.name.as_str());
+    let wanted: Vec<_> = shown.filter_map(|column| table.names.get(&column.name)).chain(added).collect();
     let missing: Vec<_> = wanted.iter().copied().filter(|name| actual.column(name).is_none()).collect();
     let known: HashSet<_> = wanted.iter().map(|name| name.to_lowercase()).collect();
     let other = actual.columns.iter().map(|column| column.name.as_str());

@@ -6,11 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::future::try_join_all;
 
 use super::{super::session::Session, execute, prepare};
-use crate::{
-    config::destination::MysqlDestination,
-    destinations::schema::PlannedStatement,
-    error::Result,
-};
+use crate::{config::destination::MysqlDestination, destinations::schema::PlannedStatement, error::Result};
 
 /// Sessions at once.
 const SESSIONS: usize = 4;
