@@ -272,9 +272,9 @@ impl SchemaPhase {
                 Ok(()) => {
                     info!(object = %combined.object, "created");
                     report.executed += 1;
-                    members
-                        .iter()
-                        .for_each(|member| self.ledger.record(member.object.to_string(), &combined.sql, None));
+                    members.iter().for_each(|member| {
+                        self.ledger.record(member.object.to_string(), &combined.sql, None)
+                    });
                 }
                 Err(refusal) if members.len() < 2 => self.refused(combined, refusal, report),
                 Err(_) => {
