@@ -3,6 +3,11 @@
 
 mod river;
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use anyhow::Result;
 use river::{Destination, PATIENCE, PROGRAM};
 use slackwater_testkit::{Flavor, Server, Task};
@@ -129,6 +134,53 @@ fn rules_are_followed_to_mariadb() -> Result<()> {
 #[test]
 fn rules_are_followed_to_sqlite() -> Result<()> {
     rules_are_followed(&Destination::sqlite()?)
+}
+
+/// What is copied is under the same rules: several tables become one, whose keys tell their rows apart.
+fn copies_follow_the_rules(destination: &Destination) -> Result<()> {
+    let source = Server::builder(Flavor::Mysql97).start()?;
+    let directory = tempfile::tempdir()?;
+    source.exec(SCHEMA)?;
+    source.exec(
+        "INSERT INTO shop_1.orders VALUES (1, 'EU', 10, 'secret', 1), (2, 'us', 50, 'secret', 2), (4, 'eu', 99, 'secret', 4); \
+         INSERT INTO shop_2.orders VALUES (1, 'eu', 20, 'secret', 1), (4, 'us', 1, 'secret', 4), (5, 'eu', 50, 'secret', 2)",
+    )?;
+    let mut task = task(&source, destination, directory.path())?;
+    let toml = std::fs::read_to_string(task.file())?;
+    std::fs::write(task.file(), toml.replace("\"earliest\"", "\"snapshot\""))?;
+    task.start()?;
+    let deadline = Instant::now() + PATIENCE;
+    while task.status().is_none_or(|status| status["phase"] != "tailing") {
+        assert!(task.is_running() && Instant::now() < deadline, "{}", task.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(!task.log().contains(" WARN "), "{}", task.log());
+    let copied = "1 EU 10.00 1 shop_1\n1 eu 20.00 1 shop_2\n4 eu 99.00 4 shop_1\n5 eu 50.00 2 shop_2";
+    assert_eq!(lines(destination, "all_shops", "orders", "id, source_shop")?, copied);
+    // Found by the whole key.
+    source.exec(
+        "UPDATE shop_2.orders SET amount = 21, ref = 9 WHERE id = 1; DELETE FROM shop_1.orders WHERE id = 4",
+    )?;
+    task.wait_for(&source.end_of_log()?, PATIENCE)?;
+    let changed = "1 EU 10.00 1 shop_1\n1 eu 21.00 9 shop_2\n5 eu 50.00 2 shop_2";
+    assert_eq!(lines(destination, "all_shops", "orders", "id, source_shop")?, changed);
+    if let Destination::Server(server) = destination {
+        let keys = "SELECT GROUP_CONCAT(INDEX_NAME, '.', COLUMN_NAME ORDER BY NON_UNIQUE, INDEX_NAME, SEQ_IN_INDEX) \
+                    FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'all_shops' AND NON_UNIQUE = 0";
+        let expected = "PRIMARY.id,PRIMARY.source_shop,ref.reference,ref.source_shop";
+        assert_eq!(server.query_string(keys)?.as_deref(), Some(expected));
+    }
+    Ok(())
+}
+
+#[test]
+fn copies_follow_the_rules_to_mariadb() -> Result<()> {
+    copies_follow_the_rules(&Destination::server(Flavor::Mariadb1011)?)
+}
+
+#[test]
+fn copies_follow_the_rules_to_sqlite() -> Result<()> {
+    copies_follow_the_rules(&Destination::sqlite()?)
 }
 
 /// `slackwater check` says what becomes of each table, and what cannot be.

@@ -1,6 +1,7 @@
 //! `slackwater status`.
 
 use std::{
+    collections::HashMap,
     path::Path,
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
@@ -55,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let path = service::status_path(&task.state_dir);
     let status = service::read_status(&task.state_dir)
         .map_err(|error| Failure::definite(format!("cannot read {}: {error}", path.display())))?;
-    let Some(status) = status else {
+    let Some(mut status) = status else {
         if arguments.json {
             say!("null");
         } else {
@@ -65,12 +66,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let runs = is_running(&status);
     if arguments.json {
+        if let Some(copy) = &mut status.copy {
+            let tables = service::read_tables(&task.state_dir).map_err(|error| {
+                let path = service::tables_path(&task.state_dir);
+                Failure::definite(format!("cannot read {}: {error}", path.display()))
+            })?;
+            copy.details = in_full(tables, std::mem::take(&mut copy.details));
+        }
         let document = Document { running: runs, status: &status };
         say!("{}", serde_json::to_string_pretty(&document).map_err(Failure::definite)?);
     } else {
         say!("{}", text(&status, runs));
     }
     Ok(if runs { ExitCode::SUCCESS } else { ExitCode::from(exit::NOT_RUNNING) })
+}
+
+/// All tables, with what is newer of some.
+fn in_full(mut tables: Vec<TableStatus>, newer: Vec<TableStatus>) -> Vec<TableStatus> {
+    let mut newer: HashMap<String, TableStatus> =
+        newer.into_iter().map(|table| (table.table.clone(), table)).collect();
+    for table in &mut tables {
+        if let Some(newer) = newer.remove(&table.table) {
+            *table = newer;
+        }
+    }
+    tables.extend(newer.into_values());
+    tables
 }
 
 fn is_running(status: &Status) -> bool {
@@ -143,8 +164,9 @@ fn copy_lines(copy: &CopyStatus) -> Vec<String> {
     let mut tables: Vec<&TableStatus> = copy.details.iter().filter(shown).collect();
     tables.sort_by_key(|table| (table.state == TableState::Failed, std::cmp::Reverse(table.estimated_rows)));
     lines.extend(tables.iter().take(SHOWN_TABLES).map(|table| table_line(table)));
-    if tables.len() > SHOWN_TABLES {
-        lines.push(format!("    and {} more; --json has all", tables.len() - SHOWN_TABLES));
+    let others = (copy.copying + copy.failed).saturating_sub(SHOWN_TABLES as u64);
+    if others > 0 {
+        lines.push(format!("    and {others} more; --json has all"));
     }
     lines
 }

@@ -96,6 +96,22 @@ pub trait Destination: Send {
         Err(Error::definite("this destination creates no objects").on(&statement.object))
     }
 
+    /// Runs statements of a plan that do not depend on each other, in several sessions at once where that is faster; those of
+    /// one table run in their order. Gives the outcome of each, in their order.
+    ///
+    /// # Errors
+    /// When the destination cannot be reached any more: then it is not known which of them ran.
+    async fn execute_all(&mut self, statements: &[PlannedStatement]) -> Result<Vec<Result<()>>> {
+        let mut outcomes = Vec::with_capacity(statements.len());
+        for statement in statements {
+            match self.execute(statement).await {
+                Err(error) if error.is_transient() => return Err(error.on(&statement.object)),
+                outcome => outcomes.push(outcome),
+            }
+        }
+        Ok(outcomes)
+    }
+
     /// How many loaders at once make loading faster.
     fn loaders(&self) -> usize {
         1

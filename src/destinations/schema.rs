@@ -3,12 +3,15 @@
 //! A plan compares what the source has with what the destination has: it holds what is missing. So the same plan is made
 //! again after an interruption, after changes of definitions from the log, and when everything is done (then it is empty).
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 use slackwater_decoders::schema::{
-    Table, TableName,
-    definition::{ObjectKind, Schema},
+    Column, Table, TableName,
+    definition::{KeyKind, ObjectKind, Schema},
 };
 
 use crate::mapping::Mapping;
@@ -251,33 +254,45 @@ impl SchemaPlan {
     }
 }
 
-/// The columns of a table of the source by their names at the destination.
+/// The columns of a table of the source by their names at the destination, and those that the destination has in addition.
 #[derive(Clone, Debug)]
 pub struct ColumnNames<'a> {
     names: HashMap<String, &'a str>,
     /// Whether a column has another name there.
     pub renamed: bool,
+    /// The columns that only the destination has, in their order.
+    pub added: Vec<&'a Column>,
+    added_to_keys: Vec<&'a str>,
 }
 
 impl<'a> ColumnNames<'a> {
-    /// The columns of `source` in `target`: by their places where all are carried, else by their names.
+    /// The columns of `source` in `target`. `ordinals` are as of [`Route::source_ordinals`](crate::mapping::Route::source_ordinals).
     #[must_use]
-    pub fn new(source: &Table, target: &'a Table) -> Self {
-        let all = source.columns.len() == target.columns.len();
-        let names: HashMap<_, _> = source
-            .columns
-            .iter()
-            .enumerate()
-            .filter_map(|(place, column)| {
-                let place = if all { Some(place) } else { target.ordinal(&column.name) };
-                Some((column.name.to_lowercase(), target.columns.get(place?)?.name.as_str()))
-            })
-            .collect();
-        let renamed = source
-            .columns
-            .iter()
-            .any(|column| names.get(&column.name.to_lowercase()).is_some_and(|name| *name != column.name));
-        ColumnNames { names, renamed }
+    pub fn new(source: &Table, target: &'a Table, ordinals: &[Option<usize>]) -> Self {
+        let (mut names, mut renamed) = (HashMap::with_capacity(source.columns.len()), false);
+        let (mut added, mut added_to_keys) = (Vec::new(), Vec::new());
+        let keys = target.unique_keys.iter().map(|key| &key.columns).chain([&target.primary_key]);
+        let in_keys: HashSet<usize> = keys.flatten().copied().map(usize::from).collect();
+        for (place, (column, ordinal)) in target.columns.iter().zip(ordinals).enumerate() {
+            match ordinal.and_then(|ordinal| source.columns.get(ordinal)) {
+                Some(own) => {
+                    renamed |= own.name != column.name;
+                    names.insert(own.name.to_lowercase(), column.name.as_str());
+                }
+                None => {
+                    added.push(column);
+                    added_to_keys.extend(in_keys.contains(&place).then_some(column.name.as_str()));
+                }
+            }
+        }
+        ColumnNames { names, renamed, added, added_to_keys }
+    }
+
+    /// The added columns that a key of that kind has behind the source's: rows of several tables with the same values stay
+    /// different rows.
+    #[must_use]
+    pub fn added_to(&self, kind: KeyKind) -> &[&'a str] {
+        if matches!(kind, KeyKind::Primary | KeyKind::Unique) { &self.added_to_keys } else { &[] }
     }
 
     /// The name at the destination of a column of the source; `None` when it is not carried.

@@ -202,6 +202,22 @@ impl Route {
         &self.target
     }
 
+    /// For each column of the [target](Self::target) the ordinal of the source's column that it holds; `None` for an added one.
+    #[must_use]
+    pub fn source_ordinals(&self) -> Vec<Option<usize>> {
+        match &self.projection {
+            None => (0..self.target.columns.len()).map(Some).collect(),
+            Some(projection) => projection
+                .cells()
+                .iter()
+                .map(|from| match from {
+                    From::Source(ordinal) => Some(*ordinal),
+                    From::Constant(_) => None,
+                })
+                .collect(),
+        }
+    }
+
     /// Whether nothing is changed but, perhaps, the table's name, and every change is carried.
     #[must_use]
     pub fn keeps_rows(&self) -> bool {

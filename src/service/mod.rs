@@ -14,7 +14,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 pub(crate) use self::reload::limits;
-pub use self::report::{read_status, status_path};
+pub use self::report::{read_status, read_tables, status_path, tables_path};
 use self::{logging::LogLevel, reload::Reload};
 use crate::{
     changes::TableStarts,

@@ -3,24 +3,48 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sd_notify::NotifyState;
+use serde::Serialize;
 use tokio::{sync::oneshot, task::JoinHandle, time::interval};
 use tracing::debug;
 
 use crate::{
     config::ByteSize,
-    pipeline::status::{Phase, Status, StatusBoard},
+    pipeline::{
+        snapshot::progress::TableStatus,
+        status::{Phase, Status, StatusBoard},
+    },
 };
 
 const EVERY: Duration = Duration::from_secs(1);
+/// How often the state of each table of a copy is written: there may be tens of thousands.
+const TABLES_EVERY: Duration = Duration::from_secs(10);
 
 /// Where a task with that state directory writes its status.
 #[must_use]
 pub fn status_path(state_dir: &Path) -> PathBuf {
     state_dir.join("status.json")
+}
+
+/// Where a task with that state directory writes how the copy of each table stands, every ten seconds.
+#[must_use]
+pub fn tables_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("tables.json")
+}
+
+/// Reads how the copy of each table stands; empty when none was made.
+///
+/// # Errors
+/// When the file cannot be read, or is none of tables.
+pub fn read_tables(state_dir: &Path) -> io::Result<Vec<TableStatus>> {
+    match fs::read(tables_path(state_dir)) {
+        Ok(text) => Ok(serde_json::from_slice(&text)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the status file of a task; `None` when it never ran.
@@ -44,8 +68,8 @@ pub(super) struct Reporter {
 /// Starts to report until [`Reporter::finish`].
 pub(super) fn start(board: StatusBoard, state_dir: &Path) -> Reporter {
     let (end, ended) = oneshot::channel();
-    let path = status_path(state_dir);
-    Reporter { end, reports: tokio::spawn(report(board, path, ended)) }
+    let reports = report(board, state_dir.to_owned(), ended);
+    Reporter { end, reports: tokio::spawn(reports) }
 }
 
 impl Reporter {
@@ -56,7 +80,9 @@ impl Reporter {
     }
 }
 
-async fn report(board: StatusBoard, path: PathBuf, mut ended: oneshot::Receiver<()>) {
+async fn report(board: StatusBoard, state_dir: PathBuf, mut ended: oneshot::Receiver<()>) {
+    let path = status_path(&state_dir);
+    let mut tables = Tables { path: tables_path(&state_dir), written: None };
     let watchdog = sd_notify::watchdog_enabled();
     let mut ticks = interval(watchdog.map_or(EVERY, |limit| (limit / 3).min(EVERY)));
     let mut ready = false;
@@ -65,7 +91,8 @@ async fn report(board: StatusBoard, path: PathBuf, mut ended: oneshot::Receiver<
             _ = &mut ended => true,
             _ = ticks.tick() => false,
         };
-        let status = board.snapshot_in_full();
+        let status = board.snapshot();
+        tables.report(&board, &status, last);
         if let Err(error) = write(&path, &status) {
             // The task itself is well; a full disk shows in the store as well.
             debug!(%error, "the status file could not be written");
@@ -84,6 +111,33 @@ async fn report(board: StatusBoard, path: PathBuf, mut ended: oneshot::Receiver<
         tell(&[NotifyState::Status(&line(&status))]);
         if last {
             return;
+        }
+    }
+}
+
+/// The file with the tables of a copy.
+struct Tables {
+    path: PathBuf,
+    /// When it was written, and the totals then.
+    written: Option<(Instant, (u64, u64, u64))>,
+}
+
+impl Tables {
+    /// Writes it when something changed, and it was not just written.
+    fn report(&mut self, board: &StatusBoard, status: &Status, last: bool) {
+        let Some(copy) = &status.copy else { return };
+        let totals = (copy.rows, copy.copied, copy.failed);
+        let is_due = self.written.is_none_or(|(at, before)| {
+            let waited = last || status.phase != Phase::Snapshot || at.elapsed() >= TABLES_EVERY;
+            before != totals && waited
+        });
+        if !is_due {
+            return;
+        }
+        self.written = Some((Instant::now(), totals));
+        let details = board.snapshot_in_full().copy.map(|copy| copy.details);
+        if let Err(error) = write(&self.path, &details.unwrap_or_default()) {
+            debug!(%error, "the file of the copied tables could not be written");
         }
     }
 }
@@ -117,9 +171,9 @@ fn line(status: &Status) -> String {
 }
 
 /// Replaces the file as a whole. Not fsynced: after a power failure nobody needs it.
-fn write(path: &Path, status: &Status) -> io::Result<()> {
+fn write(path: &Path, content: &impl Serialize) -> io::Result<()> {
     let beside = path.with_extension("new");
-    fs::write(&beside, serde_json::to_vec_pretty(status)?)?;
+    fs::write(&beside, serde_json::to_vec_pretty(content)?)?;
     fs::rename(&beside, path)
 }
 

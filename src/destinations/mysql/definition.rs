@@ -101,7 +101,7 @@ fn key_definitions(table: &Table) -> Vec<String> {
     keys
 }
 
-fn column_definition(table: &Table, column: &Column, server: Server) -> String {
+pub(super) fn column_definition(table: &Table, column: &Column, server: Server) -> String {
     let mut definition = format!("{} {}", quote_name(&column.name), column_type(column, server).declaration);
     // The versions of rows that MariaDB keeps elsewhere are columns like any other.
     let is_version = |expression: &str| matches!(expression, "ROW START" | "ROW END");

@@ -326,6 +326,14 @@ impl Destination for Mysql {
         result
     }
 
+    async fn execute_all(&mut self, statements: &[PlannedStatement]) -> Result<Vec<Result<()>>> {
+        let outcomes = schema::several::execute_all(&self.config, statements).await;
+        if let Some(open) = &self.open {
+            open.shared.tables.forget();
+        }
+        outcomes
+    }
+
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {
         let dead_letters = self.opened()?.shared.dead_letters.clone();
         let loader = load::MysqlLoader::connect(&self.config, dead_letters).await?;

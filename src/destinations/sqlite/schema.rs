@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 use slackwater_decoders::schema::{
-    Table, TableName,
+    TableName,
     definition::{Indexed, Key, KeyKind, TableDefinition},
 };
 
@@ -91,7 +91,7 @@ impl Planner<'_> {
         let object = Object { kind: Kind::Table, source: source.to_string(), target: name.clone() };
         if actual.is_empty() {
             let types = self.wanted.types;
-            let chosen = ColumnNames::new(&definition.table, target);
+            let chosen = ColumnNames::new(&definition.table, target, &route.source_ordinals());
             let chosen: HashMap<&str, &str> = definition
                 .table
                 .columns
@@ -108,7 +108,7 @@ impl Planner<'_> {
             self.conflict(source, &name, what);
         }
         self.losses(definition);
-        self.indexes(definition, target, &name, &actual)
+        self.indexes(definition, route, &name, &actual)
     }
 
     fn losses(&mut self, definition: &TableDefinition) {
@@ -130,11 +130,12 @@ impl Planner<'_> {
     fn indexes(
         &mut self,
         definition: &TableDefinition,
-        target: &Table,
+        route: &Route,
         name: &str,
         actual: &[String],
     ) -> Result<()> {
-        let names = ColumnNames::new(&definition.table, target);
+        let target = route.target();
+        let names = ColumnNames::new(&definition.table, target, &route.source_ordinals());
         let existing = self.file.map_or_else(|| Ok(Vec::new()), |file| indexes(file, name))?;
         for key in definition.details.keys.iter().filter(|key| key.kind != KeyKind::Primary) {
             let index = format!("{name}.{}", key.name);
@@ -202,6 +203,9 @@ fn index_columns(key: &Key, names: &ColumnNames<'_>) -> Result<(Vec<String>, boo
         is_whole &= part.prefix.is_none();
         let name = names.get(column).ok_or_else(|| format!("column {column} is not carried"))?;
         columns.push(name.to_owned());
+    }
+    if is_whole {
+        columns.extend(names.added_to(key.kind).iter().map(|name| (*name).to_owned()));
     }
     Ok((columns, is_whole))
 }

@@ -7,7 +7,7 @@
 mod overrides;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
     sync::Arc,
 };
@@ -104,7 +104,19 @@ impl SchemaPhase {
         tables: &[TableName],
     ) -> Result<Report> {
         let Some(schema) = source.schema(Some(tables)).await? else { return Ok(Report::default()) };
-        let plan = self.plan_of(&schema, destination).await?;
+        self.create_tables_of(&schema, destination).await
+    }
+
+    /// Creates the tables of a schema, with what the copy of their rows needs.
+    ///
+    /// # Errors
+    /// When the destination cannot be asked. Statements that are refused are in the report.
+    pub(super) async fn create_tables_of(
+        &mut self,
+        schema: &Schema,
+        destination: &mut dyn Destination,
+    ) -> Result<Report> {
+        let plan = self.plan_of(schema, destination).await?;
         let mut report = Report { kept: plan.kept.len(), ..Report::default() };
         for definition in &schema.tables {
             self.ledger.expect(definition.table.name.to_string(), parts_of(definition));
@@ -113,14 +125,15 @@ impl SchemaPhase {
             report.uncopyable.insert(conflict.table.clone(), conflict.what.clone());
         }
         self.run(&plan, Stage::Tables, destination, &mut report).await?;
+        let refused: HashMap<_, _> =
+            report.failures.iter().map(|failure| (&failure.object, &failure.error)).collect();
         for statement in plan.statements.iter().filter(|statement| statement.object.kind == Kind::Table) {
-            let failure = report.failures.iter().find(|failure| failure.object == statement.object);
-            if let (Some(table), Some(failure)) = (&statement.table, failure) {
-                report.uncopyable.insert(table.clone(), failure.error.clone());
+            if let (Some(table), Some(error)) = (&statement.table, refused.get(&statement.object)) {
+                report.uncopyable.insert(table.clone(), (*error).clone());
             }
         }
         let kept: HashSet<_> = plan.kept.iter().map(ToString::to_string).collect();
-        for table in overrides::skipped_tables(&self.overrides, &schema) {
+        for table in overrides::skipped_tables(&self.overrides, schema) {
             if !kept.contains(&format!("{} {table}", Kind::Table.word())) {
                 let why = "the override file skips it, and it is not at the destination";
                 report.uncopyable.insert(table, why.to_owned());
@@ -227,28 +240,52 @@ impl SchemaPhase {
     ) -> Result<()> {
         plan.kept.iter().for_each(|object| self.ledger.settle(&object.to_string()));
         let mut views = Vec::new();
+        let mut independent = Vec::new();
         for (combined, members) in plan.combined(stage) {
-            if combined.object.kind == Kind::Stored(ObjectKind::View) {
-                views.push(combined);
-                continue;
-            }
-            let Some(refusal) = self.execute(&combined, destination).await? else {
-                report.executed += 1;
-                members
-                    .iter()
-                    .for_each(|member| self.ledger.record(member.object.to_string(), &combined.sql, None));
-                continue;
-            };
-            if members.len() < 2 {
-                self.refused(&combined, refusal, report);
-                continue;
-            }
-            // One of them is refused, and together they all are.
-            for member in members {
-                self.run_alone(member, destination, report).await?;
+            match combined.object.kind {
+                Kind::Stored(ObjectKind::View) => views.push(combined),
+                Kind::Table | Kind::Index => independent.push((combined, members)),
+                _ => {
+                    self.run_all(std::mem::take(&mut independent), destination, report).await?;
+                    self.run_all(vec![(combined, members)], destination, report).await?;
+                }
             }
         }
+        self.run_all(independent, destination, report).await?;
         self.run_views(views, destination, report).await
+    }
+
+    /// Runs statements that do not depend on each other, each with those that it is made of.
+    async fn run_all(
+        &mut self,
+        statements: Vec<(PlannedStatement, Vec<&PlannedStatement>)>,
+        destination: &mut dyn Destination,
+        report: &mut Report,
+    ) -> Result<()> {
+        let (statements, members): (Vec<_>, Vec<_>) = statements.into_iter().unzip();
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let outcomes = destination.execute_all(&statements).await?;
+        for ((combined, members), outcome) in statements.iter().zip(members).zip(outcomes) {
+            match outcome {
+                Ok(()) => {
+                    info!(object = %combined.object, "created");
+                    report.executed += 1;
+                    members.iter().for_each(|member| {
+                        self.ledger.record(member.object.to_string(), &combined.sql, None)
+                    });
+                }
+                Err(refusal) if members.len() < 2 => self.refused(combined, refusal, report),
+                Err(_) => {
+                    // One of them is refused, and together they all are.
+                    for member in members {
+                        self.run_alone(member, destination, report).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn run_alone(

@@ -15,8 +15,9 @@ use crate::{
     positions::{CopyState, TableCopy},
 };
 
-/// Tables that are created before it is recorded that they are.
-const CREATED_AT_ONCE: usize = 100;
+/// Tables that are created before it is recorded that they are: enough that what is asked and stored once for all of them
+/// does not count, and no more than are created while somebody waits for the task to stop.
+const CREATED_AT_ONCE: usize = 500;
 /// Tables that an error names.
 const NAMED: usize = 20;
 
@@ -115,7 +116,8 @@ impl Snapshot {
     /// Creates some tables and records that they are there.
     async fn create(&self, planned: &[TableCopy], ledgers: &mut Vec<Arc<Ledger>>) -> Result<()> {
         let names: Vec<TableName> = planned.iter().map(|copy| copy.table.clone()).collect();
-        ledgers.retain(|ledger| !names.contains(ledger.table()));
+        let again: HashSet<&TableName> = names.iter().collect();
+        ledgers.retain(|ledger| !again.contains(ledger.table()));
         let count = ledgers.len() + planned.len();
         let making = |copy: &TableCopy| TableCopy { making: true, ..copy.clone() };
         self.save_copies(count, planned.iter().map(making).collect()).await?;

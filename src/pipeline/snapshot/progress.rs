@@ -36,9 +36,12 @@ pub struct CopyStatus {
     pub done: f64,
     /// Seconds until all is copied, if it goes on as since the start of this process; `None`: not known.
     pub seconds_left: Option<f64>,
-    /// The tables: in the status file all of them, elsewhere those that are being copied or failed.
+    /// The tables: those that are being copied and [some](NAMED) of those that failed; all of them where all are asked for.
     pub details: Vec<TableStatus>,
 }
+
+/// Tables that failed which are told about without being asked for.
+pub const NAMED: u64 = 100;
 
 /// How the copy of one table stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,7 +157,9 @@ fn sum(ledgers: &[Arc<Ledger>], all: bool) -> CopyStatus {
         total.rows += table.rows;
         total.estimated_rows += table.estimated_rows;
         total.bytes += table.bytes;
-        if all || matches!(table.state, TableState::Copying | TableState::Failed) {
+        let is_named = table.state == TableState::Copying
+            || (table.state == TableState::Failed && total.failed <= NAMED);
+        if all || is_named {
             total.details.push(table);
         }
     }

@@ -59,10 +59,9 @@ impl TableSchemas for SchemaPhase {
         tables: &[TableName],
     ) -> Result<Vec<Created>> {
         // Read before the tables are created: one that is altered in between has another definition for its reader, too.
-        let schema = source.schema(Some(tables)).await?;
-        let mut report = self.create_tables(source, destination, tables).await?;
-        let definitions = schema.into_iter().flat_map(|schema| schema.tables);
-        let created = definitions.map(|TableDefinition { table, .. }| Created {
+        let Some(schema) = source.schema(Some(tables)).await? else { return Ok(Vec::new()) };
+        let mut report = self.create_tables_of(&schema, destination).await?;
+        let created = schema.tables.into_iter().map(|TableDefinition { table, .. }| Created {
             table: table.name.clone(),
             error: report.uncopyable.remove(&table.name).map(|why| {
                 Error::definite("the destination's table cannot be created, or does not fit")

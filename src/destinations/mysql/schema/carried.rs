@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use slackwater_decoders::schema::{TableName, definition::TableDefinition};
+use slackwater_decoders::schema::{Table, TableName, definition::TableDefinition};
 
 use crate::{
     destinations::schema::{ColumnNames, Conflict, Kind, Object, SchemaPlan, Wanted},
@@ -14,6 +14,8 @@ use crate::{
 pub(super) struct Carried<'a> {
     pub(super) definition: &'a TableDefinition,
     pub(super) target: &'a TableName,
+    /// Its definition there, as far as rows are concerned.
+    pub(super) table: &'a Table,
     pub(super) names: ColumnNames<'a>,
 }
 
@@ -75,8 +77,8 @@ pub(super) fn carried<'a>(
     let mut tables = Vec::with_capacity(routes.len());
     for (definition, route) in routes {
         let target = route.target();
-        let carried =
-            Carried { definition, target: &target.name, names: ColumnNames::new(&definition.table, target) };
+        let names = ColumnNames::new(&definition.table, target, &route.source_ordinals());
+        let carried = Carried { definition, target: &target.name, table: target, names };
         if seen.insert(&target.name) {
             tables.push(carried);
         } else {

@@ -7,7 +7,7 @@ use slackwater_decoders::{
     mysql::ddl::{Context, table_details},
     schema::{
         TableName,
-        definition::{ObjectKind, TableDetails},
+        definition::{ObjectKind, StoredObject, TableDetails},
     },
 };
 
@@ -16,6 +16,9 @@ use crate::{
     error::{Error, Result},
     types::mysql::quote_text,
 };
+
+/// Tables and objects that are asked for by their names.
+const FEW: usize = 1_000;
 
 /// What is there.
 #[derive(Debug, Default)]
@@ -33,7 +36,7 @@ impl Existing {
         session: &mut Session,
         databases: &HashSet<String>,
         tables: &[&TableName],
-        with_objects: bool,
+        objects: &[StoredObject],
     ) -> Result<Self> {
         let case: Option<u8> = session.first("SELECT @@GLOBAL.lower_case_table_names").await?;
         let mut existing = Existing { lower_case: case != Some(0), ..Existing::default() };
@@ -45,7 +48,7 @@ impl Existing {
         let query =
             format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ({list})");
         existing.databases = session.rows(query).await?.into_iter().collect();
-        let present = existing.names(session, &list).await?;
+        let present = existing.names(session, &list, tables, objects).await?;
         for table in tables {
             let table = existing.cased_table(table);
             if present.contains(&table) {
@@ -53,18 +56,30 @@ impl Existing {
                 existing.tables.extend(details.map(|details| (table, details)));
             }
         }
-        if with_objects {
+        if !objects.is_empty() {
             existing.read_objects(session, &list).await?;
         }
         Ok(existing)
     }
 
-    async fn names(&mut self, session: &mut Session, databases: &str) -> Result<HashSet<TableName>> {
-        let rows: Vec<(String, String, String)> = session
-            .rows(format!(
-                "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({databases})"
-            ))
-            .await?;
+    /// The tables that are there. Of few tables in large databases the server is asked for these alone: MariaDB opens each that
+    /// it tells about.
+    async fn names(
+        &mut self,
+        session: &mut Session,
+        databases: &str,
+        tables: &[&TableName],
+        objects: &[StoredObject],
+    ) -> Result<HashSet<TableName>> {
+        let mut query = format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({databases})"
+        );
+        if tables.len() + objects.len() <= FEW {
+            let names = tables.iter().copied().chain(objects.iter().map(|object| &object.name));
+            let names: Vec<_> = names.map(|name| quote_text(&self.cased_table(name).table)).collect();
+            query.push_str(&format!(" AND TABLE_NAME IN ({})", names.join(",")));
+        }
+        let rows: Vec<(String, String, String)> = session.rows(query).await?;
         let mut tables = HashSet::new();
         for (database, table, kind) in rows {
             let name = TableName::new(database, table);

@@ -16,16 +16,17 @@ impl Translation {
             Indexed::Expression(expression) => self.expression(expression, names).is_some(),
             Indexed::Period(_) => true,
         });
-        if self.native && carried && !names.renamed {
+        if self.native && carried && !names.renamed && names.added_to(key.kind).is_empty() {
             return Some(key.native.clone());
         }
-        self.key_from_parts(key, names, notes)
+        self.key_from_parts(key, key.kind, names, notes)
     }
 
-    /// The same, written from its parts.
+    /// The same, written from its parts, as a key of that kind.
     pub(super) fn key_from_parts(
         &self,
         key: &Key,
+        kind: KeyKind,
         names: &ColumnNames<'_>,
         notes: &mut Vec<String>,
     ) -> Option<String> {
@@ -39,7 +40,8 @@ impl Translation {
                 }
             }
         }
-        let word = match key.kind {
+        parts.extend(names.added_to(key.kind).iter().map(|name| quote_name(name)));
+        let word = match kind {
             KeyKind::Primary => "PRIMARY KEY".to_owned(),
             KeyKind::Unique => format!("UNIQUE KEY {}", quote_name(&key.name)),
             KeyKind::Plain => format!("KEY {}", quote_name(&key.name)),
@@ -140,7 +142,12 @@ impl Translation {
 
 /// Whether a key of the destination is what a key of the source becomes, apart from whether it is unique.
 pub(super) fn has_same_parts(key: &Key, names: &ColumnNames<'_>, actual: &Key) -> bool {
-    key.parts.len() == actual.parts.len()
+    let added = names.added_to(key.kind);
+    let behind = actual.parts.iter().skip(key.parts.len());
+    key.parts.len() + added.len() == actual.parts.len()
+        && added.iter().zip(behind).all(|(name, actual)| {
+            matches!(&actual.of, Indexed::Column(found) if found.to_lowercase() == name.to_lowercase())
+        })
         && key.parts.iter().zip(&actual.parts).all(|(wanted, actual)| match (&wanted.of, &actual.of) {
             (Indexed::Column(wanted_name), Indexed::Column(name)) => {
                 let same =

@@ -5,12 +5,14 @@
 //!
 //! * `carried`, `existing`: what is wanted, and what is there.
 //! * `table`, `column`, `keys`, `objects`: the statements. `text`: changes of the source's own.
+//! * `several`: statements side by side.
 
 mod carried;
 mod column;
 mod existing;
 mod keys;
 mod objects;
+pub(super) mod several;
 mod table;
 mod text;
 
@@ -90,8 +92,7 @@ pub(super) async fn plan(session: &mut Session, wanted: &Wanted<'_>) -> Result<S
     let names: Vec<_> = tables.iter().map(|table| table.target).collect();
     let mut databases: HashSet<_> = names.iter().map(|name| name.database.to_string()).collect();
     databases.extend(wanted.schema.objects.iter().map(|object| object.name.database.to_string()));
-    let with_objects = !wanted.schema.objects.is_empty();
-    let existing = Existing::read(session, &databases, &names, with_objects).await?;
+    let existing = Existing::read(session, &databases, &names, &wanted.schema.objects).await?;
     plan_for(wanted, session.server, &existing, &tables, plan)
 }
 
@@ -286,7 +287,8 @@ fn same_name(one: &str, other: &str) -> bool {
 fn difference(table: &Carried<'_>, actual: &TableDetails) -> Option<String> {
     let source = &table.definition.table;
     let shown = source.columns.iter().filter(|column| !column.is_hidden());
-    let wanted: Vec<_> = shown.filter_map(|column| table.names.get(&column.name)).collect();
+    let added = table.names.added.iter().map(|column| column.name.as_str());
+    let wanted: Vec<_> = shown.filter_map(|column| table.names.get(&column.name)).chain(added).collect();
     let missing: Vec<_> = wanted.iter().copied().filter(|name| actual.column(name).is_none()).collect();
     let known: HashSet<_> = wanted.iter().map(|name| name.to_lowercase()).collect();
     let other = actual.columns.iter().map(|column| column.name.as_str());

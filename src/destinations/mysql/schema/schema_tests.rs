@@ -46,8 +46,9 @@ fn planned(definition: TableDefinition, target: &Table, existing: &Existing, ser
     let mapping = Mapping::identity(Selection::new(&Objects::default()));
     let wanted = Wanted { schema: &schema, mapping: &mapping, types: &ColumnTypes::default() };
     let definition = schema.tables.first().unwrap();
-    let names = crate::destinations::schema::ColumnNames::new(&definition.table, target);
-    let carried = [Carried { definition, target: &target.name, names }];
+    let ordinals: Vec<_> = (0..target.columns.len()).map(Some).collect();
+    let names = crate::destinations::schema::ColumnNames::new(&definition.table, target, &ordinals);
+    let carried = [Carried { definition, target: &target.name, table: target, names }];
     plan_for(&wanted, Server::parse(server), existing, &carried, SchemaPlan::default()).unwrap()
 }
 

@@ -5,7 +5,7 @@ use slackwater_decoders::schema::{
     definition::{Check, Indexed, Key, KeyKind, TableDetails},
 };
 
-use super::{Translation, carried::Carried, column::Source, text};
+use super::{super::definition::column_definition, Translation, carried::Carried, column::Source, text};
 use crate::{
     destinations::schema::{ColumnTypes, SchemaPlan},
     types::mysql::{known_collation, quote_name},
@@ -94,8 +94,7 @@ impl Translation {
             }
         }
         if let Some(key) = first.numbering {
-            let plain = Key { kind: KeyKind::Plain, ..key.clone() };
-            parts.extend(self.key_from_parts(&plain, &carried.names, &mut notes));
+            parts.extend(self.key_from_parts(key, KeyKind::Plain, &carried.names, &mut notes));
         }
         for check in &details.checks {
             match self.check(check, carried) {
@@ -143,6 +142,8 @@ impl Translation {
             let definition = self.column(&source, &mut loss, &mut |note| notes.push(note));
             definitions.push(format!("{} {definition}", quote_name(name)));
         }
+        let added = carried.names.added.iter();
+        definitions.extend(added.map(|column| column_definition(carried.table, column, self.server)));
         definitions
     }
 
