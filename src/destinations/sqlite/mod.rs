@@ -94,6 +94,10 @@ impl Sqlite {
             failed(error)
                 .remedy("the directory has to exist and be writable for the account that the task runs as")
         })?;
+        // Else an index of a column that is not there (yet) would be one of its name as a text.
+        connection
+            .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)
+            .map_err(failed)?;
         // 32 MiB of pages by default, whatever the size of a transaction; the statements of some hundred tables.
         connection.set_prepared_statement_cache_capacity(512);
         connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
