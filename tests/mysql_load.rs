@@ -183,6 +183,15 @@ async fn what_a_file_would_change_in_silence_is_an_error_or_a_replacement() {
         assert!(!load(&mut *loader, &keyless, vec![vec![int(1)]], true).await.unwrap_err().is_transient());
         assert_eq!(lines(&server, "SELECT COUNT(*) FROM shop.k"), ["2"]);
 
+        // An empty first value is a field as well.
+        let columns = vec![text_column("v", 9, "utf8mb4_bin"), Column::new("id", INT)];
+        let led_by_text = table("first", columns, &[1], &[]);
+        let rows = vec![vec![text(""), int(1)], vec![text("x"), int(2)], vec![text(""), int(3)]];
+        let files = count(&server, "load");
+        load(&mut *loader, &led_by_text, rows, false).await.unwrap();
+        assert_eq!(lines(&server, "SELECT * FROM shop.first ORDER BY id"), ["|1", "x|2", "|3"]);
+        assert_eq!(count(&server, "load"), files + 1, "{flavor:?}");
+
         server.exec("CREATE TABLE shop.child (id INT, FOREIGN KEY (id) REFERENCES shop.t (id))").unwrap();
         server.exec("INSERT INTO shop.child VALUES (2)").unwrap();
         destination.empty_table(&TableName::new("shop", "t")).await.unwrap();

@@ -4,7 +4,7 @@
 //! The file is UTF-8 to the server, which converts it for columns of other character sets. What is no text comes as one: bits as a
 //! number, bytes in hexadecimal digits, each read into a variable and converted by an expression.
 
-use std::{fmt::Write as _, io::Write as _, net::Ipv4Addr};
+use std::{fmt::Write as _, io::Write as _, mem, net::Ipv4Addr};
 
 use slackwater_decoders::{
     schema::{Column, ColumnType},
@@ -78,12 +78,13 @@ pub(super) fn push_row(
     row: Image<'_>,
     server: Server,
 ) -> Result<bool, Unfit> {
-    let start = out.len();
+    let mut first = true;
     for ((cell, writable), column) in row.iter().zip(&table.writable).zip(&table.table.columns) {
         if !writable {
             continue;
         }
-        if out.len() > start {
+        // An empty first value is a field as well.
+        if !mem::take(&mut first) {
             out.push(b'\t');
         }
         let Some(value) = cell.value() else { return Ok(false) };
