@@ -102,8 +102,8 @@ async fn every_server_is_read_by_file_and_by_transactions() {
             assert_eq!(rows, count, "{flavor} by GTID");
         }
         // The positions that are derived from a place: the transactions before it.
-        let slackwater_decoders::position::LogPosition::Binlog { file, offset } = &middle.log;
-        let start = Start::Binlog { file: file.to_string(), offset: *offset };
+        let (file, offset) = middle.log.binlog().unwrap();
+        let start = Start::Binlog { file: file.to_string(), offset };
         assert_eq!(root(&server).start_position(&start).await.unwrap(), middle, "{flavor}");
         let earliest = root(&server).start_position(&Start::Earliest).await.unwrap();
         assert!(
@@ -385,8 +385,8 @@ async fn tagged_transactions_behind_the_position_are_not_sent_again() {
     let gtids = Start::Gtid(middle.executed.as_ref().unwrap().to_string());
     let behind = root(&server).start_position(&gtids).await.unwrap();
     assert_eq!(rows_from(root(&server), behind, fence).await, 1);
-    let slackwater_decoders::position::LogPosition::Binlog { file, offset } = &middle.log;
-    let start = Start::Binlog { file: file.to_string(), offset: *offset };
+    let (file, offset) = middle.log.binlog().unwrap();
+    let start = Start::Binlog { file: file.to_string(), offset };
     assert_eq!(root(&server).start_position(&start).await.unwrap(), middle);
 }
 

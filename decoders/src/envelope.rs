@@ -165,7 +165,7 @@ impl EnvelopeWriter {
         time_micros: i64,
         row: Option<u64>,
     ) -> Source<'a> {
-        let LogPosition::Binlog { file, offset } = position;
+        let binlog = position.binlog();
         Source {
             version: env!("CARGO_PKG_VERSION"),
             connector: &self.connector,
@@ -176,8 +176,9 @@ impl EnvelopeWriter {
             db: &table.database,
             table: Some(&*table.table).filter(|table| !table.is_empty()),
             gtid: self.transaction.as_deref(),
-            file,
-            pos: *offset,
+            file: binlog.map(|(file, _)| &**file),
+            pos: binlog.map(|(_, offset)| offset),
+            lsn: position.lsn().map(|lsn| lsn.0),
             row,
         }
     }
@@ -232,8 +233,12 @@ struct Source<'a> {
     db: &'a str,
     table: Option<&'a str>,
     gtid: Option<&'a str>,
-    file: &'a str,
-    pos: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pos: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lsn: Option<u64>,
     row: Option<u64>,
 }
 
@@ -281,6 +286,7 @@ impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match *self.0 {
             Value::Null => s.serialize_unit(),
+            Value::Bool(truth) => s.serialize_bool(truth),
             Value::Int(number) => s.serialize_i64(number),
             Value::UInt(number) => s.serialize_u64(number),
             Value::Float(number) if number.is_finite() => s.serialize_f32(number),

@@ -1,8 +1,8 @@
 //! What a log says, in one form for all sources.
 //!
 //! A transaction is [`Event::Begin`], any number of [`Event::Rows`] and [`Event::Truncate`], and [`Event::Commit`]. A
-//! statement that changes the schema is an [`Event::Ddl`] between transactions. It streams: nothing requires a whole
-//! transaction in memory.
+//! statement that changes the schema is an [`Event::Ddl`] between transactions, or inside one where the source's statements
+//! are a part of their transaction (PostgreSQL). It streams: nothing requires a whole transaction in memory.
 
 use std::sync::Arc;
 
@@ -118,10 +118,24 @@ pub struct Truncate {
     pub time_micros: i64,
 }
 
+/// The SQL that a statement is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Language {
+    /// That of MySQL and MariaDB.
+    Mysql {
+        /// The session's SQL mode (MySQL's bit mask).
+        sql_mode: u64,
+    },
+    /// That of PostgreSQL.
+    Postgres,
+}
+
 /// A statement that changes the schema.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ddl<'a> {
-    /// The statement as the source logged it, decoded to UTF-8.
+    /// The statement as the source logged it, decoded to UTF-8. Empty where the log does not have it: then `changes` says
+    /// all that is known.
     pub statement: &'a str,
     /// The database that unqualified names refer to; empty for none.
     pub database: &'a str,
@@ -129,8 +143,8 @@ pub struct Ddl<'a> {
     pub position: LogPosition,
     /// When it ran, in microseconds since 1970-01-01 UTC.
     pub time_micros: i64,
-    /// The source session's SQL mode, which governs how the statement is to be read (MySQL's bit mask).
-    pub sql_mode: u64,
+    /// How the statement is to be read.
+    pub language: Language,
     /// What the statement does to tables, in order.
     pub changes: Vec<SchemaChange>,
 }

@@ -10,7 +10,8 @@
 //! * [`arena`]: where decoded values live that the log's bytes do not hold as they are;
 //! * [`batch`]: events together with the buffers they borrow from, to be sent between threads;
 //! * [`envelope`]: the format's one public serialization, the Debezium envelope;
-//! * [`mysql`]: the binlogs of MySQL and MariaDB.
+//! * [`mysql`]: the binlogs of MySQL and MariaDB;
+//! * [`postgres`]: the logical replication stream of PostgreSQL.
 
 pub mod arena;
 pub mod batch;
@@ -18,5 +19,6 @@ pub mod envelope;
 pub mod event;
 pub mod mysql;
 pub mod position;
+pub mod postgres;
 pub mod schema;
 pub mod value;

@@ -8,7 +8,10 @@ use std::{cmp::Ordering, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::mysql::gtid::{Gtid, GtidSet, MariadbGtid, MariadbGtidPosition};
+use crate::{
+    mysql::gtid::{Gtid, GtidSet, MariadbGtid, MariadbGtidPosition},
+    postgres::lsn::Lsn,
+};
 
 /// A place in a log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,6 +24,15 @@ pub enum LogPosition {
         /// The offset in bytes from the start of the file.
         offset: u64,
     },
+    /// A place in the write-ahead log of a PostgreSQL cluster.
+    Wal {
+        /// The identifier of the cluster, which its standbys share (`system_identifier` of `IDENTIFY_SYSTEM`).
+        system: u64,
+        /// The timeline that was followed up to the place. Each promotion of a standby begins another one.
+        timeline: u32,
+        /// The place. It means the same on all timelines that branch off behind it.
+        lsn: Lsn,
+    },
 }
 
 impl LogPosition {
@@ -28,24 +40,55 @@ impl LogPosition {
     ///
     /// Binlog files of one server have a common base name and are numbered; the number orders them, also past the
     /// point where it needs another digit.
+    ///
+    /// Log sequence numbers of one cluster and its standbys have one order.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
-        let (
-            LogPosition::Binlog { file: file_a, offset: a },
-            LogPosition::Binlog { file: file_b, offset: b },
-        ) = (self, other);
+        let (file_a, a, file_b, b) = match (self, other) {
+            (
+                LogPosition::Wal { system: of_a, lsn: a, .. },
+                LogPosition::Wal { system: of_b, lsn: b, .. },
+            ) => {
+                return (of_a == of_b).then(|| a.cmp(b));
+            }
+            (
+                LogPosition::Binlog { file: file_a, offset: a },
+                LogPosition::Binlog { file: file_b, offset: b },
+            ) => (file_a, a, file_b, b),
+            _ => return None,
+        };
         if file_a == file_b {
             return Some(a.cmp(b));
         }
         let ((base_a, number_a), (base_b, number_b)) = (binlog_number(file_a)?, binlog_number(file_b)?);
         (base_a == base_b).then(|| number_a.cmp(&number_b).then(a.cmp(b)))
     }
+
+    /// File and offset of a place in a binlog; `None` for one of another log.
+    #[must_use]
+    pub fn binlog(&self) -> Option<(&Arc<str>, u64)> {
+        match self {
+            LogPosition::Binlog { file, offset } => Some((file, *offset)),
+            LogPosition::Wal { .. } => None,
+        }
+    }
+
+    /// The log sequence number of a place in a write-ahead log; `None` for one of another log.
+    #[must_use]
+    pub fn lsn(&self) -> Option<Lsn> {
+        match self {
+            LogPosition::Wal { lsn, .. } => Some(*lsn),
+            LogPosition::Binlog { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for LogPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LogPosition::Binlog { file, offset } = self;
-        write!(f, "{file}:{offset}")
+        match self {
+            LogPosition::Binlog { file, offset } => write!(f, "{file}:{offset}"),
+            LogPosition::Wal { timeline, lsn, .. } => write!(f, "{lsn} (timeline {timeline})"),
+        }
     }
 }
 
@@ -63,6 +106,8 @@ pub enum TransactionId {
     Mysql(Gtid),
     /// MariaDB GTID.
     Mariadb(MariadbGtid),
+    /// PostgreSQL's 32-bit transaction id, which comes again after four billion others.
+    Postgres(u32),
 }
 
 impl fmt::Display for TransactionId {
@@ -70,6 +115,7 @@ impl fmt::Display for TransactionId {
         match self {
             TransactionId::Mysql(gtid) => gtid.fmt(f),
             TransactionId::Mariadb(gtid) => gtid.fmt(f),
+            TransactionId::Postgres(xid) => xid.fmt(f),
         }
     }
 }
@@ -89,6 +135,12 @@ impl Position {
     #[must_use]
     pub fn binlog(file: impl Into<Arc<str>>, offset: u64, executed: Option<Executed>) -> Self {
         Position { log: LogPosition::Binlog { file: file.into(), offset }, executed }
+    }
+
+    /// A place in a write-ahead log.
+    #[must_use]
+    pub fn wal(system: u64, timeline: u32, lsn: Lsn) -> Self {
+        Position { log: LogPosition::Wal { system, timeline, lsn }, executed: None }
     }
 }
 

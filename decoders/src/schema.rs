@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The name of a table. Shared: cloning it copies two pointers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TableName {
-    /// Database (MySQL's schema).
+    /// What names of tables are unique in: MySQL's database, PostgreSQL's schema.
     pub database: Arc<str>,
     /// Table.
     pub table: Arc<str>,
@@ -124,8 +124,11 @@ pub struct Column {
     pub charset: Option<String>,
     /// Collation of a text column, where known (`utf8mb4_bin`).
     pub collation: Option<String>,
-    /// The type as the source spells it (`int(10) unsigned`), where known.
+    /// The type as the source spells it (`int(10) unsigned`, `character varying(20)`), where known.
     pub declared: Option<String>,
+    /// The number that the column keeps for its life, whatever its name and place (PostgreSQL's `attnum`), where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<i16>,
 }
 
 impl Column {
@@ -149,6 +152,7 @@ impl Column {
             charset: None,
             collation: None,
             declared: None,
+            number: None,
         }
     }
 }
@@ -166,6 +170,8 @@ pub struct Generated {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ColumnType {
+    /// True or false.
+    Boolean,
     /// An integer of `bytes` bytes: 1, 2, 3, 4 or 8.
     Integer {
         /// Storage width in bytes.
@@ -179,7 +185,7 @@ pub enum ColumnType {
     Double,
     /// An exact number.
     Decimal {
-        /// All digits, 1 to 65 for MySQL.
+        /// All digits, 1 to 65 for MySQL, 1 to 1,000 for PostgreSQL; 0 where the column sets no limit, and no scale either.
         precision: u16,
         /// Digits behind the point.
         scale: i16,
@@ -224,4 +230,7 @@ pub enum ColumnType {
     Inet6,
     /// A vector of that many single precision numbers.
     Vector(u32),
+    /// A type of the source that has no other place here, by its name there (`interval`, `integer[]`, `app.address`). Its values
+    /// come as the source's own text.
+    Native(String),
 }

@@ -33,6 +33,8 @@ impl<'a> Cell<'a> {
 pub enum Value<'a> {
     /// SQL NULL.
     Null,
+    /// True or false.
+    Bool(bool),
     /// A signed integer of up to 64 bits.
     Int(i64),
     /// An integer of an unsigned column of up to 64 bits.
@@ -41,9 +43,11 @@ pub enum Value<'a> {
     Float(f32),
     /// A double precision number. NaN and infinities are possible.
     Double(f64),
-    /// An exact number as decimal text (`-12.3400`): the scale of the column is kept in the digits.
+    /// An exact number as decimal text (`-12.3400`): the scale of the column is kept in the digits. PostgreSQL also has `NaN`,
+    /// `Infinity` and `-Infinity`.
     Decimal(&'a str),
-    /// Text, already decoded from the column's character set.
+    /// Text, already decoded from the column's character set. Also the source's own text of a value that no other variant
+    /// holds: of a [`Native`](crate::schema::ColumnType::Native) type, or one outside of its variant's range (`infinity`, a year BC).
     Text(&'a str),
     /// Bytes without a character set.
     Binary(&'a [u8]),

@@ -47,6 +47,7 @@ impl DeadLetter {
         let write = || -> serde_json::Result<Self> {
             let connector = match rows.position {
                 LogPosition::Binlog { .. } => "mysql",
+                LogPosition::Wal { .. } => "postgresql",
             };
             let envelopes = EnvelopeWriter::new(connector, task);
             let identifying = change.before().filter(|image| !image.is_empty()).or(change.after());

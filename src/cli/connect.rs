@@ -8,7 +8,7 @@ use super::exit::Failure;
 use crate::{
     config::{DestinationConfig, Overrides, SourceConfig, Task},
     destinations::{self, Destination, sqlite::Sqlite},
-    error::Result,
+    error::{Error, Result},
     mapping::{Mapping, Selection},
     pipeline::schema::SchemaPhase,
     service::{Ends, limits},
@@ -64,6 +64,7 @@ pub(super) fn source(task: &Task, throttle: &Throttle) -> Result<Arc<dyn Source>
             let source = MysqlFiles::new(config.clone(), selected)?;
             Arc::new(source.with_batch_size(task.apply.batch_size))
         }
+        SourceConfig::Postgres(_) => return Err(Error::definite("PostgreSQL is no source yet")),
     })
 }
 
@@ -80,6 +81,9 @@ pub(super) fn destination(task: &Task) -> Result<Box<dyn Destination>> {
         DestinationConfig::Mysql(config) => {
             let mysql = destinations::mysql::Mysql::new(task.name.as_str(), config.clone());
             Box::new(mysql.with_row_errors(task.apply.on_row_error))
+        }
+        DestinationConfig::Postgres(_) => {
+            return Err(Error::definite("PostgreSQL is no destination yet"));
         }
     })
 }

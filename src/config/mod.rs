@@ -8,6 +8,7 @@ mod error;
 pub mod mapping;
 mod overrides;
 mod pattern;
+pub mod postgres;
 mod sections;
 mod size;
 mod snapshot;
@@ -29,6 +30,7 @@ use toml::{
 use self::{
     destination::{MysqlDestination, SqliteDestination},
     mapping::MappingRule,
+    postgres::{PostgresDestination, PostgresSource},
     source::{MysqlFilesSource, MysqlSource},
 };
 pub use self::{
@@ -81,6 +83,8 @@ pub enum SourceConfig {
     Mysql(MysqlSource),
     /// `type = "mysql-files"`: a directory of binlog files.
     MysqlFiles(MysqlFilesSource),
+    /// `type = "postgresql"`: a database of a PostgreSQL server.
+    Postgres(PostgresSource),
 }
 
 /// `[destination]`, by its `type`.
@@ -90,10 +94,12 @@ pub enum DestinationConfig {
     Sqlite(SqliteDestination),
     /// `type = "mysql"`: a server.
     Mysql(MysqlDestination),
+    /// `type = "postgresql"`: a database of a PostgreSQL server.
+    Postgres(PostgresDestination),
 }
 
-const SOURCES: [&str; 2] = ["mysql", "mysql-files"];
-const DESTINATIONS: [&str; 2] = ["sqlite", "mysql"];
+const SOURCES: [&str; 3] = ["mysql", "mysql-files", "postgresql"];
+const DESTINATIONS: [&str; 3] = ["sqlite", "mysql", "postgresql"];
 
 /// Everything but the two tagged sections.
 #[derive(Deserialize)]
@@ -234,6 +240,11 @@ impl Reader<'_> {
             self.find_secret(&mut config.password_file);
             let valid = config.validate();
             (SourceConfig::Mysql(config), valid)
+        } else if kind == "postgresql" {
+            let mut config: PostgresSource = self.section("source", section)?;
+            self.find_secret(&mut config.password_file);
+            let valid = config.validate();
+            (SourceConfig::Postgres(config), valid)
         } else {
             let mut config: MysqlFilesSource = self.section("source", section)?;
             config.directory = self.beside(&config.directory);
@@ -250,6 +261,11 @@ impl Reader<'_> {
             self.find_secret(&mut config.password_file);
             let valid = config.validate();
             (DestinationConfig::Mysql(config), valid)
+        } else if kind == "postgresql" {
+            let mut config: PostgresDestination = self.section("destination", section)?;
+            self.find_secret(&mut config.password_file);
+            let valid = config.validate();
+            (DestinationConfig::Postgres(config), valid)
         } else {
             let mut config: SqliteDestination = self.section("destination", section)?;
             config.path = self.beside(&config.path);

@@ -103,17 +103,23 @@ impl Cutover {
 
     /// Environment of the command: what was reached, where.
     fn environment(&self, zero: &Zero) -> Vec<(&'static str, String)> {
-        let Position { log: LogPosition::Binlog { file, offset }, executed } = &zero.position;
-        vec![
+        let Position { log, executed } = &zero.position;
+        let mut environment = vec![
             ("SLACKWATER_TASK", self.task.clone()),
             ("SLACKWATER_STATE_DIR", self.state_dir.display().to_string()),
             ("SLACKWATER_POSITION", zero.position.to_string()),
-            ("SLACKWATER_FILE", file.to_string()),
-            ("SLACKWATER_OFFSET", offset.to_string()),
-            ("SLACKWATER_GTID", executed.as_ref().map(ToString::to_string).unwrap_or_default()),
             ("SLACKWATER_ROWS", zero.rows.to_string()),
             ("SLACKWATER_REASON", "zero-twice".to_owned()),
-        ]
+        ];
+        match log {
+            LogPosition::Binlog { file, offset } => environment.extend([
+                ("SLACKWATER_FILE", file.to_string()),
+                ("SLACKWATER_OFFSET", offset.to_string()),
+                ("SLACKWATER_GTID", executed.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ]),
+            LogPosition::Wal { lsn, .. } => environment.push(("SLACKWATER_LSN", lsn.to_string())),
+        }
+        environment
     }
 
     async fn run_command(&mut self, settings: &Settings, zero: &Zero) -> Result<CutoverRecord> {

@@ -368,7 +368,7 @@ operations = ["insert", "update", "ddl"]
             database: "shop",
             position: LogPosition::Binlog { file: "binlog.000001".into(), offset: 4 },
             time_micros: 0,
-            sql_mode: 0,
+            language: slackwater_decoders::event::Language::Mysql { sql_mode: 0 },
             changes,
         };
         mapping().ddl(&ddl).unwrap().map(|ddl| ddl.changes).unwrap_or_default()

@@ -30,6 +30,8 @@ pub enum Names {
     Mysql,
     /// SQLite: any length, case does not count.
     Sqlite,
+    /// PostgreSQL: up to 63 bytes, case counts.
+    Postgres,
 }
 
 impl From<&DestinationConfig> for Names {
@@ -37,12 +39,15 @@ impl From<&DestinationConfig> for Names {
         match destination {
             DestinationConfig::Mysql(_) => Names::Mysql,
             DestinationConfig::Sqlite(_) => Names::Sqlite,
+            DestinationConfig::Postgres(_) => Names::Postgres,
         }
     }
 }
 
 /// MySQL's longest name of a database, table or column, in characters (Reference Manual, "Identifier Length Limits").
 const NAME_CHARACTERS: usize = 64;
+/// PostgreSQL's longest name in bytes (documentation, "Identifiers and Key Words"): more is cut off, so that two names may become one.
+const NAME_BYTES: usize = 63;
 
 impl Names {
     /// Why a name cannot be used.
@@ -52,6 +57,7 @@ impl Names {
             "" => Some("is empty"),
             name if name.contains('\0') => Some("has a zero byte"),
             name if mysql && name.chars().count() > NAME_CHARACTERS => Some("is longer than 64 characters"),
+            name if self == Names::Postgres && name.len() > NAME_BYTES => Some("is longer than 63 bytes"),
             name if mysql && name.ends_with(' ') => Some("ends with a space"),
             name if mysql && name.chars().any(|c| u32::from(c) > 0xFFFF) => {
                 Some("has a character beyond U+FFFF")
@@ -195,10 +201,13 @@ fn collisions(routes: &[Route], names: Names) -> Vec<Finding> {
                 other.source(),
                 other.target().name
             );
+            if names == Names::Postgres {
+                continue;
+            }
             let level = if names == Names::Sqlite { Level::Error } else { Level::Warning };
             let repair = match names {
                 Names::Sqlite => "give one another name under [[mapping]]",
-                Names::Mysql => {
+                _ => {
                     "give one another name under [[mapping]], unless lower_case_table_names = 0 at the destination"
                 }
             };

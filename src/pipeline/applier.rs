@@ -112,6 +112,7 @@ impl Applier {
             open: false,
             unfinished,
         });
+        self.source.stored(&position);
         self.publish(&position);
         Ok(position)
     }
@@ -176,6 +177,7 @@ impl Applier {
             let position = checkpoint.position.clone();
             progress.applied = position.clone();
             progress.stored = checkpoint;
+            self.source.stored(&position);
             self.publish(&position);
         }
         Ok(())
@@ -240,6 +242,7 @@ impl Applier {
             if let Err(error) = self.destination.store_checkpoint(&checkpoint).await {
                 return Err(self.lost(error));
             }
+            self.source.stored(&checkpoint.position);
             progress.stored = checkpoint;
         }
         let checkpoint = progress.stored.clone();

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use slackwater_decoders::{
     batch::{Batch, Decoded},
     event::{Begin, Commit, Event, RowChange, Rows},
-    position::{LogPosition, Position},
+    position::Position,
     schema::{Column, ColumnType, Table, TableName},
     value::{Cell, Value},
 };
@@ -35,7 +35,7 @@ pub(crate) fn at(number: u64) -> Position {
 }
 
 fn number_of(position: &Position) -> u64 {
-    let LogPosition::Binlog { offset, .. } = &position.log;
+    let (_, offset) = position.log.binlog().unwrap();
     (offset - 4) / 100
 }
 

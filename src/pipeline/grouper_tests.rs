@@ -196,7 +196,7 @@ async fn nothing_is_folded_before_a_change_of_definitions_is_applied() {
             database: "shop",
             position: at(0).log,
             time_micros: 1,
-            sql_mode: 0,
+            language: slackwater_decoders::event::Language::Mysql { sql_mode: 0 },
             changes: Vec::new(),
         }));
         Ok::<_, Error>(Decoded { resume: Some(at(1)), row_changes: 0, time_micros: 1 })

@@ -42,22 +42,37 @@ const READ_AHEAD: u64 = 8 * 1024 * 1024;
 const SMALLEST: usize = 4 * 1024;
 
 /// A decoder for the log from a position on. `batch_bytes` of a compressed transaction, once decompressed, become one batch.
+///
+/// # Errors
+/// As [`place`].
 pub(crate) fn decoder(
     from: &Position,
     catalog: Catalog,
     positional_names: bool,
     batch_bytes: usize,
     selected: impl Fn(&TableName) -> bool + Send + 'static,
-) -> Decoder {
-    let LogPosition::Binlog { file, offset } = &from.log;
-    Decoder::new(DecoderOptions {
+) -> Result<Decoder> {
+    let (file, offset) = place(&from.log)?;
+    Ok(Decoder::new(DecoderOptions {
         file: Arc::clone(file),
-        offset: *offset,
+        offset,
         executed: from.executed.clone(),
         catalog,
         selected: Box::new(selected),
         positional_names,
         payload_bytes: batch_bytes,
+    }))
+}
+
+/// File and offset of a position.
+///
+/// # Errors
+/// Definite when it is a place in another kind of log.
+pub(crate) fn place(position: &LogPosition) -> Result<(&Arc<str>, u64)> {
+    position.binlog().ok_or_else(|| {
+        Error::definite("the stored position is no place in a binlog").at(position).remedy(
+            "the task has followed another kind of source: give this one a name and a state_dir of its own",
+        )
     })
 }
 

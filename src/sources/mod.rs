@@ -57,6 +57,27 @@ pub trait Source: Send + Sync {
     /// Transient ones are retried by the caller from the last batch with a position; definite ones stop the task.
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()>;
 
+    /// The destination holds everything up to here, in a checkpoint of its own: the log before it is not needed again. Called
+    /// often, and must not wait.
+    fn stored(&self, _position: &Position) {}
+
+    /// What the task has created at the source for itself (a replication slot, a publication, an event trigger): listed by
+    /// `status`, removed by `release`.
+    ///
+    /// # Errors
+    /// When the source cannot be asked.
+    async fn belongings(&self) -> Result<Vec<Belonging>> {
+        Ok(Vec::new())
+    }
+
+    /// Removes the [`belongings`](Self::belongings) that are there. The task cannot go on afterwards.
+    ///
+    /// # Errors
+    /// When the source cannot be asked, or one is in use by somebody else; those before it are removed.
+    async fn release(&self) -> Result<Vec<Belonging>> {
+        Ok(Vec::new())
+    }
+
     /// The definitions of all selected objects as they are now, or of `tables` alone (tables that are gone are left out);
     /// `None` for a source that has a log and no tables.
     ///
@@ -88,6 +109,17 @@ pub trait Source: Send + Sync {
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {
         None
     }
+}
+
+/// Something that a task has created at its source.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Belonging {
+    /// What it is (`replication slot`).
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its state, for people (`active, keeps 12 MiB of log`).
+    pub state: String,
 }
 
 /// What a task is about to do, for the precheck of its source.

@@ -130,7 +130,7 @@ pub(crate) fn statement(statement: &str, offset: u64, changes: Vec<SchemaChange>
             database: "shop",
             position: at(offset),
             time_micros: 1_700_000_000_000_000,
-            sql_mode: 0,
+            language: slackwater_decoders::event::Language::Mysql { sql_mode: 0 },
             changes,
         }));
         Ok::<_, Error>(Decoded::default())

@@ -15,7 +15,7 @@ pub struct DecodeError {
     /// The table that the event is about.
     pub table: Option<TableName>,
     /// The column that could not be decoded.
-    pub column: Option<String>,
+    pub column: Option<Box<str>>,
 }
 
 /// The kinds of failure.

@@ -10,7 +10,7 @@ use crate::mysql::{
     transaction::State,
 };
 use crate::{
-    event::{Ddl, Event, SchemaChange, Truncate},
+    event::{Ddl, Event, Language, SchemaChange, Truncate},
     schema::TableName,
 };
 
@@ -118,7 +118,7 @@ impl Decoder {
                 database: query.database,
                 position,
                 time_micros: micros,
-                sql_mode: query.settings.sql_mode,
+                language: Language::Mysql { sql_mode: query.settings.sql_mode },
                 changes,
             }));
         }

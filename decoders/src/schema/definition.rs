@@ -32,6 +32,8 @@ pub enum Dialect {
     Mysql(u16, u16, u16),
     /// MariaDB of that major, minor and patch version.
     Mariadb(u16, u16, u16),
+    /// PostgreSQL of that major and minor version.
+    Postgres(u16, u16),
 }
 
 /// A database with the defaults of its tables.
@@ -109,6 +111,8 @@ pub struct ColumnDetails {
     pub check: Option<String>,
     /// Whether each value is stored compressed.
     pub compressed: bool,
+    /// `GENERATED … AS IDENTITY (…)` as the source writes it.
+    pub identity: Option<String>,
 }
 
 /// What a key is.
@@ -205,10 +209,16 @@ pub struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectKind {
+    /// Types, functions and operators that belong together, installed by name.
+    Extension,
+    /// A type: an enumeration, a domain, a composite or a range.
+    Type,
     /// A source of numbers.
     Sequence,
     /// A stored query.
     View,
+    /// A stored query with its stored result.
+    MaterializedView,
     /// A program that runs with changes of a table.
     Trigger,
     /// A stored function.

@@ -7,7 +7,7 @@
 //! changed, and is created after the cutover.
 
 use slackwater_decoders::{
-    event::{Ddl, SchemaChange},
+    event::{Ddl, Language, SchemaChange},
     schema::{Table, TableName},
 };
 
@@ -297,9 +297,11 @@ pub(super) async fn as_logged(
         session.run(format!("USE {}", quote_name(ddl.database))).await?;
     }
     let seconds = ddl.time_micros.div_euclid(1_000_000).max(1);
-    session
-        .run(format!("SET SESSION sql_mode = '{}', timestamp = {seconds}", sql_mode(ddl.sql_mode)))
-        .await?;
+    let mode = match ddl.language {
+        Language::Mysql { sql_mode: bits } => sql_mode(bits),
+        _ => APPLY_MODE.to_owned(),
+    };
+    session.run(format!("SET SESSION sql_mode = '{}', timestamp = {seconds}", mode)).await?;
     let result = session.run_raw(statement.to_owned()).await;
     // After a lost connection this fails as well, and says so.
     session.run(format!("SET SESSION sql_mode = '{APPLY_MODE}', timestamp = DEFAULT")).await?;

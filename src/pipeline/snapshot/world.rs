@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use slackwater_decoders::{
     batch::{Batch, Decoded},
     event::{Event, RowChange, Rows},
-    position::{LogPosition, Position},
+    position::Position,
     schema::{Column, ColumnType, Table, TableName},
     value::{Cell, Value},
 };
@@ -209,7 +209,7 @@ pub(super) fn at(number: usize) -> Position {
 }
 
 pub(super) fn number_of(position: &Position) -> usize {
-    let LogPosition::Binlog { offset, .. } = &position.log;
+    let (_, offset) = position.log.binlog().unwrap();
     usize::try_from((offset - 4) / 100).unwrap()
 }
 

@@ -6,7 +6,7 @@ use mysql_common::packets::{ComBinlogDump, ComBinlogDumpGtid, ComRegisterSlave, 
 use mysql_common::proto::MySerialize;
 use slackwater_decoders::{
     mysql::gtid::{GtidSet, MariadbGtidPosition},
-    position::{Executed, LogPosition, Position},
+    position::{Executed, Position},
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    sources::binlog::{EventReader, Next},
+    sources::binlog::{self, EventReader, Next},
 };
 
 /// As what we appear in the server's list of replicas.
@@ -82,8 +82,8 @@ impl BinlogStream {
                 ComBinlogDump::new(identity.server_id).with_pos(4).serialize(&mut request);
             }
             Some(Executed::Mariadb(_)) | None => {
-                let LogPosition::Binlog { file, offset } = &from.log;
-                let offset = u32::try_from(*offset).map_err(|_| {
+                let (file, offset) = binlog::place(&from.log)?;
+                let offset = u32::try_from(offset).map_err(|_| {
                     Error::definite("an offset of 4 GiB or more cannot be asked for by file and offset")
                         .at(&from.log)
                         .remedy("start by GTID, or at the start of the next file")

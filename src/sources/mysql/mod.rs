@@ -208,8 +208,9 @@ impl Mysql {
         out: &BatchSender,
     ) -> Result<()> {
         let selected = Arc::clone(&self.selected);
-        let decoder =
-            binlog::decoder(&from, catalog, positional_names, self.batch_bytes, move |table| selected(table));
+        let decoder = binlog::decoder(&from, catalog, positional_names, self.batch_bytes, move |table| {
+            selected(table)
+        })?;
         let heartbeat = self.hosts.config().heartbeat;
         let stream =
             BinlogStream::start(connection, address.to_string(), from, &self.identity, heartbeat).await?;

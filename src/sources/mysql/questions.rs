@@ -8,7 +8,10 @@ use slackwater_decoders::{
 };
 
 use super::connection::Connection;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    sources::binlog,
+};
 
 /// Rows of SHOW BINLOG EVENTS to read at once.
 const EVENTS_AT_ONCE: u64 = 10_000;
@@ -76,8 +79,8 @@ pub(crate) async fn now(connection: &mut Connection) -> Result<Position> {
     if !connection.version().mariadb {
         return Ok(end);
     }
-    let LogPosition::Binlog { file, offset } = &end.log;
-    position_at(connection, file, *offset).await
+    let (file, offset) = binlog::place(&end.log)?;
+    position_at(connection, file, offset).await
 }
 
 /// The oldest position that the server has.
@@ -276,10 +279,10 @@ fn gone(missing: &str, log: &LogPosition, files: &[LogFile]) -> Error {
 
 /// Makes sure that a file and offset are in the server's log.
 async fn has_place(connection: &mut Connection, log: &LogPosition) -> Result<()> {
-    let LogPosition::Binlog { file, offset } = log;
+    let (file, offset) = binlog::place(log)?;
     let files = log_files(connection).await?;
     match files.iter().find(|candidate| candidate.name == **file) {
-        Some(found) if *offset <= found.bytes => Ok(()),
+        Some(found) if offset <= found.bytes => Ok(()),
         Some(found) => Err(Error::definite(format!("the file ends at {}, before the position", found.bytes))
             .at(log)
             .remedy("the server lost the end of its log in a crash, or is another one: compare, and start the task anew")),
@@ -308,12 +311,11 @@ pub(crate) async fn bytes_between(
     from: &LogPosition,
     to: &LogPosition,
 ) -> Result<Option<u64>> {
-    let LogPosition::Binlog { file: first, offset: start } = from;
-    let LogPosition::Binlog { file: last, offset: end } = to;
+    let ((first, start), (last, end)) = (binlog::place(from)?, binlog::place(to)?);
     if first == last {
-        return Ok(Some(end.saturating_sub(*start)));
+        return Ok(Some(end.saturating_sub(start)));
     }
-    Ok(sum_of_bytes(&log_files(connection).await?, (first, *start), (last, *end)))
+    Ok(sum_of_bytes(&log_files(connection).await?, (first, start), (last, end)))
 }
 
 /// The same over a list of files.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    sources::binlog::{EventReader, Next},
+    sources::binlog::{self, EventReader, Next},
 };
 
 /// Events are sent in chunks of about this size; smaller ones when no more are there.
@@ -47,8 +47,8 @@ impl FileEvents {
     /// When no thread can be started.
     pub(super) fn start(directory: Directory, from: &Position, poll: Option<Duration>) -> Result<Self> {
         let (sender, chunks) = mpsc::channel(CHUNKS);
-        let LogPosition::Binlog { file, offset } = &from.log;
-        let (file, offset) = (Arc::clone(file), *offset);
+        let (file, offset) = binlog::place(&from.log)?;
+        let (file, offset) = (Arc::clone(file), offset);
         thread::Builder::new()
             .name("binlog-files".to_owned())
             .spawn(move || {

@@ -14,7 +14,7 @@ use std::{collections::HashMap, fs, sync::Arc};
 use async_trait::async_trait;
 use slackwater_decoders::{
     mysql::catalog::{Catalog, Settings},
-    position::{LogPosition, Position},
+    position::Position,
 };
 use tokio::{sync::Mutex, task::spawn_blocking};
 
@@ -70,9 +70,9 @@ impl MysqlFiles {
 
     /// Makes sure that a place is in the files.
     async fn has(&self, position: &Position) -> Result<Position> {
-        let LogPosition::Binlog { file, offset } = &position.log;
+        let (file, offset) = binlog::place(&position.log)?;
         let end = self.end_of(self.directory.find(file)?).await?;
-        if *offset > end {
+        if offset > end {
             return Err(
                 Error::definite(format!("the file ends at {end}, before the position")).at(&position.log)
             );
@@ -153,10 +153,9 @@ impl Source for MysqlFiles {
     }
 
     async fn bytes_behind(&self, applied: &Position, end: &Position) -> Option<u64> {
-        let LogPosition::Binlog { file: first, offset: start } = &applied.log;
-        let LogPosition::Binlog { file: last, offset: stop } = &end.log;
+        let ((first, start), (last, stop)) = (applied.log.binlog()?, end.log.binlog()?);
         if first == last {
-            return Some(stop.saturating_sub(*start));
+            return Some(stop.saturating_sub(start));
         }
         let ends = self.ends.lock().await;
         // A compressed file that was not looked through counts as large as it is.
@@ -168,11 +167,11 @@ impl Source for MysqlFiles {
         let place = |name: &str| files.iter().position(|file| file.name == name);
         let between = files.get(place(first)?..place(last)?)?;
         let whole: u64 = between.iter().map(size).sum::<Option<u64>>()?;
-        Some((whole + stop).saturating_sub(*start))
+        Some((whole + stop).saturating_sub(start))
     }
 
     async fn tail(&self, from: Position, history: &SchemaHistory, out: &BatchSender) -> Result<()> {
-        let LogPosition::Binlog { file, .. } = &from.log;
+        let (file, _) = binlog::place(&from.log)?;
         let mut catalog = self.empty_catalog(file)?;
         if history.is_empty() {
             history.replace_all(&from, &[])?;
@@ -185,7 +184,7 @@ impl Source for MysqlFiles {
         let poll = self.config.follow.then_some(self.config.poll);
         let events = FileEvents::start(self.directory.clone(), &from, poll)?;
         let selected = Arc::clone(&self.selected);
-        let decoder = binlog::decoder(&from, catalog, false, self.batch_bytes, move |table| selected(table));
+        let decoder = binlog::decoder(&from, catalog, false, self.batch_bytes, move |table| selected(table))?;
         binlog::follow(events, decoder, self.batch_bytes, history, out).await
     }
 }
