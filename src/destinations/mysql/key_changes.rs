@@ -5,7 +5,7 @@
 //! What is missing in the end is created when the destination is consistent.
 
 use slackwater_decoders::{
-    event::Ddl,
+    event::{Ddl, Language},
     mysql::ddl::{
         Context, Statement, parse,
         statement::{AlterAction, KeyDefinition, KeyKind, KeyPart},
@@ -130,8 +130,9 @@ enum Said {
 impl Said {
     /// Read as the destination reads it, which has understood the statement as a whole or not at all; then as the other dialect.
     fn of(ddl: &Ddl<'_>, mariadb: bool) -> Said {
+        let Language::Mysql { sql_mode } = ddl.language else { return Said::Nothing };
         let read = |mariadb| {
-            let context = Context { mariadb, ..Context::mysql().with_sql_mode(ddl.sql_mode) };
+            let context = Context { mariadb, ..Context::mysql().with_sql_mode(sql_mode) };
             parse(ddl.statement, &context)
         };
         match read(mariadb).or_else(|_| read(!mariadb)) {
