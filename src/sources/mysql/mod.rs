@@ -63,6 +63,8 @@ pub struct Mysql {
     /// Bytes of rows that one block of a copy has at most, but for a row that is longer.
     block_bytes: usize,
     throttle: Throttle,
+    /// What the readers of tables share.
+    sessions: Arc<snapshot::Sessions>,
 }
 
 impl Mysql {
@@ -79,6 +81,7 @@ impl Mysql {
             batch_bytes: binlog::BATCH_BYTES,
             block_bytes: snapshot::BLOCK_BYTES,
             throttle: Throttle::default(),
+            sessions: Arc::default(),
         })
     }
 
