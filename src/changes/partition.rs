@@ -287,7 +287,9 @@ impl<'a> Effect<'a> {
     /// An image that has the key.
     fn image(&self) -> Image<'a> {
         match *self {
-            Effect::Delete(image) | Effect::Insert(image) | Effect::Upsert(image) => image,
+            Effect::Delete(image) | Effect::Insert(image) | Effect::Upsert(image) | Effect::Update(image) => {
+                image
+            }
             Effect::Replace { after, .. } => after,
         }
     }
@@ -304,7 +306,7 @@ impl<'a> Effect<'a> {
     fn before(&self) -> Option<Image<'a>> {
         match *self {
             Effect::Delete(before) | Effect::Replace { before, .. } => Some(before),
-            Effect::Insert(_) | Effect::Upsert(_) => None,
+            Effect::Insert(_) | Effect::Upsert(_) | Effect::Update(_) => None,
         }
     }
 
@@ -312,7 +314,7 @@ impl<'a> Effect<'a> {
     fn after(&self) -> Option<Image<'a>> {
         match *self {
             Effect::Insert(after) | Effect::Replace { after, .. } => Some(after),
-            Effect::Delete(_) | Effect::Upsert(_) => None,
+            Effect::Delete(_) | Effect::Upsert(_) | Effect::Update(_) => None,
         }
     }
 }

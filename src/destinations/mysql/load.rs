@@ -128,6 +128,7 @@ impl MysqlLoader {
             deletes: Vec::new(),
             inserts,
             upserts: Vec::new(),
+            updates: Vec::new(),
         };
         self.begin().await?;
         let rows_limit = self.config.statement_rows as usize;

@@ -125,6 +125,9 @@ impl NetWriter {
         for image in mem::take(&mut statements.alone) {
             statements.row.write_leniently(session, image).await?;
         }
+        for image in &net.updates {
+            statements.row.update_by_key(session, image, image).await?;
+        }
         Ok(())
     }
 
@@ -137,7 +140,8 @@ impl NetWriter {
         net: &NetChanges<'_>,
         converging: bool,
     ) -> Result<bool> {
-        if net.deletes.len() + net.inserts.len() + net.upserts.len() > FEW_ROWS {
+        let rows = net.deletes.len() + net.inserts.len() + net.upserts.len();
+        if rows > FEW_ROWS || !net.updates.is_empty() {
             return Ok(false);
         }
         let rows = net.without_changes();
