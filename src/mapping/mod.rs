@@ -21,6 +21,9 @@ use crate::config::{Objects, Pattern};
 const SYSTEM_DATABASES: [&str; 5] =
     ["mysql", "information_schema", "performance_schema", "sys", "slackwater"];
 
+/// How the names of PostgreSQL's own schemas begin, and those of its temporary tables.
+const SYSTEM_SCHEMAS: [&str; 3] = ["pg_catalog", "pg_toast", "pg_temp_"];
+
 /// The rules of `[objects]`. A table is carried when an `include` pattern matches it and no `exclude` pattern does. The
 /// server's own databases are never carried.
 #[derive(Clone, Debug)]
@@ -73,6 +76,7 @@ impl Selection {
 
 fn is_system(database: &str) -> bool {
     SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(database))
+        || SYSTEM_SCHEMAS.iter().any(|prefix| database.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -99,5 +103,6 @@ mod tests {
         let everything = Selection::new(&Objects::default());
         assert!(everything.includes(&TableName::new("shop", "a.b/c")));
         assert!(!everything.includes(&TableName::new("MySQL", "user")));
+        assert!(!everything.includes(&TableName::new("pg_toast_temp_3", "t")));
     }
 }

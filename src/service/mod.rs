@@ -65,6 +65,7 @@ pub enum Ended {
 pub async fn run(file: &Path, task: Task, ends: Ends, level: LogLevel, status: StatusBoard) -> Result<Ended> {
     let signals = Signals::listen()?;
     let store = Store::open(&task.state_dir)?;
+    report::note_sudden_end(&task.state_dir);
     let reporter = report::start(status.clone(), &task.state_dir);
     let ended = follow(file, task, ends, level, store, status.clone(), signals).await;
     status.update(|status| {

@@ -3,6 +3,7 @@
 pub(crate) mod binlog;
 pub mod mysql;
 pub mod mysql_files;
+pub mod postgres;
 pub mod snapshot;
 pub mod throttle;
 

@@ -101,7 +101,10 @@ impl Decoder {
             let plan = entry.plan().map_err(|reason| self.error(reason).in_table(entry.name()))?;
             let left = event.decode(plan, out).map_err(|error| {
                 let (reason, column) = error.into_reason(name, plan);
-                DecodeError { column: column.map(String::into_boxed_str), ..self.error(reason).in_table(entry.name()) }
+                DecodeError {
+                    column: column.map(String::into_boxed_str),
+                    ..self.error(reason).in_table(entry.name())
+                }
             })?;
             let count = out.changes.len() as u64;
             out.events.push(Event::Rows(Rows {

@@ -33,6 +33,8 @@ use crate::{
     error::{Error, Result},
 };
 
+/// Tables that a loader knows at once: blocks of one table come together.
+const READY_TABLES: usize = 100;
 /// A packet of a file's content has that many bytes.
 const PACKET_BYTES: usize = 256 << 10;
 
@@ -56,7 +58,7 @@ impl MysqlLoader {
         Ok(MysqlLoader {
             config: config.clone(),
             session: Session::connect(config).await?,
-            tables: Tables::default(),
+            tables: Tables::for_loading(),
             not_by_file: HashSet::new(),
             net: NetWriter::default(),
             in_transaction: false,
@@ -179,6 +181,7 @@ impl Loader for MysqlLoader {
         let table = match self.tables.get(&rows.table) {
             Some(table) => table,
             None => {
+                self.tables.forget_beyond(READY_TABLES);
                 let create = self.config.create_tables;
                 self.tables.read(&mut self.session, &rows.table, create).await.map_err(failed)?
             }

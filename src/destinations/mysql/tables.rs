@@ -1,7 +1,7 @@
 //! The tables at the destination as they are, read once a session and table.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -83,12 +83,28 @@ impl ReadyTable {
 #[derive(Default)]
 pub(super) struct Tables {
     ready: Mutex<HashMap<TableName, Arc<ReadyTable>>>,
+    /// The tables with [cascades](ReadyTable::cascades), asked for all at once: of one table MariaDB tells by opening every other.
+    cascading: Mutex<Option<Arc<HashSet<TableName>>>>,
 }
 
 impl Tables {
+    /// For tables whose rows are loaded and not changed: cascades are not asked for.
+    pub(super) fn for_loading() -> Self {
+        Tables { cascading: Mutex::new(Some(Arc::default())), ..Tables::default() }
+    }
+
     /// Forgets what was read.
     pub(super) fn forget(&self) {
+        *self.cascading() = None;
         self.lock().clear();
+    }
+
+    /// Forgets all tables when there are as many as `limit`.
+    pub(super) fn forget_beyond(&self, limit: usize) {
+        let mut ready = self.lock();
+        if ready.len() >= limit {
+            ready.clear();
+        }
     }
 
     /// The table for rows of `table`, if it has been read.
@@ -106,9 +122,24 @@ impl Tables {
         table: &Arc<Table>,
         create: bool,
     ) -> Result<Arc<ReadyTable>> {
-        let ready = Arc::new(read(session, table, create).await.map_err(|error| error.on(&table.name))?);
+        let known = self.cascading().clone();
+        let cascading = match known {
+            Some(cascading) => cascading,
+            None => {
+                let cascading = Arc::new(cascade::cascading_tables(session).await?);
+                *self.cascading() = Some(Arc::clone(&cascading));
+                cascading
+            }
+        };
+        let ready = read(session, table, create).await.map_err(|error| error.on(&table.name))?;
+        let cascades = cascade::has_cascades(&cascading, &table.name);
+        let ready = Arc::new(ReadyTable { cascades, ..ready });
         self.lock().insert(table.name.clone(), Arc::clone(&ready));
         Ok(ready)
+    }
+
+    fn cascading(&self) -> MutexGuard<'_, Option<Arc<HashSet<TableName>>>> {
+        self.cascading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TableName, Arc<ReadyTable>>> {
@@ -137,8 +168,7 @@ async fn read(session: &mut Session, table: &Arc<Table>, create: bool) -> Result
         actual = columns(session, &table.name).await?;
     }
     let unique = unique_keys(session, &table.name).await?;
-    let cascades = cascade::has_cascades(session, &table.name).await?;
-    Ok(ReadyTable { cascades, ..ready(table, &actual, &unique)? })
+    ready(table, &actual, &unique)
 }
 
 fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[UniqueKey]) -> Result<ReadyTable> {

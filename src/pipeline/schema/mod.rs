@@ -157,6 +157,7 @@ impl SchemaPhase {
     ) -> Result<Report> {
         let Some(schema) = source.schema(None).await? else { return Ok(Report::default()) };
         let mut plan = self.plan_of(&schema, destination).await?;
+        drop(schema);
         if stage < Stage::AtCutover {
             plan.statements.retain(|statement| {
                 let is_part = matches!(statement.object.kind, Kind::Index | Kind::ForeignKey);
