@@ -298,7 +298,7 @@ impl<'a> Effect<'a> {
     fn cost(&self) -> usize {
         match self {
             Effect::Delete(_) | Effect::Insert(_) => 1,
-            Effect::Upsert(_) | Effect::Replace { .. } => 2,
+            Effect::Upsert(_) | Effect::Update(_) | Effect::Replace { .. } => 2,
         }
     }
 
