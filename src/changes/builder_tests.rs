@@ -172,6 +172,7 @@ fn table(keys: Keys) -> Arc<Table> {
         indexes: Vec::new(),
         collation: None,
         named: true,
+        number: None,
     })
 }
 

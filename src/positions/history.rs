@@ -272,6 +272,7 @@ mod tests {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         })
     }
 

@@ -3,6 +3,7 @@
 //! * `hosts`: which server is read.
 
 mod hosts;
+mod replication;
 
 use std::sync::Arc;
 
