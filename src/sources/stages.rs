@@ -1,7 +1,8 @@
 //! From a log's bytes to batches: what all logs have in common.
 //!
-//! Three stages run at the same time. The reader collects the log into pieces and cuts them where a batch may end. A thread
-//! decodes each piece. The sender records schema changes and hands the batches on. The first queue is bounded in bytes, the
+//! Three stages run at the same time. The reader collects the log into pieces and cuts them where a batch may end. The decoder
+//! decodes each piece: a large one on a thread for long work, a small one on the spot, since the way to another thread and
+//! back takes longer. The sender records schema changes and hands the batches on. The first queue is bounded in bytes, the
 //! second in number, and the last one is the pipeline's: a slow destination slows the reader.
 //!
 //! **Where a piece is to be cut.** Behind a transaction, as soon as it has [`TARGET`] bytes; or earlier, when no more of the log is
@@ -10,13 +11,13 @@
 //! And around a statement with its transaction, which mostly is a change of definitions: a destination that cannot take it back
 //! has nothing else to keep account of then.
 
-use std::{future::Future, thread};
+use std::future::{Future, ready};
 
 use slackwater_decoders::{
     batch::Batch,
     event::{Event, SchemaChange},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::{
     error::{Error, Result},
@@ -32,8 +33,10 @@ pub(crate) const TARGET: usize = 256 * 1024;
 pub(crate) const SMALLEST: usize = 4 * 1024;
 /// Bytes that may wait for the decoder. One larger event passes alone.
 const READ_AHEAD: u64 = 8 * 1024 * 1024;
+/// Pieces up to this size, in bytes, are decoded on the spot, which takes some 20 microseconds.
+const ON_THE_SPOT: usize = 16 * 1024;
 
-/// Decodes pieces, one after the other, on a thread of its own.
+/// Decodes pieces, one after the other. It goes from thread to thread with its work.
 pub(crate) trait PieceDecoder: Send + 'static {
     /// What the reader says of a piece beside its bytes.
     type Note: Send + Default;
@@ -46,6 +49,14 @@ pub(crate) trait PieceDecoder: Send + 'static {
 
     /// What of the last piece is still to be decoded.
     fn take_rest(&mut self) -> Option<Vec<u8>>;
+
+    /// Gets what the rest cannot be decoded without, which takes asking somebody.
+    ///
+    /// # Errors
+    /// When it cannot be got.
+    fn supply(&mut self) -> impl Future<Output = Result<()>> + Send {
+        ready(Ok(()))
+    }
 }
 
 /// A piece of the log on its way to the decoder, with its share of the read-ahead.
@@ -97,21 +108,18 @@ pub(crate) async fn run<D: PieceDecoder, R: Future<Output = Result<()>>>(
 ) -> Result<()> {
     let (pieces, to_decode) = mpsc::channel(2);
     let (decoded, batches) = mpsc::channel(1);
-    thread::Builder::new()
-        .name("log-decoder".to_owned())
-        .spawn(move || decode(decoder, to_decode, &decoded))
-        .map_err(|error| Error::transient("cannot start the decoder's thread").caused_by(error))?;
     let mut sender = Sender { history, out, schema_changes: Vec::new(), inside_transaction: false };
     let (read, sent) = {
-        let mut reading =
-            std::pin::pin!(read(Pieces { sender: pieces, quota: MemoryQuota::new(READ_AHEAD) }));
+        let reading = read(Pieces { sender: pieces, quota: MemoryQuota::new(READ_AHEAD) });
+        let mut producing =
+            std::pin::pin!(async { tokio::join!(reading, decode(decoder, to_decode, decoded)) });
         let mut sending = std::pin::pin!(sender.send_all(batches));
         let mut finished = None;
         let sent = loop {
             tokio::select! {
                 // Nobody wants more: reading, which may wait for an idle log, is dropped.
                 sent = &mut sending => break sent,
-                end = &mut reading, if finished.is_none() => finished = Some(end),
+                (read, decoded) = &mut producing, if finished.is_none() => finished = Some(decoded.and(read)),
             }
         };
         (finished.unwrap_or(Ok(())), sent)
@@ -126,26 +134,47 @@ pub(crate) async fn run<D: PieceDecoder, R: Future<Output = Result<()>>>(
 type DecodedPiece = Result<(Batch, Option<MemoryPermit>)>;
 
 /// Decodes until there are no more pieces, nobody takes the batches, or a piece cannot be decoded.
-fn decode<D: PieceDecoder>(
-    mut decoder: D,
+async fn decode<D: PieceDecoder>(
+    decoder: D,
     mut pieces: mpsc::Receiver<Piece<D::Note>>,
-    batches: &mpsc::Sender<DecodedPiece>,
-) {
-    while let Some(Piece { log, note, memory }) = pieces.blocking_recv() {
+    batches: mpsc::Sender<DecodedPiece>,
+) -> Result<()> {
+    let mut decoder = Box::new(decoder);
+    while let Some(Piece { log, note, memory }) = pieces.recv().await {
+        let mut on_the_spot = log.len() <= ON_THE_SPOT;
         let mut rest = Some((log, note));
         // The share of the read-ahead goes with the last batch of the piece.
         let mut memory = Some(memory);
         while let Some((log, note)) = rest.take() {
-            let batch = decoder.decode(log, note);
+            let batch;
+            (decoder, batch) = if on_the_spot {
+                decode_piece(decoder, log, note)
+            } else {
+                spawn_blocking(move || decode_piece(decoder, log, note))
+                    .await
+                    .map_err(|error| Error::definite("decoding was broken off").caused_by(error))?
+            };
             let failed = batch.is_err();
             // What a piece becomes in memory may be much more than it is in the log.
             rest = if failed { None } else { decoder.take_rest().map(|log| (log, D::Note::default())) };
+            on_the_spot = false;
             let memory = if rest.is_none() { memory.take() } else { None };
-            if batches.blocking_send(batch.map(|batch| (batch, memory))).is_err() || failed {
-                return;
+            if batches.send(batch.map(|batch| (batch, memory))).await.is_err() || failed {
+                return Ok(());
             }
+            decoder.supply().await?;
         }
     }
+    Ok(())
+}
+
+fn decode_piece<D: PieceDecoder>(
+    mut decoder: Box<D>,
+    log: Vec<u8>,
+    note: D::Note,
+) -> (Box<D>, Result<Batch>) {
+    let batch = decoder.decode(log, note);
+    (decoder, batch)
 }
 
 struct Sender<'a> {

@@ -112,7 +112,9 @@ impl Replication {
                     return Err(login_refused(login, server_error(&error)?));
                 }
                 _ => {
-                    return Err(Error::disconnected("the server leaves the course of a SCRAM authentication"));
+                    return Err(Error::disconnected(
+                        "the server leaves the course of a SCRAM authentication",
+                    ));
                 }
             }
         }
