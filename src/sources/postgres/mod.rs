@@ -4,6 +4,7 @@
 //! * `schema`: all definitions; `snapshot`: the tables' rows, through COPY.
 
 mod hosts;
+mod replication;
 mod schema;
 mod snapshot;
 

@@ -99,6 +99,7 @@ impl Planner<'_> {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         });
         match self.wanted.mapping.route(&standing_in) {
             Ok(Some(route)) => Some(route.target().name.clone()),

@@ -89,6 +89,7 @@ pub(in crate::sources::postgres) async fn read(
                 indexes: Vec::new(),
                 collation: None,
                 named: true,
+                number: Some(oid),
             };
             for key in keys.remove(&oid).unwrap_or_default() {
                 key.add_to(&mut table, &numbers);
