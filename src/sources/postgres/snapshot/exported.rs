@@ -8,13 +8,17 @@ use std::{
     },
 };
 
-use slackwater_decoders::position::Position;
+use slackwater_decoders::{position::Position, postgres::lsn::Lsn};
 use tokio::sync::Mutex;
+use tracing::info;
 
 use crate::{
     error::{Error, Result},
-    postgres_client::Address,
-    sources::postgres::hosts::Hosts,
+    postgres_client::{Address, quoted},
+    sources::postgres::{
+        hosts::Hosts,
+        replication::{Identity, Replication},
+    },
 };
 
 /// A snapshot that shows exactly what was committed before a position. It lives as long as the connection that exported it.
@@ -92,7 +96,32 @@ impl Snapshots {
     }
 }
 
-/// Exports a snapshot with a temporary slot, which goes with its connection.
-async fn export(_hosts: &Hosts, _number: u32) -> Result<ExportedSnapshot> {
-    Err(Error::definite("no snapshot"))
+/// Exports a snapshot with a temporary slot, which goes with its connection. Waits until the transactions that write now have ended.
+async fn export(hosts: &Hosts, number: u32) -> Result<ExportedSnapshot> {
+    let control = hosts.control().await?;
+    let address = control.session.address().clone();
+    control.keep(Ok(()))?;
+    let mut connection = Replication::open(&address, &hosts.login()?).await?;
+    // A session that does nothing but keep its snapshot is idle in a transaction.
+    connection.command("SET idle_in_transaction_session_timeout = 0").await?;
+    let Identity { system, timeline } = connection.identify().await?;
+    // The name is free as long as processes have numbers of their own: what an earlier one left goes with its connection.
+    let name = format!("slackwater_copy_{}_{number}", std::process::id());
+    // This spelling is understood by all versions (documentation, "Streaming Replication Protocol").
+    let statement =
+        format!("CREATE_REPLICATION_SLOT {} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT", quoted(&name));
+    let rows = connection.patient_command(&statement).await.map_err(|error| {
+        error.on(format!("temporary replication slot {name}")).remedy(
+            "a copy needs one slot beside the task's own: raise max_replication_slots and max_wal_senders, or drop slots that \
+             nobody uses",
+        )
+    })?;
+    let row = rows.into_iter().next().unwrap_or_default();
+    let text = |place: usize| row.get(place).cloned().flatten();
+    let start: Option<Lsn> = text(1).and_then(|lsn| lsn.parse().ok());
+    let (Some(start), Some(snapshot)) = (start, text(2)) else {
+        return Err(Error::definite("the server does not say which snapshot it has exported").on(name));
+    };
+    info!(position = %start, slot = name, "a new snapshot for tables that are still to be copied");
+    Ok(ExportedSnapshot::new(snapshot, Position::wal(system, timeline, start), address, connection))
 }

@@ -83,6 +83,7 @@ mod tests {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         };
         let row = RowId::from_binary(&[0, 1, 0, 0, 1, 2]).unwrap();
         assert_eq!(row.literal(), "'(65536,258)'::pg_catalog.tid");
