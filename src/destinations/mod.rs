@@ -6,6 +6,7 @@ pub mod mysql;
 pub mod postgres;
 pub mod schema;
 pub mod sqlite;
+mod workers;
 
 use async_trait::async_trait;
 use std::{collections::HashSet, sync::Arc};

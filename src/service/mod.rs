@@ -87,6 +87,7 @@ async fn follow(
     status: StatusBoard,
     signals: Signals,
 ) -> Result<Ended> {
+    store.require_rules(&task.rules)?;
     let (stop_sender, stop) = watch::channel(false);
     let (reload, poll_interval, cutover_settings) = Reload::new(file, &task, level, ends.throttle.clone());
     let (mut cutover, entry) = Cutover::resume(&task.name, store.clone(), cutover_settings, status.clone())?;

@@ -53,6 +53,11 @@ impl<'a, 'b> RowStatement<'a, 'b> {
         RowStatement { converging, ..self }
     }
 
+    /// The server they are for.
+    pub(super) fn server(&self) -> Server {
+        self.server
+    }
+
     /// Appends the row in parentheses. A column that the image lacks takes its default.
     pub(super) fn push_values(&self, out: &mut Vec<u8>, row: Image<'_>) -> Result<()> {
         let mut before = b'(';
