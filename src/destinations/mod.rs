@@ -1,7 +1,9 @@
 //! Destinations: one module each, known to the rest by [`Destination`] alone.
 
+mod carried;
 pub mod load;
 pub mod mysql;
+pub mod postgres;
 pub mod schema;
 pub mod sqlite;
 mod workers;

@@ -3,11 +3,10 @@
 //! Towards a server of the same dialect that is not older, columns, keys and options are the source's own text. Else they are
 //! written from what the text says, and what has no counterpart is noted.
 //!
-//! * `carried`, `existing`: what is wanted, and what is there.
+//! * `existing`: what is there.
 //! * `table`, `column`, `keys`, `objects`: the statements. `text`: changes of the source's own.
 //! * `several`: statements side by side.
 
-mod carried;
 mod column;
 mod existing;
 mod keys;
@@ -26,14 +25,13 @@ use slackwater_decoders::schema::{
     definition::{Indexed, Key, KeyKind, TableDetails},
 };
 
-use self::{
-    carried::{Carried, carried, qualified, routes},
-    existing::Existing,
-    table::FirstKeys,
-};
+use self::{existing::Existing, table::FirstKeys};
 use super::session::{Session, code, ddl_refused, refused};
 use crate::{
-    destinations::schema::{Conflict, Kind, Object, PlannedStatement, SchemaPlan, Stage, Wanted},
+    destinations::{
+        carried::{Carried, carried, routes},
+        schema::{Conflict, Kind, Object, PlannedStatement, SchemaPlan, Stage, Wanted},
+    },
     error::{Error, Result},
     types::mysql::{Server, known_collation, quote_name, quote_text},
 };
@@ -272,12 +270,17 @@ impl Planner<'_> {
     }
 
     fn alter(&mut self, table: &Carried<'_>, object: Object, change: String, combines: bool) {
-        let head = format!("ALTER TABLE {}", table.qualified());
+        let head = format!("ALTER TABLE {}", qualified(table.target));
         let mut statement = PlannedStatement::new(object, Stage::AfterLoad, format!("{head} {change}"))
             .of(&table.definition.table.name, table.target);
         statement.change = combines.then_some((head, change));
         self.plan.statements.push(statement);
     }
+}
+
+/// A quoted, qualified name.
+fn qualified(table: &TableName) -> String {
+    format!("{}.{}", quote_name(&table.database), quote_name(&table.table))
 }
 
 /// The columns that a key is over.

@@ -7,7 +7,7 @@ use slackwater_decoders::schema::{
     definition::{ObjectKind, StoredObject},
 };
 
-use super::{Planner, carried::qualified, text};
+use super::{Planner, qualified, text};
 use crate::{
     destinations::schema::{Kind, Object, PlannedStatement, Stage},
     types::mysql::quote_name,
