@@ -4,6 +4,7 @@ pub mod load;
 pub mod mysql;
 pub mod schema;
 pub mod sqlite;
+mod workers;
 
 use async_trait::async_trait;
 use std::{collections::HashSet, sync::Arc};

@@ -1,7 +1,8 @@
 //! From raw binlog events to batches: what reading from a server and reading files have in common.
 //!
-//! Three stages run at the same time. The reader collects events into pieces and cuts them where a batch may end. A thread
-//! decodes each piece. The sender records schema changes and hands the batches on. The first queue is bounded in bytes, the
+//! Three stages run at the same time. The reader collects events into pieces and cuts them where a batch may end. The decoder
+//! decodes each piece: a large one on a thread for long work, a small one on the spot, since the way to another thread and
+//! back takes longer. The sender records schema changes and hands the batches on. The first queue is bounded in bytes, the
 //! second in number, and the last one is the pipeline's: a slow destination slows the reader.
 //!
 //! **Where a piece is cut.** Behind a transaction, as soon as it has [`TARGET`] bytes; or earlier, when no more of the log is
@@ -10,7 +11,7 @@
 //! with its transaction, which mostly is a change of definitions: a destination that cannot take it back has nothing else to
 //! keep account of then.
 
-use std::{future::Future, mem, sync::Arc, thread};
+use std::{future::Future, mem, sync::Arc};
 
 use slackwater_decoders::{
     batch::Batch,
@@ -24,7 +25,7 @@ use slackwater_decoders::{
     position::{LogPosition, Position},
     schema::TableName,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::{
     error::{Error, Result},
@@ -38,6 +39,8 @@ pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
 const TARGET: usize = 256 * 1024;
 /// Bytes that may wait for the decoder. One larger event passes alone.
 const READ_AHEAD: u64 = 8 * 1024 * 1024;
+/// Pieces up to this size, in bytes, are decoded on the spot, which takes some 20 microseconds.
+const ON_THE_SPOT: usize = 16 * 1024;
 /// The smallest piece of memory to start a piece of log with.
 const SMALLEST: usize = 4 * 1024;
 
@@ -117,20 +120,18 @@ pub(crate) async fn follow(
 ) -> Result<()> {
     let (pieces, to_decode) = mpsc::channel(2);
     let (decoded, batches) = mpsc::channel(1);
-    thread::Builder::new()
-        .name("binlog-decoder".to_owned())
-        .spawn(move || decode(decoder, to_decode, &decoded))
-        .map_err(|error| Error::transient("cannot start the decoder's thread").caused_by(error))?;
     let mut sender = Sender { history, out, schema_changes: Vec::new(), inside_transaction: false };
     let (read, sent) = {
-        let mut reading = std::pin::pin!(read(reader, batch_bytes, pieces));
+        let reading = read(reader, batch_bytes, pieces);
+        let mut producing =
+            std::pin::pin!(async { tokio::join!(reading, decode(decoder, to_decode, decoded)) });
         let mut sending = std::pin::pin!(sender.send_all(batches));
         let mut finished = None;
         let sent = loop {
             tokio::select! {
                 // Nobody wants more: reading, which may wait for an idle log, is dropped.
                 sent = &mut sending => break sent,
-                end = &mut reading, if finished.is_none() => finished = Some(end),
+                (read, decoded) = &mut producing, if finished.is_none() => finished = Some(decoded.and(read)),
             }
         };
         (finished.unwrap_or(Ok(())), sent)
@@ -293,22 +294,43 @@ async fn send_piece(log: Vec<u8>, pieces: &mpsc::Sender<Piece>, quota: &MemoryQu
 type DecodedPiece = Result<(Batch, Option<MemoryPermit>), DecodeError>;
 
 /// Decodes until there are no more pieces, nobody takes the batches, or a piece cannot be decoded.
-fn decode(mut decoder: Decoder, mut pieces: mpsc::Receiver<Piece>, batches: &mpsc::Sender<DecodedPiece>) {
-    while let Some(Piece { log, memory }) = pieces.blocking_recv() {
+async fn decode(
+    decoder: Decoder,
+    mut pieces: mpsc::Receiver<Piece>,
+    batches: mpsc::Sender<DecodedPiece>,
+) -> Result<()> {
+    let mut decoder = Box::new(decoder);
+    while let Some(Piece { log, memory }) = pieces.recv().await {
+        let mut on_the_spot = log.len() <= ON_THE_SPOT;
         let mut rest = Some(log);
         // The share of the read-ahead goes with the last batch of the piece.
         let mut memory = Some(memory);
         while let Some(log) = rest.take() {
-            let batch = Batch::decode(log, |log, arena, events| decoder.decode(log, arena, events));
+            let batch;
+            (decoder, batch) = if on_the_spot {
+                decode_piece(decoder, log)
+            } else {
+                spawn_blocking(move || decode_piece(decoder, log))
+                    .await
+                    .map_err(|error| Error::definite("decoding was broken off").caused_by(error))?
+            };
             let failed = batch.is_err();
-            // A large compressed transaction comes in several batches.
+            // A large compressed transaction comes in several batches, and may be small before it is decompressed.
             rest = if failed { None } else { decoder.take_rest() };
+            on_the_spot = false;
             let memory = if rest.is_none() { memory.take() } else { None };
-            if batches.blocking_send(batch.map(|batch| (batch, memory))).is_err() || failed {
-                return;
+            if batches.send(batch.map(|batch| (batch, memory))).await.is_err() || failed {
+                return Ok(());
             }
         }
     }
+    Ok(())
+}
+
+/// The decoder goes from thread to thread with its work.
+fn decode_piece(mut decoder: Box<Decoder>, log: Vec<u8>) -> (Box<Decoder>, Result<Batch, DecodeError>) {
+    let batch = Batch::decode(log, |log, arena, events| decoder.decode(log, arena, events));
+    (decoder, batch)
 }
 
 struct Sender<'a> {

@@ -1,8 +1,11 @@
 //! PostgreSQL: the write-ahead log through a logical replication slot and `pgoutput`.
 //!
 //! * `hosts`: which server is read.
+//! * `schema`: all definitions; `snapshot`: the tables' rows, through COPY.
 
 mod hosts;
+mod schema;
+mod snapshot;
 
 use std::sync::Arc;
 
