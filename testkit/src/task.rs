@@ -22,6 +22,8 @@ pub struct Task {
     program: PathBuf,
     directory: PathBuf,
     process: Option<Child>,
+    /// How the last process ended that was found to have ended.
+    ended: Option<ExitStatus>,
 }
 
 impl Task {
@@ -30,7 +32,7 @@ impl Task {
     /// # Errors
     /// When the file cannot be written.
     pub fn new(program: impl Into<PathBuf>, directory: impl Into<PathBuf>, toml: &str) -> Result<Self> {
-        let task = Task { program: program.into(), directory: directory.into(), process: None };
+        let task = Task { program: program.into(), directory: directory.into(), process: None, ended: None };
         fs::create_dir_all(&task.directory)?;
         task.rewrite(toml)?;
         Ok(task)
@@ -78,12 +80,17 @@ impl Task {
         let command = &mut self.command(&["run"]);
         let process = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
         self.process = Some(process.context("cannot start the task")?);
+        self.ended = None;
         Ok(())
     }
 
     /// Whether the process lives.
     pub fn is_running(&mut self) -> bool {
-        self.process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)))
+        let found = self.process.as_mut().map(Child::try_wait);
+        if let Some(Ok(Some(status))) = found {
+            self.ended = Some(status);
+        }
+        matches!(found, Some(Ok(None)))
     }
 
     /// Its process id.
@@ -133,10 +140,14 @@ impl Task {
         }
     }
 
-    /// What the task has said since the first start.
+    /// What the task has said since the first start, and how its process ended, if it was found to have: a signal leaves no word.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.log_file()).unwrap_or_default()
+        let mut log = fs::read_to_string(self.log_file()).unwrap_or_default();
+        if let Some(status) = &self.ended {
+            log.push_str(&format!("(the process ended: {status})\n"));
+        }
+        log
     }
 
     /// Waits until the task has said `words` for the `times`-th time since the first start.

@@ -1,10 +1,7 @@
 //! The checkpoint: rows of a table in a database of its own, one for each worker, written by the transactions that write
 //! the data.
 //!
-//! The workers of a group commit one after the other, so that a crash may leave some of them behind. Each of them stores
-//! which workers the group has, and the checkpoint before it: when not all of them have come to the group's sequence, the
-//! task stands at the checkpoint before, with an unfinished group behind it. A group that one worker applies alone is
-//! one row. The worker 0 has the row that is there from the start.
+//! What the rows tell together: [`standing`].
 //!
 //! MySQL commits around a DDL statement, so that a checkpoint cannot commit with it. Before such a statement runs its
 //! intent is stored beside the checkpoint: its text, and how the tables it touches look. A statement comes alone in its
@@ -21,7 +18,10 @@ use super::{
     session::{Session, code, refused},
 };
 use crate::{
-    destinations::{Checkpoint, Standing, Unfinished, superseded},
+    destinations::{
+        Checkpoint, Standing, superseded,
+        workers::{Parts, WorkerRow, standing},
+    },
     error::{Error, Result},
     types::mysql::quote_name,
 };
@@ -36,17 +36,6 @@ pub(super) struct Intent {
     pub(super) statement: String,
     /// `SHOW CREATE TABLE` of the tables it touches, as they were before; `None` for one that did not exist.
     pub(super) tables: Vec<Option<String>>,
-}
-
-/// How a group is parted among several workers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Parts {
-    /// Number of shares.
-    pub(super) workers: usize,
-    /// The workers whose shares are not empty.
-    pub(super) taking_part: Vec<usize>,
-    /// The checkpoint before the group.
-    pub(super) previous: Checkpoint,
 }
 
 /// What is stored of a task.
@@ -65,13 +54,6 @@ pub(super) struct Stored {
 pub(super) struct CheckpointRows {
     table: String,
     task: String,
-}
-
-/// One of them.
-struct Row {
-    worker: usize,
-    checkpoint: Checkpoint,
-    parts: Option<Parts>,
 }
 
 impl CheckpointRows {
@@ -128,9 +110,9 @@ impl CheckpointRows {
             let Some(position) = self.parse(position)? else { continue };
             let completeness = self.parse(completeness)?.unwrap_or_default();
             let checkpoint = Checkpoint { generation, sequence, position, completeness };
-            rows.push(Row { worker, checkpoint, parts: self.parse(parts)? });
+            rows.push(WorkerRow { worker, checkpoint, parts: self.parse(parts)? });
         }
-        (stored.standing, stored.committed) = standing(rows);
+        (stored.standing, stored.committed) = standing(&rows);
         Ok(stored)
     }
 
@@ -280,29 +262,6 @@ fn values(checkpoint: &Checkpoint, parts: Option<&Parts>) -> Result<Vec<u8>> {
         }
     }
     Ok(values)
-}
-
-/// Where a task with these rows stands, and which workers have committed their shares of the group behind that.
-fn standing(rows: Vec<Row>) -> (Option<Standing>, Vec<usize>) {
-    let Some(last) = rows.iter().map(|row| row.checkpoint.sequence).max() else { return (None, Vec::new()) };
-    let generation = rows.iter().map(|row| row.checkpoint.generation).max().unwrap_or_default();
-    let of_generation = |checkpoint: &Checkpoint| Checkpoint { generation, ..checkpoint.clone() };
-    let newest: Vec<_> = rows.iter().filter(|row| row.checkpoint.sequence == last).collect();
-    let committed: Vec<_> = newest.iter().map(|row| row.worker).collect();
-    let Some(end) = newest.first().map(|row| of_generation(&row.checkpoint)) else {
-        return (None, Vec::new());
-    };
-    let cut_off = newest
-        .iter()
-        .filter_map(|row| row.parts.as_ref())
-        .find(|parts| parts.taking_part.iter().any(|worker| !committed.contains(worker)));
-    match cut_off {
-        None => (Some(end.into()), Vec::new()),
-        Some(parts) => {
-            let unfinished = Some(Unfinished { end, workers: parts.workers });
-            (Some(Standing { checkpoint: of_generation(&parts.previous), unfinished }), committed)
-        }
-    }
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String> {

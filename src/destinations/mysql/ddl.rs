@@ -176,7 +176,7 @@ async fn alter(
     let logged = if before.name == after.name { ddl.statement } else { "" };
     match attempt(session, ddl, logged, generated).await? {
         Err((refusal, _)) if is_about_keys(&refusal) => {
-            alter_in_parts(session, before, after, columns_from, converging).await
+            alter_in_parts(session, ddl, (before, after), columns_from, converging).await
         }
         attempt => finished(attempt),
     }
@@ -288,7 +288,7 @@ fn finished(attempt: Attempt) -> Result<()> {
 }
 
 /// Runs a statement under the source session's default database, SQL mode and clock, and sets ours back.
-async fn as_logged(
+pub(super) async fn as_logged(
     session: &mut Session,
     ddl: &Ddl<'_>,
     statement: &str,

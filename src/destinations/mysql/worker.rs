@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use slackwater_decoders::{
     event::{Ddl, Truncate},
@@ -12,7 +13,7 @@ use tokio::time::sleep;
 use tracing::{debug, info};
 
 use super::{
-    checkpoint::{CheckpointRows, Intent, Parts},
+    checkpoint::{CheckpointRows, Intent},
     ddl,
     dead_letter::{DeadLetters, is_refusal},
     gathered::Gathered,
@@ -22,9 +23,12 @@ use super::{
     tables::{self, ReadyTable, Tables},
 };
 use crate::{
-    changes::{Group, Job, Share},
+    changes::{Job, Share},
     config::destination::MysqlDestination,
-    destinations::Checkpoint,
+    destinations::{
+        Checkpoint,
+        workers::{self, Parts, Work, Worker as _},
+    },
     error::{Error, Kind, Result},
     types::mysql::quote_name,
 };
@@ -44,28 +48,6 @@ pub(super) struct Shared {
     pub(super) dead_letters: Option<DeadLetters>,
 }
 
-/// What a worker has to do.
-pub(super) struct Work {
-    pub(super) group: Arc<Group>,
-    /// Which of the group's shares, in this order.
-    pub(super) shares: Vec<usize>,
-    /// What it commits with them; `None`: the transaction goes on.
-    pub(super) commit: Option<Commit>,
-}
-
-impl Work {
-    fn shares(&self) -> impl Iterator<Item = &Share<'_>> {
-        self.shares.iter().filter_map(|number| self.group.shares().get(*number))
-    }
-}
-
-/// The checkpoint that commits with a share.
-pub(super) struct Commit {
-    pub(super) checkpoint: Checkpoint,
-    /// For a group of several workers.
-    pub(super) parts: Option<Parts>,
-}
-
 /// A connection with its transaction.
 pub(super) struct Worker {
     /// Its number; 0 is the one that is always there.
@@ -83,44 +65,26 @@ pub(super) struct Worker {
     pub(super) generation: u64,
 }
 
-impl Worker {
-    /// A worker on an open connection.
-    pub(super) fn new(number: usize, session: Session, shared: Arc<Shared>) -> Self {
-        let gathered = Gathered::new(shared.config.statement_rows);
-        let net = NetWriter::default();
-        Worker {
-            number,
-            shared,
-            session,
-            gathered,
-            net,
-            in_transaction: false,
-            letters: 0,
-            intent: None,
-            generation: 0,
-        }
-    }
+#[async_trait]
+impl workers::Worker for Worker {
+    type Shared = Shared;
 
     /// Connects a worker other than 0, and makes its row of the checkpoint.
-    pub(super) async fn connect(number: usize, shared: Arc<Shared>) -> Result<Self> {
+    async fn connect(number: usize, shared: Arc<Shared>) -> Result<Self> {
         let mut session = Session::connect(&shared.config).await?;
         shared.rows.add_worker(&mut session, number).await?;
         Ok(Worker::new(number, session, shared))
     }
 
     /// Whether a transaction is open.
-    pub(super) fn in_transaction(&self) -> bool {
+    fn in_transaction(&self) -> bool {
         self.in_transaction
     }
 
     /// Does the work. Where another transaction is in the way (a deadlock, a lock that is not given in time), it is done again
     /// from its beginning, unless that is out of reach: before this group, or behind a change of definitions.
-    pub(super) async fn run(&mut self, work: &Work) -> Result<()> {
-        let rows_alone = work
-            .shares()
-            .flat_map(|share| &share.jobs)
-            .all(|job| matches!(job, Job::Net(_) | Job::InOrder(_)));
-        let repeatable = rows_alone && !self.in_transaction;
+    async fn run(&mut self, work: &Work) -> Result<()> {
+        let repeatable = work.is_of_rows() && !self.in_transaction;
         let pauses = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(20))
             .with_max_delay(Duration::from_secs(1))
@@ -145,6 +109,50 @@ impl Worker {
             debug!(worker = self.number, %error, "applying a share again");
             self.rollback().await?;
             sleep(pause).await;
+        }
+    }
+
+    /// Drops the open transaction.
+    async fn rollback(&mut self) -> Result<()> {
+        self.gathered.clear();
+        self.letters = 0;
+        if self.in_transaction {
+            self.session.run("ROLLBACK").await?;
+            self.in_transaction = false;
+        }
+        Ok(())
+    }
+
+    /// Commits what is open with a checkpoint that no other worker has a part of.
+    async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.begin().await?;
+        self.gathered.send_all(&mut self.session).await?;
+        let shared = Arc::clone(&self.shared);
+        shared.rows.store(&mut self.session, self.number, checkpoint, None).await?;
+        shared.rows.empty_others(&mut self.session, checkpoint.generation).await?;
+        self.session.run("COMMIT").await?;
+        self.committed();
+        self.generation = checkpoint.generation;
+        self.intent = None;
+        Ok(())
+    }
+}
+
+impl Worker {
+    /// A worker on an open connection.
+    pub(super) fn new(number: usize, session: Session, shared: Arc<Shared>) -> Self {
+        let gathered = Gathered::new(shared.config.statement_rows);
+        let net = NetWriter::default();
+        Worker {
+            number,
+            shared,
+            session,
+            gathered,
+            net,
+            in_transaction: false,
+            letters: 0,
+            intent: None,
+            generation: 0,
         }
     }
 
@@ -305,17 +313,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Drops the open transaction.
-    pub(super) async fn rollback(&mut self) -> Result<()> {
-        self.gathered.clear();
-        self.letters = 0;
-        if self.in_transaction {
-            self.session.run("ROLLBACK").await?;
-            self.in_transaction = false;
-        }
-        Ok(())
-    }
-
     async fn commit(&mut self, checkpoint: &Checkpoint, parts: Option<&Parts>) -> Result<()> {
         self.begin().await?;
         self.gathered.send_all(&mut self.session).await?;
@@ -333,20 +330,6 @@ impl Worker {
         if let Some(dead_letters) = &self.shared.dead_letters {
             dead_letters.committed(std::mem::take(&mut self.letters));
         }
-    }
-
-    /// Commits what is open with a checkpoint that no other worker has a part of.
-    pub(super) async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        self.begin().await?;
-        self.gathered.send_all(&mut self.session).await?;
-        let shared = Arc::clone(&self.shared);
-        shared.rows.store(&mut self.session, self.number, checkpoint, None).await?;
-        shared.rows.empty_others(&mut self.session, checkpoint.generation).await?;
-        self.session.run("COMMIT").await?;
-        self.committed();
-        self.generation = checkpoint.generation;
-        self.intent = None;
-        Ok(())
     }
 
     /// TRUNCATE commits what is open, so that it serves only where nothing is; DELETE is part of the transaction.
