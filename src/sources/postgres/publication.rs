@@ -57,9 +57,8 @@ pub(super) async fn read(session: &Session, name: &str) -> Result<Option<Publica
         literal(name)
     );
     let rows = session.query(&tables, &[]).await.map_err(unreadable)?;
-    let tables = rows.iter().map(|row| {
-        Ok(TableName::new(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?))
-    });
+    let tables =
+        rows.iter().map(|row| Ok(TableName::new(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?)));
     let read = || {
         Ok(Publication {
             all: row.try_get(0)?,
@@ -159,9 +158,12 @@ pub(super) async fn verify(session: &Session, wanted: Wanted<'_>) -> Result<()> 
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::definite(format!("the publication leaves out tables that the task carries: {}", list(&missing)))
-        .on(object)
-        .remedy(format!("ALTER PUBLICATION {} ADD TABLE {};", quoted(wanted.name), list(&missing))))
+    Err(Error::definite(format!(
+        "the publication leaves out tables that the task carries: {}",
+        list(&missing)
+    ))
+    .on(object)
+    .remedy(format!("ALTER PUBLICATION {} ADD TABLE {};", quoted(wanted.name), list(&missing))))
 }
 
 /// Drops a publication. Whether there was one.

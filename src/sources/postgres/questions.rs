@@ -56,7 +56,10 @@ pub(super) async fn end_of_log(session: &Session) -> Result<Lsn> {
             // Its commit writes the log out, up to itself.
             let message = "SELECT set_config('synchronous_commit', 'local', false), \
                            pg_logical_emit_message(true, 'slackwater:heartbeat', '')::text";
-            session.query(message, &[]).await.map_err(|error| failed("cannot have the log written out", error))?;
+            session
+                .query(message, &[])
+                .await
+                .map_err(|error| failed("cannot have the log written out", error))?;
             return Ok(ends(session).await?.1.unwrap_or(end).max(end));
         }
         sleep(PAUSE).await;
@@ -86,6 +89,14 @@ fn behind_record(next: Lsn) -> Lsn {
         header @ (PAGE_HEADER | SEGMENT_HEADER) => Lsn(next.0 - header),
         _ => next,
     }
+}
+
+/// Whether the server is a standby.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub(super) async fn is_standby(session: &Session) -> Result<bool> {
+    Ok(session.one_number("SELECT pg_is_in_recovery()::int4::int8").await? != 0)
 }
 
 /// Whether everything up to `fence` has been passed at `applied`.

@@ -112,7 +112,9 @@ impl Slot {
         };
         let why = match reason {
             "wal_removed" => "it kept more log than max_slot_wal_keep_size allows, and the server removed it",
-            "rows_removed" => "rows of the catalog that it needed were removed (hot_standby_feedback was off)",
+            "rows_removed" => {
+                "rows of the catalog that it needed were removed (hot_standby_feedback was off)"
+            }
             "wal_level_insufficient" => "the primary's wal_level was lowered below logical",
             "idle_timeout" => "it was not read for longer than idle_replication_slot_timeout",
             other => other,
@@ -190,6 +192,8 @@ pub(super) async fn drop_slot(session: &Session, name: &str) -> Result<bool> {
     );
     let dropped = session.query(&statement, &[]).await;
     dropped.map(|rows| !rows.is_empty()).map_err(|error| {
-        failed("cannot drop the replication slot", error).on(format!("slot {name}")).remedy("stop the task first")
+        failed("cannot drop the replication slot", error)
+            .on(format!("slot {name}"))
+            .remedy("stop the task first")
     })
 }

@@ -9,7 +9,7 @@ pub(super) struct Collected {
     log: Vec<u8>,
     /// Length up to the last place outside of a transaction.
     outside: usize,
-    /// Whether the transaction that is open, or was last, may change definitions.
+    /// Whether the transaction that is open, or was last, changes definitions.
     has_statement: bool,
     /// Size of the piece before: a guess at what this one will need.
     former: usize,
@@ -42,7 +42,7 @@ impl Collected {
         self.outside = self.log.len();
     }
 
-    /// A piece may end here: what comes next may change definitions, and that is to be the first in its piece.
+    /// What comes next changes definitions.
     pub(super) fn statement(&mut self) {
         self.has_statement = true;
     }

@@ -64,6 +64,8 @@ struct Sorter {
     progress: Arc<Progress>,
     /// Transactions that were committed before are at the destination.
     from: Lsn,
+    /// What the server is not to forget before all of its log up to `from` has come again.
+    held: Option<Lsn>,
     /// How the transaction ended whose frames are the next ones in `collected`.
     announced: Option<Committed>,
     /// Announcements of relations and types that what is collected does not have.
@@ -77,6 +79,15 @@ struct Sorter {
     position: Lsn,
     passed_on: Instant,
     heartbeat: Duration,
+}
+
+/// Where a stream begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    /// What was committed before is passed over.
+    pub(super) from: Lsn,
+    /// The slot's confirmed position, from where prepared transactions come again; `None` without them.
+    pub(super) held: Option<Lsn>,
 }
 
 /// What the next frame belongs to.
@@ -98,22 +109,24 @@ enum State {
 type Goes = bool;
 
 impl Reader {
-    /// A reader of a stream that has begun. What was committed before `from` is passed over.
+    /// A reader of a stream that has begun.
     pub(super) fn new(
         stream: WalStream,
         spill: Spill,
         progress: Arc<Progress>,
-        from: Lsn,
+        Places { from, held }: Places,
         batch_bytes: usize,
         heartbeat: Duration,
     ) -> Self {
         progress.restart(from);
+        progress.hold(held);
         let sorter = Sorter {
             state: State::Outside,
             collected: Collected::new(batch_bytes),
             spill,
             progress,
             from,
+            held,
             announced: None,
             relations: HashMap::new(),
             types: Vec::new(),
@@ -131,7 +144,8 @@ impl Reader {
     /// # Errors
     /// When the stream ends, or has what is not understood.
     pub(super) async fn run(mut self, pieces: Pieces<Note>) -> Result<()> {
-        let writer = self.stream.take_writer().ok_or_else(|| Error::definite("the stream was taken already"))?;
+        let writer =
+            self.stream.take_writer().ok_or_else(|| Error::definite("the stream was taken already"))?;
         let (progress, heartbeat) = (Arc::clone(&self.sorter.progress), self.sorter.heartbeat);
         let end = tokio::select! {
             end = self.collect(&pieces) => end,
@@ -194,12 +208,14 @@ impl Sorter {
 
     async fn frame(&mut self, frame: &[u8], pieces: &Pieces<Note>) -> Result<Goes> {
         let content = frame.get(HEADER..).unwrap_or_default();
-        match Frame::parse(content).map_err(|what| unreadable(&Reason::Malformed { message: "copy", what }))? {
+        match Frame::parse(content)
+            .map_err(|what| unreadable(&Reason::Malformed { message: "copy", what }))?
+        {
             Frame::Keepalive { end, reply_requested, .. } => {
                 if reply_requested {
                     self.progress.report_now();
                 }
-                self.release();
+                self.passed(end);
                 Ok(self.alive(end, frame, pieces).await)
             }
             Frame::XLogData { message, .. } => match self.state {
@@ -241,7 +257,8 @@ impl Sorter {
     async fn begin(&mut self, bytes: &[u8], frame: &[u8], pieces: &Pieces<Note>) -> Result<Goes> {
         match parse(bytes, false)? {
             Message::Begin { commit, .. } if commit < self.from => self.state = State::Passed,
-            Message::Begin { .. } => {
+            Message::Begin { commit, .. } => {
+                self.passed(commit);
                 self.state = State::Transaction;
                 self.collected.push(frame);
             }
@@ -313,21 +330,14 @@ impl Sorter {
                 if let Some(relation) = relation_of(body) {
                     self.relations.remove(&relation);
                 }
-                if !self.before_statement(pieces).await {
-                    return Ok(false);
-                }
                 self.push_types();
             }
             Message::Insert(change) | Message::Update(change) | Message::Delete(change) => {
-                if !self.announce(change.relation, pieces).await {
-                    return Ok(false);
-                }
+                self.announce(change.relation);
             }
             Message::Truncate { relations, .. } => {
                 for relation in relations.chunks_exact(4).filter_map(relation_of) {
-                    if !self.announce(relation, pieces).await {
-                        return Ok(false);
-                    }
+                    self.announce(relation);
                 }
             }
             _ => {}
@@ -337,15 +347,11 @@ impl Sorter {
     }
 
     /// Puts an announcement that was kept before the first change that needs it.
-    async fn announce(&mut self, relation: u32, pieces: &Pieces<Note>) -> Goes {
+    fn announce(&mut self, relation: u32) {
         if let Some(frame) = self.relations.remove(&relation) {
-            if !self.before_statement(pieces).await {
-                return false;
-            }
             self.push_types();
             self.collected.push(&frame);
         }
-        true
     }
 
     fn push_types(&mut self) {
@@ -353,7 +359,7 @@ impl Sorter {
         self.collected.push(&types);
     }
 
-    /// Cuts, so that what may change definitions comes first in its piece.
+    /// Cuts, so that what changes definitions comes first in its piece.
     async fn before_statement(&mut self, pieces: &Pieces<Note>) -> Goes {
         if self.collected.outside() > 0 && !self.send(self.collected.outside(), pieces).await {
             return false;
@@ -420,12 +426,24 @@ impl Sorter {
         Ok(())
     }
 
+    /// The server has decoded its log so far.
+    fn passed(&mut self, lsn: Lsn) {
+        if lsn >= self.from {
+            self.held = None;
+        }
+        self.release();
+    }
+
     /// Lets go of what is stored, and holds what is not.
     fn release(&mut self) {
         let stored = self.progress.is_stored();
         self.committed.retain(|(_, end)| *end > stored);
-        let held = self.prepared.values().chain(self.committed.iter().map(|(prepare, _)| prepare));
-        self.progress.hold(held.min().copied());
+        if self.held.is_none() && self.prepared.is_empty() && self.committed.is_empty() {
+            self.progress.hold(None);
+            return;
+        }
+        let places = self.prepared.values().chain(self.committed.iter().map(|(prepare, _)| prepare));
+        self.progress.hold(places.chain(&self.held).min().copied());
     }
 
     /// A transaction that was kept is committed: its frames come now.

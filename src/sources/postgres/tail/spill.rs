@@ -204,7 +204,8 @@ impl Replay {
     }
 
     fn damaged(&self) -> Error {
-        Error::transient("a file of a transaction in progress is not what was written").on(self.path.display())
+        Error::transient("a file of a transaction in progress is not what was written")
+            .on(self.path.display())
     }
 }
 
