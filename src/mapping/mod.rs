@@ -1,5 +1,6 @@
 //! Which objects of the source a task carries, and what they become: names, columns, rows, operations.
 
+mod at_destination;
 mod ddl;
 mod filter;
 pub(crate) mod mysql_grants;
@@ -45,6 +46,12 @@ impl Selection {
     #[must_use]
     pub fn patterns(&self) -> &[Pattern] {
         &self.include
+    }
+
+    /// Whether every table is carried but those of the server and our own.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.exclude.is_empty() && self.include.iter().any(Pattern::is_everything)
     }
 
     /// Whether the table is carried. One that a tool for online schema changes makes beside a table that is carried is carried as
