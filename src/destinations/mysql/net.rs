@@ -8,9 +8,8 @@
 //! (`(a,b) IN ((1,2),…)`) cost a third of alternatives joined by OR; `REPLACE` and `ON DUPLICATE KEY UPDATE` of rows
 //! that are there cost the same while the key is the only unique one, and `REPLACE` writes every index anew otherwise.
 
-use std::{cmp::Ordering, mem};
+use std::mem;
 
-use slackwater_decoders::value::Value;
 use tracing::warn;
 
 use super::{
@@ -19,7 +18,7 @@ use super::{
     tables::{ReadyTable, WriteForm},
 };
 use crate::{
-    changes::{Image, NetChanges},
+    changes::{Image, NetChanges, in_order_of_keys},
     error::{Error, Result},
     types::mysql::Server,
 };
@@ -166,7 +165,7 @@ impl<'a, 'b> Statements<'a, 'b> {
             (Form::Write(inserts), &net.inserts),
             (Form::Write(upserts), &net.upserts),
         ];
-        let parts = parts.map(|(form, images)| (form, in_order_of_keys(table, images).into_iter()));
+        let parts = parts.map(|(form, images)| (form, in_order_of_keys(images, table.key.as_deref().unwrap_or_default()).into_iter()));
         Statements { table, row, parts, rows_limit, bytes_limit, alone: Vec::new() }
     }
 
@@ -211,53 +210,6 @@ impl<'a, 'b> Statements<'a, 'b> {
             }
         }
         Ok(None)
-    }
-}
-
-/// The rows in the order of their keys, as far as that can be told without the collation of a text.
-fn in_order_of_keys<'b>(table: &ReadyTable, images: &[Image<'b>]) -> Vec<Image<'b>> {
-    let mut images = images.to_vec();
-    let key = table.key.as_deref().unwrap_or_default();
-    images.sort_unstable_by(|one, other| {
-        let value = |image: Image<'b>, ordinal: u16| image.get(usize::from(ordinal))?.value();
-        key.iter()
-            .map(|ordinal| {
-                let absent = Value::Null;
-                order(value(one, *ordinal).unwrap_or(absent), value(other, *ordinal).unwrap_or(absent))
-            })
-            .find(|order| order.is_ne())
-            .unwrap_or(Ordering::Equal)
-    });
-    images
-}
-
-/// How two values of a column are ordered in an index, roughly: a wrong answer costs time alone.
-fn order(one: Value<'_>, other: Value<'_>) -> Ordering {
-    match (one, other) {
-        (Value::Int(one), Value::Int(other)) => one.cmp(&other),
-        (Value::UInt(one), Value::UInt(other)) => one.cmp(&other),
-        (Value::Text(one), Value::Text(other)) => one.cmp(other),
-        (Value::Binary(one), Value::Binary(other)) => one.cmp(other),
-        (Value::Date(one), Value::Date(other)) => one.cmp(&other),
-        (Value::DateTime(one), Value::DateTime(other)) => one.cmp(&other),
-        (Value::Timestamp(one), Value::Timestamp(other)) => one.cmp(&other),
-        (Value::Uuid(one), Value::Uuid(other)) => one.cmp(&other),
-        (one, other) => rank(one).cmp(&rank(other)),
-    }
-}
-
-/// Keeps values apart that are not of one kind: sorting needs one order of all.
-fn rank(value: Value<'_>) -> u8 {
-    match value {
-        Value::Int(_) => 1,
-        Value::UInt(_) => 2,
-        Value::Text(_) => 3,
-        Value::Binary(_) => 4,
-        Value::Date(_) => 5,
-        Value::DateTime(_) => 6,
-        Value::Timestamp(_) => 7,
-        Value::Uuid(_) => 8,
-        _ => 0,
     }
 }
 
