@@ -171,7 +171,7 @@ impl<'a> TableFold<'a> {
     /// Closes the open pair.
     pub(super) fn close(&mut self, arena: &Arena<'a>) {
         if let Some(mut changes) = self.net.changes(&self.table) {
-            self.net.effects(&self.secondary, self.converging).for_each(|(_, effect)| changes.add(effect));
+            self.net.effects(&self.secondary, self.converging).for_each(|effect| changes.add(effect));
             if !changes.is_empty() {
                 self.closed.push(Job::Net(changes));
             }
@@ -189,7 +189,7 @@ impl<'a> TableFold<'a> {
     }
 
     /// The net effects, when the table has nothing else; they may be applied by several workers.
-    pub(super) fn only_net(&self) -> Option<(NetChanges<'a>, Vec<(u64, Effect<'a>)>)> {
+    pub(super) fn only_net(&self) -> Option<(NetChanges<'a>, Vec<Effect<'a>>)> {
         if !self.closed.is_empty() || !self.in_order.changes.is_empty() {
             return None;
         }

@@ -188,13 +188,13 @@ impl<'a> Net<'a> {
         }
     }
 
-    /// The net effects, in the order of the rows' first changes, with the hash of each key.
+    /// The net effects, in the order of the rows' first changes.
     pub(super) fn effects(
         &self,
         secondary: &SecondaryKeys,
         converging: bool,
-    ) -> impl Iterator<Item = (u64, Effect<'a>)> {
-        self.slots.iter().filter_map(move |slot| Some((slot.hash, slot.effect(secondary, converging)?)))
+    ) -> impl Iterator<Item = Effect<'a>> {
+        self.slots.iter().filter_map(move |slot| slot.effect(secondary, converging))
     }
 
     /// An empty set of changes of the table, of the same place and time.

@@ -29,6 +29,8 @@ pub(super) struct ReadyTable {
     pub(super) writable: Vec<bool>,
     /// Whether each column is of the type JSON there: MariaDB's JSON, which is text, becomes a document of MySQL's.
     pub(super) documents: Vec<bool>,
+    /// Whether each column is text there: it takes numbers with more digits than a number of MySQL has as they are written.
+    pub(super) texts: Vec<bool>,
     /// [`Table::key`].
     pub(super) key: Option<Vec<u16>>,
     /// The quoted names of the key's columns, in parentheses when there are several.
@@ -170,12 +172,13 @@ async fn read(session: &mut Session, table: &Arc<Table>, create: bool) -> Result
 }
 
 fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[UniqueKey]) -> Result<ReadyTable> {
-    let (mut writable, mut documents) = (Vec::new(), Vec::new());
+    let (mut writable, mut documents, mut texts) = (Vec::new(), Vec::new(), Vec::new());
     for column in &table.columns {
         let found = actual.iter().find(|(name, ..)| name.to_lowercase() == column.name.to_lowercase());
         if found.is_none() && column.is_hidden() {
             writable.push(false);
             documents.push(false);
+            texts.push(false);
             continue;
         }
         let (_, extra, data_type) = found.ok_or_else(|| {
@@ -185,7 +188,9 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[UniqueKey]) -> R
         // `DEFAULT_GENERATED` says that the default is an expression: such a column is written.
         let computed = extra.split_whitespace().any(|word| word.eq_ignore_ascii_case("GENERATED"));
         writable.push(!computed);
-        documents.push(data_type.eq_ignore_ascii_case("json"));
+        let data_type = data_type.to_ascii_lowercase();
+        documents.push(data_type == "json");
+        texts.push(data_type.ends_with("char") || data_type.ends_with("text"));
     }
     let key = table.key().map(<[u16]>::to_vec);
     let columns: Vec<_> = table.columns.iter().map(|column| quote_name(&column.name)).collect();
@@ -217,6 +222,7 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[UniqueKey]) -> R
         columns,
         writable,
         documents,
+        texts,
         key,
         key_columns,
         cascades: false,
