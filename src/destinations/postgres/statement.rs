@@ -53,8 +53,7 @@ impl<'b> Statements<'_, 'b> {
     pub(super) fn insert(&self, images: &[Image<'b>], upsert: bool) -> Result<Call> {
         let present = self.present(images);
         let arrays = self.arrays(&present, images, 1)?;
-        let names: Vec<_> = present.iter().filter_map(|ordinal| self.column(*ordinal)).map(|c| c.name.as_str());
-        let names: Vec<_> = names.collect();
+        let names = self.names(&present);
         let mut sql = format!("INSERT INTO {} ({})", self.table.name, names.join(","));
         if self.table.overrides_identity {
             sql.push_str(" OVERRIDING SYSTEM VALUE");

@@ -18,7 +18,7 @@ use super::{
     statement::Statements,
 };
 use crate::{
-    changes::{Image, NetChanges, in_order_of_keys},
+    changes::{Image, NetChanges, key_order},
     error::{Error, Result},
 };
 
@@ -68,6 +68,11 @@ impl<'b> Part<'b> {
         Part { form, images, change: form }
     }
 
+    /// Rows of a copy, which the source has as rows that come.
+    pub(super) fn inserted(form: Form, images: Vec<Image<'b>>) -> Self {
+        Part { form, images, change: Form::Insert }
+    }
+
     fn with(&self, form: Form) -> Self {
         Part { form, images: self.images.clone(), change: self.change }
     }
@@ -101,7 +106,10 @@ pub(super) fn parts<'b>(net: &NetChanges<'b>, converging: bool, inserts: bool) -
     let inserts = if inserts { &net.inserts } else { &nothing };
     let lists = [&net.deletes, inserts, &net.upserts, &net.updates];
     for ((form, change), images) in forms.into_iter().zip(changes).zip(lists) {
-        for alike in alike(&in_order_of_keys(images, key), form) {
+        // A page of an index is found once for all rows on it.
+        let mut images = images.clone();
+        images.sort_unstable_by(|one, other| key_order(one, other, key));
+        for alike in alike(&images, form) {
             parts.extend(
                 chunks(&alike).map(|chunk| Part { form, images: chunk.to_vec(), change }),
             );
