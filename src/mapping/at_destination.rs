@@ -94,6 +94,7 @@ database = "old"
                 indexes: Vec::new(),
                 collation: None,
                 named: true,
+                number: None,
             })
         };
         let tables = [
