@@ -40,6 +40,7 @@ fn a_table_is_added_when_an_operator_says_so() -> Result<()> {
 
     // In another layout they are the same.
     task.rewrite(&rules("\n  \"shop.a\", # the one\n"))?;
+    source.exec("INSERT INTO shop.a VALUES (3)")?;
     run_to_the_end(&mut task, &source)?;
 
     task.rewrite(&rules("\"shop.b\", \"shop.a\""))?;

@@ -185,6 +185,7 @@ fn table(keys: Keys) -> Arc<Table> {
         indexes: Vec::new(),
         collation: None,
         named: true,
+        number: None,
     })
 }
 

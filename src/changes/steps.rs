@@ -252,6 +252,7 @@ mod tests {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         };
         let position = LogPosition::Binlog { file: "binlog.000001".into(), offset: 4 };
         Rows {

@@ -1,5 +1,6 @@
 //! Which objects of the source a task carries, and what they become: names, columns, rows, operations.
 
+mod at_destination;
 mod ddl;
 mod filter;
 pub(crate) mod mysql_grants;

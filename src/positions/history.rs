@@ -277,6 +277,7 @@ mod tests {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         })
     }
 

@@ -79,6 +79,19 @@ impl Wire {
         }
     }
 
+    /// Sets how long what was sent may wait for the other side to confirm it, before the connection counts as lost.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn set_confirmation_limit(&self, limit: Duration) -> Result<()> {
+        let socket = match self {
+            Wire::Tcp(stream) => stream,
+            Wire::Tls(stream) => stream.get_ref().0,
+            Wire::Unix(_) => return Ok(()),
+        };
+        SockRef::from(socket).set_tcp_user_timeout(Some(limit)).map_err(unreachable)
+    }
+
     /// Whether what goes over it can be read on the way.
     pub(crate) fn is_encrypted(&self) -> bool {
         matches!(self, Wire::Tls(_))

@@ -5,6 +5,7 @@ pub mod mysql;
 pub mod mysql_files;
 pub mod postgres;
 pub mod snapshot;
+mod stages;
 pub mod throttle;
 
 use std::sync::Arc;

@@ -36,7 +36,256 @@
 //!
 //! Members that are not named here are passed over.
 
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{
+    changes,
+    definitions::{Definition, Definitions},
+    types::{CatalogType, TypeCatalog, column_type},
+};
+use crate::{
+    event::SchemaChange,
+    schema::{Column, Generated, Index, Table, TableName, UniqueKey},
+};
+
 /// The prefix of logical messages that carry DDL.
 pub const DDL_PREFIX: &str = "slackwater:ddl";
 /// The prefix of logical messages that only move the log on.
 pub const HEARTBEAT_PREFIX: &str = "slackwater:heartbeat";
+
+/// A command that changed the schema, as the trigger describes it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Command {
+    tag: String,
+    #[serde(default)]
+    pub(super) statement: String,
+    #[serde(default)]
+    tables: Vec<DdlTable>,
+    #[serde(default)]
+    types: Vec<DdlType>,
+    #[serde(default)]
+    dropped: Vec<Dropped>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DdlTable {
+    oid: u32,
+    schema: String,
+    name: String,
+    columns: Vec<DdlColumn>,
+    #[serde(default)]
+    primary_key: Vec<i16>,
+    #[serde(default)]
+    unique: Vec<DdlKey>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DdlColumn {
+    name: String,
+    attnum: i16,
+    type_oid: u32,
+    typmod: i32,
+    #[serde(rename = "type")]
+    declared: String,
+    not_null: bool,
+    #[serde(default)]
+    default: Option<String>,
+    #[serde(default)]
+    generated: Option<String>,
+    #[serde(default)]
+    identity: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DdlKey {
+    name: String,
+    columns: Vec<i16>,
+    #[serde(default)]
+    partial: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct DdlType {
+    oid: u32,
+    #[serde(flatten)]
+    definition: CatalogType,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dropped {
+    #[serde(default)]
+    oid: Option<u32>,
+    schema: Option<String>,
+    name: Option<String>,
+    kind: String,
+}
+
+/// What a command did to the known definitions.
+pub(super) struct Applied {
+    pub(super) changes: Vec<SchemaChange>,
+    /// The relations whose definitions are other ones now.
+    pub(super) relations: Vec<u32>,
+}
+
+impl Command {
+    /// Reads a message's content.
+    pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
+        // Of an error only the place: its text may hold pieces of the message.
+        serde_json::from_slice(content).map_err(|error| {
+            format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
+        })
+    }
+
+    /// Takes the command's definitions over, and says what they change.
+    pub(super) fn apply(
+        &self,
+        definitions: &mut Definitions,
+        types: &mut TypeCatalog,
+        selected: &dyn Fn(&TableName) -> bool,
+    ) -> Applied {
+        for new in &self.types {
+            types.insert(new.oid, new.definition.clone());
+        }
+        let mut applied = Applied { changes: Vec::new(), relations: Vec::new() };
+        for dropped in &self.dropped {
+            applied.changes.push(dropped.apply(definitions));
+        }
+        for table in &self.tables {
+            applied.relations.push(table.oid);
+            applied.changes.push(self.apply_table(table, definitions, types, selected));
+        }
+        if applied.changes.is_empty() {
+            applied.changes.push(SchemaChange::Other { description: self.tag.clone(), table: None });
+        }
+        applied
+    }
+
+    fn apply_table(
+        &self,
+        table: &DdlTable,
+        definitions: &mut Definitions,
+        types: &TypeCatalog,
+        selected: &dyn Fn(&TableName) -> bool,
+    ) -> SchemaChange {
+        let former = definitions.get(table.oid).cloned();
+        let name = TableName::new(table.schema.as_str(), table.name.as_str());
+        let other = |name: &TableName| SchemaChange::Other {
+            description: format!("{} {name}", self.tag),
+            table: Some(name.clone()),
+        };
+        if !selected(&name) {
+            return match definitions.remove(table.oid) {
+                Some(former) => SchemaChange::RenameTable { from: former.table.name.clone(), to: name },
+                None => other(&name),
+            };
+        }
+        let definition = table.definition(name.clone(), former.as_deref(), types);
+        let after = Arc::clone(&definition.table);
+        definitions.insert(definition);
+        match former {
+            Some(former) => changes::compare(&former.table, &after).unwrap_or_else(|| other(&name)),
+            None if self.tag.starts_with("ALTER") => {
+                SchemaChange::RenamedIn { from: name.clone(), to: name, table: Some(after) }
+            }
+            None => SchemaChange::CreateTable { table: after, if_not_exists: false },
+        }
+    }
+}
+
+impl Dropped {
+    fn apply(&self, definitions: &mut Definitions) -> SchemaChange {
+        let (schema, name) =
+            (self.schema.as_deref().unwrap_or_default(), self.name.as_deref().unwrap_or_default());
+        let table = TableName::new(schema, name);
+        let other =
+            || SchemaChange::Other { description: format!("DROP {} {table}", self.kind), table: None };
+        if !matches!(self.kind.as_str(), "table" | "foreign table") {
+            return other();
+        }
+        let oid = self.oid.or_else(|| definitions.named(&table).map(|definition| definition.oid));
+        match oid.and_then(|oid| definitions.remove(oid)) {
+            Some(former) => SchemaChange::DropTable { table: former.table.name.clone() },
+            None => other(),
+        }
+    }
+}
+
+impl DdlTable {
+    fn definition(&self, name: TableName, former: Option<&Definition>, types: &TypeCatalog) -> Definition {
+        let before = former.map(|former| &*former.table);
+        let columns: Vec<Column> = self.columns.iter().map(|column| column.column(before, types)).collect();
+        let unique = self.unique.iter().map(|key| UniqueKey {
+            name: key.name.clone(),
+            columns: self.ordinals(&key.columns),
+            partial: key.partial,
+        });
+        let table = Table {
+            name,
+            primary_key: self.ordinals(&self.primary_key),
+            unique_keys: unique.collect(),
+            indexes: before.map(|before| self.indexes(before)).unwrap_or_default(),
+            collation: before.and_then(|before| before.collation.clone()),
+            named: true,
+            number: Some(self.oid),
+            columns,
+        };
+        Definition { oid: self.oid, unpublished: self.unpublished(former), table: Arc::new(table) }
+    }
+
+    fn ordinals(&self, numbers: &[i16]) -> Vec<u16> {
+        let ordinal = |number: &i16| self.columns.iter().position(|column| column.attnum == *number);
+        numbers.iter().filter_map(ordinal).filter_map(|ordinal| u16::try_from(ordinal).ok()).collect()
+    }
+
+    /// Indexes are not in the message: those of the former definition whose columns are still there.
+    fn indexes(&self, before: &Table) -> Vec<Index> {
+        let number =
+            |ordinal: &u16| before.columns.get(usize::from(*ordinal)).and_then(|column| column.number);
+        let indexes = before.indexes.iter().filter_map(|index| {
+            let numbers: Option<Vec<i16>> = index.columns.iter().map(number).collect();
+            let columns = self.ordinals(&numbers?);
+            (columns.len() == index.columns.len()).then(|| Index { columns, ..index.clone() })
+        });
+        indexes.collect()
+    }
+
+    /// The columns that a column list leaves out: those that it left out before, and new ones.
+    fn unpublished(&self, former: Option<&Definition>) -> Vec<u16> {
+        let Some(former) = former.filter(|former| !former.unpublished.is_empty()) else { return Vec::new() };
+        let was_published = |attnum: i16| {
+            former.table.columns.iter().zip(0_u16..).any(|(column, ordinal)| {
+                column.number == Some(attnum) && !former.unpublished.contains(&ordinal)
+            })
+        };
+        let columns = self.columns.iter().zip(0_u16..);
+        columns.filter(|(column, _)| !was_published(column.attnum)).map(|(_, ordinal)| ordinal).collect()
+    }
+}
+
+impl DdlColumn {
+    fn column(&self, before: Option<&Table>, types: &TypeCatalog) -> Column {
+        let former =
+            before.and_then(|table| table.columns.iter().find(|column| column.number == Some(self.attnum)));
+        let is_set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+        let generated = is_set(&self.generated).then(|| Generated {
+            expression: self.default.clone(),
+            stored: self.generated.as_deref() == Some("s"),
+        });
+        let default = self.default.clone().filter(|_| generated.is_none());
+        let is_sequence = default.as_deref().is_some_and(|default| default.starts_with("nextval("));
+        Column {
+            name: self.name.clone(),
+            column_type: column_type(self.type_oid, self.typmod, types).0,
+            nullable: !self.not_null,
+            generated,
+            auto_increment: is_set(&self.identity) || is_sequence,
+            default,
+            charset: former.and_then(|former| former.charset.clone()),
+            collation: former.and_then(|former| former.collation.clone()),
+            declared: Some(self.declared.clone()),
+            number: Some(self.attnum),
+        }
+    }
+}

@@ -16,10 +16,12 @@ pub mod definitions;
 pub mod error;
 pub mod lsn;
 pub mod message;
+mod output;
 mod reader;
 pub mod relation;
+mod rows;
 pub mod types;
 pub mod value;
 
-pub use decoder::{Decoder, DecoderOptions, Need};
+pub use decoder::{Decoder, DecoderOptions, Need, UnknownType};
 pub use reader::Malformed;

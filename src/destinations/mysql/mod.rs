@@ -34,7 +34,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use slackwater_decoders::schema::TableName;
+use slackwater_decoders::schema::{TableName, definition::ObjectKind};
 
 use self::{
     checkpoint::CheckpointRows,
@@ -117,6 +117,10 @@ impl Destination for Mysql {
 
     async fn check(&mut self, selection: &Selection) -> Vec<Finding> {
         precheck::findings(&self.config, self.on_row_error, selection).await
+    }
+
+    async fn check_objects(&mut self, objects: &[(ObjectKind, TableName)]) -> Vec<Finding> {
+        precheck::objects::findings(&self.config, objects).await
     }
 
     async fn open(&mut self) -> Result<Option<Standing>> {

@@ -23,6 +23,7 @@ fn table(unique: bool) -> Arc<Table> {
         indexes: Vec::new(),
         collation: None,
         named: true,
+        number: None,
     })
 }
 

@@ -4,6 +4,7 @@
 //! * `schema`: all definitions; `snapshot`: the tables' rows, through COPY.
 
 mod hosts;
+mod replication;
 mod schema;
 mod snapshot;
 
@@ -35,6 +36,7 @@ pub struct Postgres {
     /// Bytes of rows that one block of a copy has at most, but for a row that is longer.
     block_bytes: usize,
     throttle: Throttle,
+    copies: snapshot::Copies,
 }
 
 impl Postgres {
@@ -49,6 +51,7 @@ impl Postgres {
             batch_bytes: BATCH_BYTES,
             block_bytes: BLOCK_BYTES,
             throttle: Throttle::default(),
+            copies: snapshot::Copies::default(),
         })
     }
 

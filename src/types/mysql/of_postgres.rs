@@ -337,6 +337,7 @@ mod tests {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         }
     }
 

@@ -7,9 +7,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use builtin::Builtin;
+pub(super) use builtin::{Builtin, oid};
 pub use declared::column_type;
-pub(super) use declared::is_spelled_alike;
+pub(super) use declared::{bits, is_spelled_alike};
 
 /// What a source's catalog says of its types that are not built in. Built-in ones are known without.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

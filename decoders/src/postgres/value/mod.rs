@@ -5,16 +5,40 @@
 //! send function sends (`src/backend/utils/adt/`). Both give the same [`Value`] for the same stored value. The one exception: before
 //! PostgreSQL 12 floating point numbers inside of other types (arrays, points) are printed with more digits than they need,
 //! and read from the binary format with as many as they need.
+//!
+//! `kind` says how a type is read, `text` and `temporal` read the text format, `binary` the binary one; what has a text only is printed
+//! by `print` and, each for a family of types, `container`, `geometric`, `network`, `numeric` and `text_search`.
 
-use std::fmt;
+mod binary;
+mod buffer;
+mod container;
+mod float;
+mod geometric;
+mod kind;
+mod network;
+mod numeric;
+mod print;
+mod temporal;
+#[cfg(test)]
+mod tests;
+mod text;
+mod text_search;
 
-use super::{reader::Malformed, types::TypeCatalog};
+use std::{fmt, sync::Arc};
+
+use self::kind::Kind;
+use super::{
+    reader::Malformed,
+    types::{TypeCatalog, column_type},
+};
 use crate::{arena::Arena, value::Value};
 
 /// How values of one column are read: resolved once from its type.
 #[derive(Clone, Debug)]
 pub struct Form {
-    _type_oid: u32,
+    kind: Kind,
+    has_binary: bool,
+    type_name: Arc<str>,
 }
 
 /// Why a value could not be read. It never holds the value.
@@ -24,14 +48,14 @@ pub enum ValueError {
     /// The bytes are not what the type's format demands.
     Malformed {
         /// The type, as the source spells it.
-        type_name: Box<str>,
+        type_name: Arc<str>,
         /// What is wrong.
         what: Malformed,
     },
     /// The type's binary format is not known, or does not say what the text says.
     NoBinary {
         /// The type, as the source spells it.
-        type_name: Box<str>,
+        type_name: Arc<str>,
     },
 }
 
@@ -65,29 +89,42 @@ impl std::error::Error for ValueError {}
 impl Form {
     /// The form of values of a type.
     #[must_use]
-    pub fn of(type_oid: u32, _typmod: i32, _types: &TypeCatalog) -> Self {
-        Form { _type_oid: type_oid }
+    pub fn of(type_oid: u32, typmod: i32, types: &TypeCatalog) -> Self {
+        let kind = Kind::of(type_oid, typmod, types);
+        let type_name = column_type(type_oid, typmod, types).1.into();
+        Form { has_binary: kind.has_binary(), kind, type_name }
     }
 
-    /// Whether [`binary`](Self::binary) can read the type at all.
+    /// Whether [`binary`](Self::binary) can read the type at all. It cannot where the format is not known (types of most extensions)
+    /// or does not say what the text says: `money` depends on the server's `lc_monetary`, and `regclass` and its kin come as numbers.
     #[must_use]
     pub fn has_binary(&self) -> bool {
-        false
+        self.has_binary
     }
 
     /// Reads a value in the text format.
     ///
     /// # Errors
     /// When the bytes are no value of the type.
-    pub fn text<'a>(&self, _bytes: &'a [u8], _arena: &Arena<'a>) -> Result<Value<'a>, ValueError> {
-        Err(ValueError::NoBinary { type_name: "".into() })
+    #[inline]
+    pub fn text<'a>(&self, bytes: &'a [u8], arena: &Arena<'a>) -> Result<Value<'a>, ValueError> {
+        text::read(&self.kind, bytes, arena).map_err(|what| self.malformed(what))
     }
 
     /// Reads a value in the binary format.
     ///
     /// # Errors
     /// When the bytes are no value of the type, or the type's binary format cannot be read.
-    pub fn binary<'a>(&self, _bytes: &'a [u8], _arena: &Arena<'a>) -> Result<Value<'a>, ValueError> {
-        Err(ValueError::NoBinary { type_name: "".into() })
+    #[inline]
+    pub fn binary<'a>(&self, bytes: &'a [u8], arena: &Arena<'a>) -> Result<Value<'a>, ValueError> {
+        if !self.has_binary {
+            return Err(ValueError::NoBinary { type_name: Arc::clone(&self.type_name) });
+        }
+        binary::read(&self.kind, bytes, arena).map_err(|what| self.malformed(what))
+    }
+
+    #[cold]
+    fn malformed(&self, what: Malformed) -> ValueError {
+        ValueError::Malformed { type_name: Arc::clone(&self.type_name), what }
     }
 }

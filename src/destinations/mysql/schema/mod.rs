@@ -16,7 +16,10 @@ pub(super) mod several;
 mod table;
 mod text;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use slackwater_decoders::schema::{
     TableName,
@@ -99,7 +102,8 @@ pub(super) async fn plan(session: &mut Session, wanted: &Wanted<'_>) -> Result<S
     let tables = carried(&routes, &mut plan);
     let names: Vec<_> = tables.iter().map(|table| table.target).collect();
     let mut databases: HashSet<_> = names.iter().map(|name| name.database.to_string()).collect();
-    databases.extend(wanted.schema.objects.iter().map(|object| object.name.database.to_string()));
+    let objects = wanted.schema.objects.iter().map(|object| object.table.as_ref().unwrap_or(&object.name));
+    databases.extend(objects.map(|name| wanted.mapping.target_name(name).database.to_string()));
     let existing = Existing::read(session, &databases, &names, &wanted.schema.objects).await?;
     plan_for(wanted, session.server, &existing, &tables, plan)
 }
@@ -146,11 +150,16 @@ fn plan_for(
 impl Planner<'_> {
     fn databases(&mut self, tables: &[Carried<'_>]) {
         let mut seen = HashSet::new();
-        let tables =
-            tables.iter().map(|table| (&*table.definition.table.name.database, &*table.target.database));
-        let objects = self.wanted.schema.objects.iter().map(|object| &*object.name.database);
-        for (source, target) in tables.chain(objects.map(|name| (name, name))) {
-            if !seen.insert(target) || self.existing.has_database(target) {
+        let tables = tables
+            .iter()
+            .map(|table| (&*table.definition.table.name.database, Arc::clone(&table.target.database)));
+        let objects = self.wanted.schema.objects.iter();
+        let objects = objects
+            .filter_map(|object| Some((&*object.name.database, self.object_name(object)?.database)))
+            .collect::<Vec<_>>();
+        for (source, target) in tables.chain(objects) {
+            let target = &*target;
+            if !seen.insert(target.to_owned()) || self.existing.has_database(target) {
                 continue;
             }
             let database = self.wanted.schema.databases.iter().find(|database| database.name == source);

@@ -102,6 +102,7 @@ impl<'a> Planner<'a> {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         });
         match self.wanted.mapping.route(&standing_in) {
             Ok(route) => route.map(|route| route.target().name.clone()),

@@ -1,10 +1,10 @@
 //! The commands of the replication protocol.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use slackwater_decoders::postgres::lsn::Lsn;
 
-use super::{Replication, Row, WalStream, stream::Rates};
+use super::{Replication, Row, WalStream};
 use crate::{
     error::{Error, Result},
     postgres_client::{literal, quoted},
@@ -82,8 +82,7 @@ pub(crate) struct StartOptions {
 
 impl StartOptions {
     fn statement(&self) -> String {
-        let mut statement =
-            format!("START_REPLICATION SLOT {} LOGICAL {} (", quoted(&self.slot), self.from);
+        let mut statement = format!("START_REPLICATION SLOT {} LOGICAL {} (", quoted(&self.slot), self.from);
         let publications = literal(&quoted(&self.publication));
         let _ = write!(statement, "proto_version '{}', publication_names {publications}", self.protocol);
         let mut option = |name: &str, value: Option<&str>| {
@@ -145,10 +144,10 @@ impl Replication {
     ///
     /// # Errors
     /// The server's refusal; disconnected when the connection is lost.
-    pub(crate) async fn start(mut self, options: &StartOptions, rates: Rates) -> Result<WalStream> {
+    pub(crate) async fn start(mut self, options: &StartOptions, heartbeat: Duration) -> Result<WalStream> {
         self.query(&options.statement()).await?;
         self.copy_both().await?;
-        Ok(WalStream::new(self.wire, self.incoming, rates))
+        WalStream::new(self.wire, self.incoming, heartbeat)
     }
 }
 
@@ -173,14 +172,16 @@ mod tests {
 
     #[test]
     fn a_history_file_tells_where_timelines_ended() {
-        let content = "1\t0/3000148\tno recovery target specified\n\n2\t0/5000028\tno recovery target specified\n";
+        let content =
+            "1\t0/3000148\tno recovery target specified\n\n2\t0/5000028\tno recovery target specified\n";
         assert_eq!(parse_history(content), [(1, Lsn(0x300_0148)), (2, Lsn(0x500_0028))]);
     }
 
     // The grammars: "Streaming Replication Protocol" of PostgreSQL 14 and 18.
     #[test]
     fn slots_are_created_in_the_syntax_of_the_version() {
-        let slot = CreateSlot { name: "a", major: 14, export_snapshot: true, two_phase: false, failover: false };
+        let slot =
+            CreateSlot { name: "a", major: 14, export_snapshot: true, two_phase: false, failover: false };
         assert_eq!(slot.statement(), "CREATE_REPLICATION_SLOT \"a\" LOGICAL pgoutput EXPORT_SNAPSHOT");
         let slot = CreateSlot { major: 18, two_phase: true, failover: true, ..slot };
         assert_eq!(

@@ -3,6 +3,7 @@
 use std::iter;
 
 use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
 use postgres_protocol::{
     authentication::{
         md5_hash,
@@ -13,7 +14,6 @@ use postgres_protocol::{
         frontend,
     },
 };
-use fallible_iterator::FallibleIterator;
 use secrecy::ExposeSecret;
 use tokio::io::AsyncWriteExt;
 
@@ -68,8 +68,12 @@ impl Replication {
                 Message::AuthenticationSasl(body) => self.scram(&body, login).await?,
                 Message::ErrorResponse(error) => return Err(login_refused(login, server_error(&error)?)),
                 _ => {
-                    return Err(Error::definite("the server asks for an authentication that is not supported")
-                        .remedy("let the account in by scram-sha-256, md5, password, cert or trust in pg_hba.conf"));
+                    return Err(Error::definite(
+                        "the server asks for an authentication that is not supported",
+                    )
+                    .remedy(
+                        "let the account in by scram-sha-256, md5, password, cert or trust in pg_hba.conf",
+                    ));
                 }
             }
             self.send(&out).await?;
@@ -78,7 +82,8 @@ impl Replication {
 
     /// SCRAM-SHA-256, bound to the encrypted channel where the server offers that (RFC 5802, RFC 7677).
     async fn scram(&mut self, offer: &AuthenticationSaslBody, login: &Login) -> Result<()> {
-        let offers: Vec<String> = offer.mechanisms().map(|name| Ok(name.to_owned())).collect().map_err(malformed)?;
+        let offers: Vec<String> =
+            offer.mechanisms().map(|name| Ok(name.to_owned())).collect().map_err(malformed)?;
         let offers = |mechanism: &str| offers.iter().any(|offer| offer == mechanism);
         let (mechanism, binding) = match self.wire.channel_binding() {
             Some(data) if offers(sasl::SCRAM_SHA_256_PLUS) => {
@@ -103,8 +108,14 @@ impl Replication {
                     scram.finish(body.data()).map_err(unproved)?;
                     break;
                 }
-                (_, Message::ErrorResponse(error)) => return Err(login_refused(login, server_error(&error)?)),
-                _ => return Err(Error::disconnected("the server leaves the course of a SCRAM authentication")),
+                (_, Message::ErrorResponse(error)) => {
+                    return Err(login_refused(login, server_error(&error)?));
+                }
+                _ => {
+                    return Err(Error::disconnected(
+                        "the server leaves the course of a SCRAM authentication",
+                    ));
+                }
             }
         }
         Ok(())

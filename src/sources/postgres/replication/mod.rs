@@ -24,7 +24,7 @@ use tokio::{
 pub(super) use self::{
     command::{CreateSlot, CreatedSlot, Identity, StartOptions},
     feedback::Progress,
-    stream::{Found, WalStream},
+    stream::WalStream,
 };
 use crate::{
     error::{Error, Result},
@@ -79,9 +79,7 @@ impl Replication {
     /// # Errors
     /// As [`command`](Self::command).
     pub(super) async fn patient_command(&mut self, statement: &str) -> Result<Vec<Row>> {
-        let mut out = BytesMut::new();
-        frontend::query(statement, &mut out).map_err(lost)?;
-        self.wire.write_all(&out).await.map_err(lost)?;
+        self.query(statement).await?;
         let (mut rows, mut failure) = (Vec::new(), None);
         loop {
             match self.message().await? {
@@ -95,6 +93,12 @@ impl Replication {
             Some(failure) => Err(refused("the server refuses a command", failure)),
             None => Ok(rows),
         }
+    }
+
+    async fn query(&mut self, statement: &str) -> Result<()> {
+        let mut out = BytesMut::new();
+        frontend::query(statement, &mut out).map_err(lost)?;
+        self.wire.write_all(&out).await.map_err(lost)
     }
 
     /// The next message.
@@ -126,11 +130,14 @@ impl Replication {
         }
         if self.incoming.first() != Some(&COPY_BOTH) {
             return match self.message().await? {
-                Message::ErrorResponse(error) => Err(refused("the server does not stream its log", server_error(&error)?)),
+                Message::ErrorResponse(error) => {
+                    Err(refused("the server does not stream its log", server_error(&error)?))
+                }
                 _ => Err(Error::definite("the server answers START_REPLICATION with something else")),
             };
         }
-        let length = self.incoming.get(1..5).and_then(|length| length.try_into().ok()).map(u32::from_be_bytes);
+        let length =
+            self.incoming.get(1..5).and_then(|length| length.try_into().ok()).map(u32::from_be_bytes);
         let length = 1 + length.unwrap_or_default() as usize;
         while self.incoming.len() < length {
             self.fill().await?;

@@ -89,6 +89,7 @@ pub(in crate::sources::postgres) async fn read(
                 indexes: Vec::new(),
                 collation: None,
                 named: true,
+                number: Some(oid),
             };
             for key in keys.remove(&oid).unwrap_or_default() {
                 key.add_to(&mut table, &numbers);
@@ -115,9 +116,15 @@ struct Relation {
 }
 
 async fn relations(session: &Session, which: Which<'_>) -> Result<BTreeMap<u32, Relation>> {
+    let (mut schemas, mut names) = (Vec::new(), Vec::new());
     let condition = match which {
-        Which::Oid(oid) => format!("c.oid = {oid}"),
-        _ => "TRUE".to_owned(),
+        Which::Selected(_) => "$1::name[] = $2::name[]".to_owned(),
+        Which::Oid(oid) => format!("c.oid = {oid} AND $1::name[] = $2::name[]"),
+        Which::Named(wanted) => {
+            schemas.extend(wanted.iter().map(|name| &*name.database));
+            names.extend(wanted.iter().map(|name| &*name.table));
+            "c.relname = ANY($2::name[]) AND n.nspname = ANY($1::name[])".to_owned()
+        }
     };
     let question = format!(
         "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text, c.relreplident::text \
@@ -131,7 +138,7 @@ async fn relations(session: &Session, which: Which<'_>) -> Result<BTreeMap<u32, 
         Which::Oid(_) => true,
     };
     let mut relations = BTreeMap::new();
-    for row in session.query(&question, &[]).await.map_err(unreadable)? {
+    for row in session.query(&question, &[&schemas, &names]).await.map_err(unreadable)? {
         let name = TableName::new(text(&row, 1)?, text(&row, 2)?);
         if wanted(&name) {
             let relation = Relation {
