@@ -112,7 +112,13 @@ impl Follower {
                     match &batch.summary().resume {
                         Some(resume) => {
                             self.resume = resume.clone();
-                            self.lines.append(&mut self.open);
+                            // Before PostgreSQL 15 transactions are sent that have nothing for us.
+                            for line in self.open.drain(..) {
+                                match self.lines.last() {
+                                    Some(last) if last == "begin" && line == "commit" => drop(self.lines.pop()),
+                                    _ => self.lines.push(line),
+                                }
+                            }
                         }
                         None => self.parts += 1,
                     }
@@ -139,7 +145,8 @@ impl Follower {
 
 fn line(event: &Event<'_>) -> Vec<String> {
     match event {
-        Event::Begin(_) | Event::Heartbeat(_) => Vec::new(),
+        Event::Heartbeat(_) => Vec::new(),
+        Event::Begin(_) => vec!["begin".to_owned()],
         Event::Commit(_) => vec!["commit".to_owned()],
         Event::Truncate(truncate) => vec![format!("truncate {}", truncate.table)],
         Event::Ddl(ddl) => ddl.changes.iter().map(|change| format!("ddl {:?}", change.tables())).collect(),
