@@ -263,7 +263,6 @@ impl DdlTable {
             named: true,
             number: Some(self.oid),
             columns,
-            number: Some(self.oid),
         };
         Definition { oid: self.oid, unpublished: self.unpublished(former), table: Arc::new(table) }
     }
