@@ -262,7 +262,6 @@ impl DdlTable {
             collation: before.and_then(|before| before.collation.clone()),
             named: true,
             columns,
-            number: Some(self.oid),
         };
         Definition { oid: self.oid, unpublished: self.unpublished(former), table: Arc::new(table) }
     }
