@@ -1,0 +1,1 @@
+//! Definitions of PostgreSQL at MySQL and MariaDB.
