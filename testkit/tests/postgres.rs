@@ -107,6 +107,20 @@ fn failover_slots_are_kept_on_a_standby() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_slot_holds_the_log_until_its_client_confirms() -> anyhow::Result<()> {
+    let server = PostgresServer::builder(PostgresVersion::V18).start()?;
+    assert_eq!(server.confirmed("held")?, None);
+    server.exec("SELECT pg_create_logical_replication_slot('held', 'test_decoding')")?;
+    let before = server.end_of_log()?;
+    server.exec("CREATE TABLE t AS SELECT generate_series(1, 10000)")?;
+    let end = server.end_of_log()?;
+    assert!(end > before && server.retained("held")? > 100_000);
+    server.wait_for_confirmation("held", end, Duration::from_millis(50)).expect_err("nobody has confirmed");
+    server.query("SELECT count(*) FROM pg_logical_slot_get_changes('held', NULL, NULL)")?;
+    server.wait_for_confirmation("held", end, Duration::from_secs(10))
+}
+
+#[test]
 fn a_frozen_server_answers_nobody_until_it_is_thawed() -> anyhow::Result<()> {
     let server = PostgresServer::builder(PostgresVersion::V18).start()?;
     let mut client = server.client()?;

@@ -55,6 +55,42 @@ pub const DDL_PREFIX: &str = "slackwater:ddl";
 /// The prefix of logical messages that only move the log on.
 pub const HEARTBEAT_PREFIX: &str = "slackwater:heartbeat";
 
+/// Reads the definitions at the start of a stream: an object with the members `tables` and `types` as in a message, written by the
+/// same query as the trigger's, so that both say the same in the same way. What is there is added.
+///
+/// # Errors
+/// When it is not as documented above. The text names a place, and nothing of the content.
+pub fn read_definitions(
+    json: &[u8],
+    types: &mut TypeCatalog,
+    definitions: &mut Definitions,
+) -> Result<(), String> {
+    let catalog: Catalog = parse(json)?;
+    for new in catalog.types {
+        types.insert(new.oid, new.definition);
+    }
+    for table in &catalog.tables {
+        let name = TableName::new(table.schema.as_str(), table.name.as_str());
+        definitions.insert(table.definition(name, None, types));
+    }
+    Ok(())
+}
+
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
+    // Of an error only the place: its text may hold pieces of the message.
+    serde_json::from_slice(json).map_err(|error| {
+        format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
+    })
+}
+
+#[derive(Debug, Deserialize)]
+struct Catalog {
+    #[serde(default)]
+    tables: Vec<DdlTable>,
+    #[serde(default)]
+    types: Vec<DdlType>,
+}
+
 /// A command that changed the schema, as the trigger describes it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Command {
@@ -132,10 +168,7 @@ pub(super) struct Applied {
 impl Command {
     /// Reads a message's content.
     pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
-        // Of an error only the place: its text may hold pieces of the message.
-        serde_json::from_slice(content).map_err(|error| {
-            format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
-        })
+        parse(content)
     }
 
     /// Takes the command's definitions over, and says what they change.
@@ -230,6 +263,7 @@ impl DdlTable {
             named: true,
             number: Some(self.oid),
             columns,
+            number: Some(self.oid),
         };
         Definition { oid: self.oid, unpublished: self.unpublished(former), table: Arc::new(table) }
     }

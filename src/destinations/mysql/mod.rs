@@ -65,7 +65,8 @@ pub struct Mysql {
     on_row_error: OnRowError,
     dead_letters: Arc<AtomicU64>,
     open: Option<Workers<Worker>>,
-    /// The session that objects are created in, beside the one that applies: their statements would commit what is open.
+    /// The session that objects are created, emptied and dropped in, beside the one that applies: their statements would commit what
+    /// is open.
     creating: Option<Session>,
 }
 
@@ -102,6 +103,14 @@ impl Mysql {
             }
         };
         Ok(self.creating.insert(session))
+    }
+
+    /// What came of it: a session that may be lost is not used again.
+    fn created<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        if outcome.as_ref().is_err_and(Error::is_transient) {
+            self.creating = None;
+        }
+        outcome
     }
 
     fn opened(&mut self) -> Result<&mut Workers<Worker>> {
@@ -191,9 +200,7 @@ impl Destination for Mysql {
 
     async fn execute(&mut self, statement: &PlannedStatement) -> Result<()> {
         let result = schema::execute(self.creating().await?, statement).await;
-        if result.as_ref().is_err_and(Error::is_transient) {
-            self.creating = None;
-        }
+        let result = self.created(result);
         if let Some(open) = &self.open {
             open.shared.tables.forget();
         }
@@ -215,15 +222,17 @@ impl Destination for Mysql {
     }
 
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
-        // On a connection of its own, as below: it commits.
-        existing::empty(&mut Session::connect(&self.config).await?, table).await
+        let emptied = existing::empty(self.creating().await?, table).await;
+        self.created(emptied)
     }
 
     async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
-        existing::occupied(&mut Session::connect(&self.config).await?, tables).await
+        let occupied = existing::occupied(self.creating().await?, tables).await;
+        self.created(occupied)
     }
 
     async fn drop_table(&mut self, table: &TableName) -> Result<()> {
-        existing::drop_table(&mut Session::connect(&self.config).await?, table).await
+        let dropped = existing::drop_table(self.creating().await?, table).await;
+        self.created(dropped)
     }
 }

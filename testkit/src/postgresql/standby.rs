@@ -127,15 +127,6 @@ impl PostgresServer {
         }
         Ok(())
     }
-
-    /// Where the log ends: the position after the last record, as `X/X`.
-    ///
-    /// # Errors
-    ///
-    /// When the server is not running or is a standby.
-    pub fn end_of_log(&self) -> anyhow::Result<String> {
-        self.query_string("SELECT pg_current_wal_insert_lsn()")?.context("no position")
-    }
 }
 
 /// Ends the backup; the label tells the copy where to begin.

@@ -25,6 +25,8 @@ use slackwater_decoders::schema::{
 };
 use tokio_postgres::Client;
 
+pub(super) use self::translated::default as translated_default;
+
 use self::existing::{Existing, ExistingTable};
 use crate::{
     config::postgres::{PostgresDestination, Unrepresentable},

@@ -24,7 +24,7 @@ use tokio::{
 pub(super) use self::{
     command::{CreateSlot, CreatedSlot, Identity, StartOptions},
     feedback::Progress,
-    stream::WalStream,
+    stream::{HEADER, WalStream},
 };
 use crate::{
     error::{Error, Result},
