@@ -22,15 +22,15 @@ const SCRIPT: &str = "CREATE DATABASE shop; \
     CREATE TABLE shop.by_unique (a INT NOT NULL, b INT NOT NULL, UNIQUE KEY k (b, a)); \
     CREATE VIEW shop.v AS SELECT 1";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn definitions_of_mysql_are_created() -> Result<()> {
+#[test]
+fn definitions_of_mysql_are_created() -> Result<()> {
     let source = Server::builder(Flavor::Mysql97).start()?;
     source.exec(SCRIPT)?;
-    let schema = schema_of(&source).await?;
+    let schema = schema_of(&source)?;
     let (mapping, types) = (identity(), ColumnTypes::default());
     for version in [PostgresVersion::V10, PostgresVersion::V15, PostgresVersion::V18] {
         let server = PostgresServer::builder(version).start()?;
-        let plan = create(&server, &wanted(&schema, &mapping, &types), "").await?;
+        let plan = create(&server, &wanted(&schema, &mapping, &types), "")?;
         let facts = facts(&server, "shop")?;
         for (name, fact) in [
             ("column customers.id", "bigint not null identity d -- the 'number'"),
@@ -94,20 +94,20 @@ async fn definitions_of_mysql_are_created() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn names_types_and_dates_are_as_the_operator_says() -> Result<()> {
+#[test]
+fn names_types_and_dates_are_as_the_operator_says() -> Result<()> {
     let source = Server::builder(Flavor::Mariadb118).start()?;
     source.exec(
         "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, flag TINYINT(1), day DATE NOT NULL, u UUID, \
          ip INET6, old INT, UNIQUE KEY day (day))",
     )?;
-    let schema = schema_of(&source).await?;
+    let schema = schema_of(&source)?;
     let mapping = crate::planning::mapping(
-        "[[mapping]]\ntables = 'shop.*'\ndatabase = 'store'\ncolumns = { exclude = ['old'], rename = { day = 'Tag' } }",
+        "[[mapping]]\nmatch = 'shop.*'\ndatabase = 'store'\ncolumns = { exclude = ['old'], rename = { day = 'Tag' } }",
     );
     let types = ColumnTypes::from_iter([("shop.t.flag".to_owned(), "boolean".to_owned())]);
     let server = PostgresServer::builder(PostgresVersion::V15).start()?;
-    create(&server, &wanted(&schema, &mapping, &types), "invalid_dates = 'drop'").await?;
+    create(&server, &wanted(&schema, &mapping, &types), "invalid_dates = 'drop'")?;
     let facts = facts(&server, "store")?;
     for (name, fact) in [
         ("column t.flag", "boolean"),

@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 use slackwater::{
     config::{Objects, postgres::PostgresDestination},
     destinations::{
-        Destination as _, mysql::Mysql,
+        Destination as _,
+        mysql::Mysql,
         postgres::schema,
         schema::{ColumnTypes, SchemaPlan, Stage, Wanted},
     },
@@ -17,12 +18,27 @@ use slackwater_decoders::schema::definition::Schema;
 use slackwater_testkit::{PostgresServer, Server};
 use tokio_postgres::{Client, NoTls};
 
-/// The definitions of a MySQL or MariaDB server.
-pub(crate) async fn schema_of(server: &Server) -> Result<Schema> {
+/// The test kit's own client has a runtime of its own, so that the tests have none around it.
+fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let _ = rustls::crypto::ring::default_provider().install_default();
+    tokio::runtime::Runtime::new()?.block_on(future)
+}
+
+/// The definitions of a MySQL or MariaDB server.
+pub(crate) fn schema_of(server: &Server) -> Result<Schema> {
     let toml = format!("hosts = ['127.0.0.1:{}']\nuser = 'root'", server.port());
     let source = sources::mysql::Mysql::new("test", toml::from_str(&toml)?, Arc::new(|_| true))?;
-    source.schema(None).await?.context("no schema")
+    wait(async { source.schema(None).await?.context("no schema") })
+}
+
+/// The definitions of a PostgreSQL database.
+pub(crate) fn schema_of_postgres(server: &PostgresServer) -> Result<Schema> {
+    let toml = format!(
+        "hosts = ['127.0.0.1:{}']\ndatabase = 'postgres'\nuser = 'postgres'\ntls = {{ mode = 'disabled' }}",
+        server.port()
+    );
+    let source = sources::postgres::Postgres::new("test", toml::from_str(&toml)?, Arc::new(|_| true))?;
+    wait(async { source.schema(None).await?.context("no schema") })
 }
 
 pub(crate) fn identity() -> Mapping {
@@ -39,7 +55,7 @@ pub(crate) fn mapping(toml: &str) -> Mapping {
     Mapping::new(&Objects::default(), &file.mapping).unwrap()
 }
 
-pub(crate) async fn client(server: &PostgresServer) -> Result<Client> {
+async fn client(server: &PostgresServer) -> Result<Client> {
     let address = format!("host=127.0.0.1 port={} user=postgres dbname=postgres", server.port());
     let (client, connection) = tokio_postgres::connect(&address, NoTls).await?;
     tokio::spawn(connection);
@@ -48,7 +64,11 @@ pub(crate) async fn client(server: &PostgresServer) -> Result<Client> {
 }
 
 /// Runs everything, stage by stage, and expects that nothing is left. Gives what the first plan said.
-pub(crate) async fn create(server: &PostgresServer, wanted: &Wanted<'_>, more: &str) -> Result<SchemaPlan> {
+pub(crate) fn create(server: &PostgresServer, wanted: &Wanted<'_>, more: &str) -> Result<SchemaPlan> {
+    wait(create_stages(server, wanted, more))
+}
+
+async fn create_stages(server: &PostgresServer, wanted: &Wanted<'_>, more: &str) -> Result<SchemaPlan> {
     let client = client(server).await?;
     let config: PostgresDestination =
         toml::from_str(&format!("host = 'x'\ndatabase = 'x'\nuser = 'x'\n{more}"))?;
@@ -65,8 +85,11 @@ pub(crate) async fn create(server: &PostgresServer, wanted: &Wanted<'_>, more: &
 }
 
 /// The same at a MySQL or MariaDB server.
-pub(crate) async fn create_at_mysql(server: &Server, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+pub(crate) fn create_at_mysql(server: &Server, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
+    wait(create_stages_at_mysql(server, wanted))
+}
+
+async fn create_stages_at_mysql(server: &Server, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
     let toml = format!("host = '127.0.0.1:{}'\nuser = 'root'", server.port());
     let mut destination = Mysql::new("test", toml::from_str(&toml)?);
     let plan = destination.plan(wanted).await?;
