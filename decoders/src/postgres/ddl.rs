@@ -261,7 +261,6 @@ impl DdlTable {
             indexes: before.map(|before| self.indexes(before)).unwrap_or_default(),
             collation: before.and_then(|before| before.collation.clone()),
             named: true,
-            number: Some(self.oid),
             columns,
             number: Some(self.oid),
         };
