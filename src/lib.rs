@@ -14,6 +14,8 @@ pub mod error;
 pub mod mapping;
 pub mod pipeline;
 pub mod positions;
+pub(crate) mod postgres_client;
 pub mod service;
 pub mod sources;
+mod tls;
 pub mod types;

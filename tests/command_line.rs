@@ -46,6 +46,19 @@ fn help_tells_the_exit_codes() {
     assert!(stdout(&slackwater(&["--help"], directory.path())).contains("75  gave up"));
 }
 
+/// The exit code tells what the message would have told.
+#[test]
+fn a_full_disk_behind_the_messages_changes_no_exit_code() {
+    let directory = directory_with(TASK);
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_slackwater"));
+        command.args(arguments).current_dir(directory.path()).stderr(full()).status().unwrap().code()
+    };
+    assert_eq!(run(&["check", "nowhere.toml"]), Some(2));
+    assert_eq!(run(&["run", "orders.toml"]), Some(1), "there is no binlog");
+}
+
 #[test]
 fn mistakes_of_usage_and_configuration_end_with_2() {
     let directory = directory_with(&TASK.replace("directory", "directroy"));

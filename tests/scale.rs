@@ -6,17 +6,25 @@
 mod river;
 
 use std::{
-    env, thread,
+    env,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use river::{Destination, PROGRAM, source_section};
-use slackwater_testkit::{Flavor, Server, Task, mysql::prelude::Queryable as _, run_statements};
+use slackwater_testkit::{
+    Flavor, Server, Task,
+    mysql::{Conn, prelude::Queryable as _},
+    run_statements,
+};
 
 const PATIENCE: Duration = Duration::from_secs(1_800);
-/// The most that the daemon's process may have in memory, whatever there is to copy.
+/// The most that the daemon's process may have in memory, however many rows there are to copy.
 const LIMIT: u64 = 256 << 20;
+/// What a table may take in addition: its definition at both ends is in memory while its keys are planned.
+const LIMIT_OF_TABLE: u64 = 8 << 10;
 
 /// `full` where everything is asked for, else `part` of it.
 fn size(full: u32, part: u32) -> u32 {
@@ -37,15 +45,39 @@ fn task(source: &Server, destination: &Destination, directory: &tempfile::TempDi
     Task::new(PROGRAM, directory.path(), &toml)
 }
 
-/// Waits until everything is copied, and then for the end of the log: while tables are copied, the position is that of the start.
-fn wait_for(task: &mut Task, source: &Server) -> Result<()> {
+/// What the task does, by its status: a copy's tables are created before the first is copied, and get their keys when all are.
+fn stage(task: &Task) -> Option<&'static str> {
+    let status = task.status()?;
+    let count = |name: &str| status.get("copy")?.get(name)?.as_u64();
+    Some(match status.get("phase")?.as_str()? {
+        "snapshot" if count("copied") == Some(0) => "creating tables",
+        "snapshot" if count("copied") < count("tables") => "copying rows",
+        "snapshot" => "creating keys",
+        "converging" => "converging",
+        "tailing" => "tailing",
+        _ => "starting",
+    })
+}
+
+/// Waits until the task is at a stage, and says how long each one took and how much memory the task had then.
+fn wait_for_stage(task: &mut Task, wanted: &str) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    let phase = |task: &Task| task.status()?.get("phase")?.as_str().map(str::to_owned);
-    while phase(task).as_deref() != Some("tailing") {
+    let (mut last, mut since) = ("starting", Instant::now());
+    while last != wanted && last != "tailing" {
+        if let Some(stage) = stage(task).filter(|stage| *stage != last) {
+            println!("{last}: {:.1?}, peak memory {} MiB", since.elapsed(), task.peak_memory()? >> 20);
+            (last, since) = (stage, Instant::now());
+        }
         ensure!(task.is_running(), "the task ended by itself:\n{}", task.log());
         ensure!(Instant::now() < deadline, "the copy is not done after {PATIENCE:?}:\n{}", task.log());
         thread::sleep(Duration::from_millis(50));
     }
+    Ok(())
+}
+
+/// Waits until everything is copied, and then for the end of the log: while tables are copied, the position is that of the start.
+fn wait_for(task: &mut Task, source: &Server) -> Result<()> {
+    wait_for_stage(task, "tailing")?;
     task.wait_for(&source.end_of_log()?, PATIENCE)
 }
 
@@ -56,48 +88,64 @@ fn expect_bounded(task: &Task, limit: u64) -> Result<()> {
     Ok(())
 }
 
-/// Each table has a few rows, and gets a few changes while the tables are copied.
+/// Each table has a few rows, and gets changes all the time while the tables are copied.
 #[test]
 fn ten_thousand_tables() -> Result<()> {
-    let tables = size(10_000, 500);
+    let tables = size(10_000, 1_000);
     let shared = ["--innodb-file-per-table=OFF", "--table-open-cache=1000"];
     let source = server(Flavor::Mysql97, 1, &shared)?;
     let destination = Destination::Server(Box::new(server(Flavor::Mariadb1011, 2, &shared)?));
     let names: Vec<String> = (1..=tables).map(|number| format!("shop.t_{number:05}")).collect();
     let mut connection = source.conn()?;
     run_statements(&mut connection, "CREATE DATABASE shop")?;
-    for chunk in names.chunks(100) {
-        let sql: Vec<String> = chunk
-            .iter()
-            .map(|name| {
-                format!(
-                    "CREATE TABLE {name} (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(40), KEY (v)); \
-                     INSERT INTO {name} (v) VALUES ('a'), ('b'), ('c');"
-                )
-            })
-            .collect();
-        run_statements(&mut connection, &sql.concat())?;
-    }
+    for_each(&mut connection, &names, |name| {
+        format!(
+            "CREATE TABLE {name} (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(40), KEY (v)); \
+             INSERT INTO {name} (v) VALUES ('a'), ('b'), ('c');"
+        )
+    })?;
     let directory = tempfile::tempdir()?;
     let mut task = task(&source, &destination, &directory)?;
     let start = Instant::now();
     task.start()?;
-    for chunk in names.chunks(100) {
-        let sql: Vec<String> = chunk
-            .iter()
-            .map(|name| {
-                format!(
-                    "INSERT INTO {name} (v) VALUES ('d'); UPDATE {name} SET v = 'e' WHERE id = 1; DELETE FROM {name} WHERE id = 2;"
-                )
-            })
-            .collect();
-        run_statements(&mut connection, &sql.concat())?;
-    }
+    let is_copied = AtomicBool::new(false);
+    thread::scope(|scope| -> Result<()> {
+        let changing = scope.spawn(|| -> Result<usize> {
+            let mut changed = 0;
+            for part in names.chunks(100).cycle() {
+                if is_copied.load(Ordering::Relaxed) {
+                    break;
+                }
+                changed += part.len();
+                for_each(&mut connection, part, |name| {
+                    format!(
+                        "INSERT INTO {name} (v) VALUES ('d'); UPDATE {name} SET v = 'e' WHERE id = 1; \
+                         DELETE FROM {name} WHERE id = 2;"
+                    )
+                })?;
+                thread::sleep(Duration::from_millis(100));
+            }
+            Ok(changed)
+        });
+        let copied = wait_for_stage(&mut task, "converging");
+        is_copied.store(true, Ordering::Relaxed);
+        let changed = changing.join().map_err(|_| anyhow!("the changes broke off"))??;
+        println!("{changed} times a table was changed meanwhile");
+        copied
+    })?;
     wait_for(&mut task, &source)?;
     println!("{tables} tables in {:?}", start.elapsed());
     destination.expect_tables(&source, &names)?;
-    expect_bounded(&task, LIMIT)?;
+    expect_bounded(&task, LIMIT + u64::from(tables) * LIMIT_OF_TABLE)?;
     ensure!(task.stop()?.success(), "{}", task.log());
+    Ok(())
+}
+
+/// Runs statements for each table, those of some tables together.
+fn for_each(connection: &mut Conn, tables: &[String], sql: impl Fn(&String) -> String) -> Result<()> {
+    for part in tables.chunks(100) {
+        run_statements(connection, &part.iter().map(&sql).collect::<String>())?;
+    }
     Ok(())
 }
 

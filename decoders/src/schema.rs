@@ -47,6 +47,9 @@ pub struct Table {
     pub collation: Option<String>,
     /// Whether the names come from the source (log metadata, DDL or its catalog), and not from the place alone.
     pub named: bool,
+    /// The number that the table keeps for its life, whatever its name (PostgreSQL's OID), where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
 }
 
 impl Table {

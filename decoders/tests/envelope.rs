@@ -22,6 +22,7 @@ fn table(columns: usize) -> Arc<Table> {
         indexes: Vec::new(),
         collation: None,
         named: true,
+        number: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The changes of one table in a group.
 //!
-//! Most changes are folded to their net effect ([`Net`]). What has to be applied one by one is collected beside it: changes
-//! whose images lack columns, and those of tables without a key. Both are emitted as a pair, the net effects first. That is
+//! Most changes are folded to their net effect ([`Net`]). What has to be applied one by one is collected beside it: updates
+//! that lack columns and change the key or a unique value, changes of documents, and changes of tables without a key. Both are emitted as a pair, the net effects first. That is
 //! the order of the source as long as no change behind one of the second kind is folded that touches the same row, or a
 //! unique value that may be the same; before such a change the pair is closed and another one begins.
 
@@ -19,7 +19,7 @@ use slackwater_decoders::{
 use super::{
     group::{Image, Job, NetChanges},
     key::{hash_key, hash_key_after, same},
-    net::{Effect, Net, SecondaryKeys},
+    net::{Effect, Net, SecondaryKeys, State},
 };
 
 /// The changes of one version of a table at the destination.
@@ -107,8 +107,9 @@ impl<'a> TableFold<'a> {
                 self.net.delete(key, hash, before);
             }
             RowChange::Update { before, after } => {
+                let after = completed(before, after, arena);
                 if !is_whole(after) {
-                    return false;
+                    return self.fold_partial(key, rows, before, after, arena);
                 }
                 let Some(new) = hash_key(after, key) else { return false };
                 if same(before, after, key) {
@@ -130,6 +131,32 @@ impl<'a> TableFold<'a> {
         true
     }
 
+    /// Folds an update that does not tell the whole row. What it lacks did not change.
+    fn fold_partial(
+        &mut self,
+        key: &[u16],
+        rows: &Rows<'_>,
+        before: Image<'a>,
+        after: Image<'a>,
+        arena: &Arena<'a>,
+    ) -> bool {
+        let moves = repeats_key(before, key) && !same(before, after, key);
+        let (Some(hash), false, false) = (hash_key(after, key), moves, has_diff(after)) else { return false };
+        self.reserve(&[hash], rows, arena);
+        let untouched = self.secondary.are_untouched(before, after);
+        let now = match self.net.now(key, hash, after) {
+            None if untouched => {
+                self.net.modify(key, hash, after);
+                return true;
+            }
+            Some(State::Row(row)) => State::Row(overlaid(row, after, arena)),
+            Some(State::Changed(row)) if untouched => State::Changed(overlaid(row, after, arena)),
+            None | Some(State::Gone | State::Changed(_)) => return false,
+        };
+        self.net.set(key, hash, now);
+        true
+    }
+
     /// Makes sure that changes of these keys may be folded into the open pair.
     fn reserve(&mut self, keys: &[u64], rows: &Rows<'_>, arena: &Arena<'a>) {
         if !self.in_order.changes.is_empty() {
@@ -144,7 +171,7 @@ impl<'a> TableFold<'a> {
     /// Closes the open pair.
     pub(super) fn close(&mut self, arena: &Arena<'a>) {
         if let Some(mut changes) = self.net.changes(&self.table) {
-            self.net.effects(&self.secondary, self.converging).for_each(|(_, effect)| changes.add(effect));
+            self.net.effects(&self.secondary, self.converging).for_each(|effect| changes.add(effect));
             if !changes.is_empty() {
                 self.closed.push(Job::Net(changes));
             }
@@ -162,7 +189,7 @@ impl<'a> TableFold<'a> {
     }
 
     /// The net effects, when the table has nothing else; they may be applied by several workers.
-    pub(super) fn only_net(&self) -> Option<(NetChanges<'a>, Vec<(u64, Effect<'a>)>)> {
+    pub(super) fn only_net(&self) -> Option<(NetChanges<'a>, Vec<Effect<'a>>)> {
         if !self.closed.is_empty() || !self.in_order.changes.is_empty() {
             return None;
         }
@@ -208,6 +235,29 @@ impl<'a> InOrder<'a> {
 /// Whether the image tells the whole row.
 fn is_whole(image: Image<'_>) -> bool {
     !image.iter().any(|cell| matches!(cell, Cell::Absent | Cell::Unchanged | Cell::Value(Value::JsonDiff(_))))
+}
+
+/// Whether the image has a change of a document whose former content is not known.
+fn has_diff(image: Image<'_>) -> bool {
+    image.iter().any(|cell| matches!(cell, Cell::Value(Value::JsonDiff(_))))
+}
+
+/// The image after an update, with what it lacks as it was before, where that is known.
+fn completed<'a>(before: Image<'a>, after: Image<'a>, arena: &Arena<'a>) -> Image<'a> {
+    let known = |(before, after): (&Cell<'_>, &Cell<'_>)| {
+        matches!((before, after), (Cell::Value(_), Cell::Absent | Cell::Unchanged))
+    };
+    if before.iter().zip(after).any(known) { overlaid(before, after, arena) } else { after }
+}
+
+/// The row that becomes of `row` when the values of `after` are written into it. Both have as many cells.
+fn overlaid<'a>(row: Image<'a>, after: Image<'a>, arena: &Arena<'a>) -> Image<'a> {
+    let cells: Vec<_> = row
+        .iter()
+        .zip(after)
+        .map(|(old, new)| if matches!(new, Cell::Value(_)) { *new } else { *old })
+        .collect();
+    arena.slice(&cells)
 }
 
 /// Whether the image has any part of the key.

@@ -7,7 +7,7 @@ use self_cell::self_cell;
 use slackwater_decoders::{
     arena::ArenaPool,
     batch::Batch,
-    event::{Ddl, Rows, Truncate},
+    event::{Ddl, RowChange, Rows, Truncate},
     position::{LogPosition, Position},
     schema::Table,
     value::Cell,
@@ -40,7 +40,7 @@ pub enum Job<'a> {
     Ddl(Ddl<'a>),
 }
 
-/// Net effects on rows of one table with a key. Each key occurs at most once in `deletes` and at most once in the two other lists.
+/// Net effects on rows of one table with a key. Each key occurs at most once in `deletes` and at most once in the other lists.
 /// The deletes come first: a row that takes another key, or another value of a unique column, is among the deletes with its former key and
 /// among the inserts with its new one, so that values which move between rows are free when they are taken.
 #[derive(Clone, Debug)]
@@ -57,9 +57,48 @@ pub struct NetChanges<'a> {
     pub inserts: Vec<Image<'a>>,
     /// Rows that are there and get these values; no cell is absent or unchanged.
     pub upserts: Vec<Image<'a>>,
+    /// Rows that are there and get the values that these images have, which include the key. Cells that are absent or unchanged
+    /// stay as they are, and so do the values of unique keys.
+    pub updates: Vec<Image<'a>>,
 }
 
-impl NetChanges<'_> {
+impl<'a> NetChanges<'a> {
+    /// The same table, place and time without any change.
+    #[must_use]
+    pub(crate) fn empty(&self) -> NetChanges<'a> {
+        NetChanges {
+            table: Arc::clone(&self.table),
+            position: self.position.clone(),
+            time_micros: self.time_micros,
+            deletes: Vec::new(),
+            inserts: Vec::new(),
+            upserts: Vec::new(),
+            updates: Vec::new(),
+        }
+    }
+
+    /// Each change by itself, in the order in which they are made.
+    pub(crate) fn singly(&self) -> impl Iterator<Item = (RowChange<'a>, NetChanges<'a>)> {
+        let deletes = self.deletes.iter().map(|before| {
+            (RowChange::Delete { before }, NetChanges { deletes: vec![*before], ..self.empty() })
+        });
+        let inserts = self
+            .inserts
+            .iter()
+            .map(|after| (RowChange::Insert { after }, NetChanges { inserts: vec![*after], ..self.empty() }));
+        // What the row was before is not known any more.
+        let changed = |after| RowChange::Update { before: &[], after };
+        let upserts = self
+            .upserts
+            .iter()
+            .map(move |after| (changed(*after), NetChanges { upserts: vec![*after], ..self.empty() }));
+        let updates = self
+            .updates
+            .iter()
+            .map(move |after| (changed(*after), NetChanges { updates: vec![*after], ..self.empty() }));
+        deletes.chain(inserts).chain(upserts).chain(updates)
+    }
+
     /// Table, place and time as an event has them, without a change: for errors, and for what becomes of absent values.
     pub(crate) fn without_changes(&self) -> Rows<'static> {
         Rows {

@@ -11,7 +11,7 @@
 //! and so does what it had at the beginning. Rows that keep their unique values stay where they are; all that give one up
 //! are gone before the first one is taken.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use hashbrown::{HashTable, hash_table::Entry};
 use slackwater_decoders::{position::LogPosition, schema::Table, value::Cell};
@@ -38,7 +38,18 @@ struct Slot<'a> {
     /// An image with the key; the row before the group, if it is [`Origin::Known`].
     identity: Image<'a>,
     origin: Origin,
-    now: Option<Image<'a>>,
+    now: State<'a>,
+}
+
+/// What a row is after the changes so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum State<'a> {
+    /// Not there.
+    Gone,
+    /// This row. Cells that it lacks are the columns' defaults.
+    Row(Image<'a>),
+    /// The row that was there before the group, with these values. Cells that it lacks are as they were.
+    Changed(Image<'a>),
 }
 
 /// What was there before the group.
@@ -61,6 +72,8 @@ pub(super) enum Effect<'a> {
     Insert(Image<'a>),
     /// It stays, with the same unique values.
     Upsert(Image<'a>),
+    /// It stays, with the same unique values, and gets the values that are here; what lacks is as it was.
+    Update(Image<'a>),
     /// It stays, with other unique values or in a form that no upsert can write: it goes and comes again.
     Replace { before: Image<'a>, after: Image<'a> },
 }
@@ -88,6 +101,17 @@ impl SecondaryKeys {
         self.keys.is_empty()
     }
 
+    /// Whether a change that tells `after` leaves the row its unique values. A cell that `after` lacks did not change.
+    pub(super) fn are_untouched(&self, before: Image<'_>, after: Image<'_>) -> bool {
+        let lacks = |ordinal: &u16| !matches!(after.get(usize::from(*ordinal)), Some(Cell::Value(_)));
+        !self.is_opaque
+            && self
+                .keys
+                .iter()
+                .flatten()
+                .all(|ordinal| lacks(ordinal) || same(before, after, slice::from_ref(ordinal)))
+    }
+
     fn are_kept(&self, before: Image<'_>, after: Image<'_>) -> bool {
         !self.is_opaque && self.keys.iter().all(|columns| same(before, after, columns))
     }
@@ -107,25 +131,45 @@ impl<'a> Net<'a> {
 
     /// A row with this key comes.
     pub(super) fn insert(&mut self, key: &[u16], hash: u64, after: Image<'a>) {
-        self.slot(key, hash, after, Origin::Nothing, Some(after));
+        self.slot(key, hash, after, Origin::Nothing, State::Row(after));
     }
 
     /// The row with this key goes.
     pub(super) fn delete(&mut self, key: &[u16], hash: u64, before: Image<'a>) {
-        self.slot(key, hash, before, Origin::Known, None);
+        self.slot(key, hash, before, Origin::Known, State::Gone);
     }
 
     /// The row with this key gets other values.
     pub(super) fn update(&mut self, key: &[u16], hash: u64, before: Image<'a>, after: Image<'a>) {
-        self.slot(key, hash, before, Origin::Known, Some(after));
+        self.slot(key, hash, before, Origin::Known, State::Row(after));
     }
 
     /// The row with this key gets other values, and its former ones are not in the log.
     pub(super) fn write(&mut self, key: &[u16], hash: u64, after: Image<'a>) {
-        self.slot(key, hash, after, Origin::Unknown, Some(after));
+        self.slot(key, hash, after, Origin::Unknown, State::Row(after));
     }
 
-    fn slot(&mut self, key: &[u16], hash: u64, identity: Image<'a>, origin: Origin, now: Option<Image<'a>>) {
+    /// The row with this key, which was there before the group, gets the values that `after` has.
+    pub(super) fn modify(&mut self, key: &[u16], hash: u64, after: Image<'a>) {
+        self.slot(key, hash, after, Origin::Unknown, State::Changed(after));
+    }
+
+    /// What the row with this key is by now; `None` when nothing has happened to it.
+    pub(super) fn now(&self, key: &[u16], hash: u64, identity: Image<'_>) -> Option<State<'a>> {
+        let is_it = |place: &usize| {
+            self.slots.get(*place).is_some_and(|slot| slot.hash == hash && same(slot.identity, identity, key))
+        };
+        let place = self.index.find(hash, is_it)?;
+        self.slots.get(*place).map(|slot| slot.now)
+    }
+
+    /// Sets what the row with this key, to which something has happened, is by now.
+    pub(super) fn set(&mut self, key: &[u16], hash: u64, now: State<'a>) {
+        let (State::Row(image) | State::Changed(image)) = now else { return };
+        self.slot(key, hash, image, Origin::Unknown, now);
+    }
+
+    fn slot(&mut self, key: &[u16], hash: u64, identity: Image<'a>, origin: Origin, now: State<'a>) {
         let slots = &mut self.slots;
         let is_it = |place: &usize| {
             slots.get(*place).is_some_and(|slot| slot.hash == hash && same(slot.identity, identity, key))
@@ -144,13 +188,13 @@ impl<'a> Net<'a> {
         }
     }
 
-    /// The net effects, in the order of the rows' first changes, with the hash of each key.
+    /// The net effects, in the order of the rows' first changes.
     pub(super) fn effects(
         &self,
         secondary: &SecondaryKeys,
         converging: bool,
-    ) -> impl Iterator<Item = (u64, Effect<'a>)> {
-        self.slots.iter().filter_map(move |slot| Some((slot.hash, slot.effect(secondary, converging)?)))
+    ) -> impl Iterator<Item = Effect<'a>> {
+        self.slots.iter().filter_map(move |slot| slot.effect(secondary, converging))
     }
 
     /// An empty set of changes of the table, of the same place and time.
@@ -163,6 +207,7 @@ impl<'a> Net<'a> {
             deletes: Vec::new(),
             inserts: Vec::new(),
             upserts: Vec::new(),
+            updates: Vec::new(),
         })
     }
 
@@ -177,10 +222,11 @@ impl<'a> Slot<'a> {
     /// While converging, a row that came and went may be there, copied in between.
     fn effect(&self, secondary: &SecondaryKeys, converging: bool) -> Option<Effect<'a>> {
         match (self.origin, self.now) {
-            (Origin::Nothing, None) => converging.then_some(Effect::Delete(self.identity)),
-            (Origin::Nothing, Some(after)) => Some(Effect::Insert(after)),
-            (_, None) => Some(Effect::Delete(self.identity)),
-            (origin, Some(after)) => {
+            (Origin::Nothing, State::Gone) => converging.then_some(Effect::Delete(self.identity)),
+            (Origin::Nothing, State::Row(after) | State::Changed(after)) => Some(Effect::Insert(after)),
+            (_, State::Gone) => Some(Effect::Delete(self.identity)),
+            (_, State::Changed(after)) => Some(Effect::Update(after)),
+            (origin, State::Row(after)) => {
                 let kept = match origin {
                     Origin::Known => secondary.are_kept(self.identity, after),
                     _ => secondary.is_empty(),
@@ -202,6 +248,7 @@ impl<'a> NetChanges<'a> {
             Effect::Delete(before) => self.deletes.push(before),
             Effect::Insert(after) => self.inserts.push(after),
             Effect::Upsert(after) => self.upserts.push(after),
+            Effect::Update(after) => self.updates.push(after),
             Effect::Replace { before, after } => {
                 self.deletes.push(before);
                 self.inserts.push(after);
@@ -210,6 +257,9 @@ impl<'a> NetChanges<'a> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.deletes.is_empty() && self.inserts.is_empty() && self.upserts.is_empty()
+        self.deletes.is_empty()
+            && self.inserts.is_empty()
+            && self.upserts.is_empty()
+            && self.updates.is_empty()
     }
 }

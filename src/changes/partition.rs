@@ -1,11 +1,17 @@
 //! Parting the net effects on a table among workers.
 //!
-//! A row goes to the worker that the hash of its table's name and its key says, so that workers never wait for each other's
-//! rows, and so that a group that is built again has the same shares. That needs what is equal for the database to be
-//! of one share: a key that goes and an equal one that comes, and a value of another unique key that one row gives up and
-//! another one takes. The hash of a key is made from a form that is the same for equal values: text without case and
-//! without spaces at its end. Where that is not certain, because the text has other characters than those that all common
-//! collations tell apart, or a collation is not known, a table from which such values go and to which such values come stays whole.
+//! Workers never wait for each other's rows, and a group that is built again has the same shares. That needs what is equal for the
+//! database to be of one share: a key that goes and an equal one that comes, and a value of another unique key that one row
+//! gives up and another one takes.
+//!
+//! **Keys that are equal only when they are the same to the bit** are put in order and cut into ranges, one for each worker, so
+//! that the workers write to different pages of the table: where they are mixed, MariaDB 10.11 takes a fifth more
+//! processor time to wait for pages.
+//!
+//! **Other keys** go to the worker that the hash of the table's name and the key says. It is made from a form that is the same for
+//! equal values: text without case and without spaces at its end. Where that is not certain, because the text has other
+//! characters than those that all common collations tell apart, or a collation is not known, a table from which such
+//! values go and to which such values come stays whole.
 //!
 //! Like the hash itself, this must never change; see [`key`](super::key).
 
@@ -20,12 +26,14 @@ use slackwater_decoders::{
 use super::{
     fold::TableFold,
     group::{Image, Job, NetChanges, Share},
-    key::Hash,
+    key::{self, Hash},
     net::{Effect, SecondaryKeys},
 };
 
 /// With fewer changes a group is one worker's: another one's commit costs more than it saves.
 pub(super) const WORTH_PARTING: usize = 64;
+/// With fewer rows for each worker a table is one worker's, which differs from table to table.
+const RANGE: usize = 4;
 
 /// Gives the changes of a table to the shares.
 pub(super) fn part<'a>(table: &mut TableFold<'a>, shares: &mut [Share<'a>], arena: &Arena<'a>) {
@@ -48,30 +56,19 @@ pub(super) fn part<'a>(table: &mut TableFold<'a>, shares: &mut [Share<'a>], aren
 fn parted<'a>(
     fold: &TableFold<'a>,
     empty: NetChanges<'a>,
-    effects: Vec<(u64, Effect<'a>)>,
+    effects: Vec<Effect<'a>>,
     shares: usize,
 ) -> Option<Vec<NetChanges<'a>>> {
     let table = &fold.table;
     let key = table.key()?;
-    let name = name_hash(table);
-    let form = KeyForm::of(table, key);
-    let (mut goes, mut comes, mut uncertain) = (false, false, false);
-    let mut placed = Vec::with_capacity(effects.len());
-    for (hash, effect) in effects {
-        goes |= matches!(effect, Effect::Delete(_));
-        comes |= matches!(effect, Effect::Insert(_));
-        let hash = match form {
-            KeyForm::Exact => hash,
-            KeyForm::Text => {
-                let (hash, certain) = equal_hash(table, key, effect.image());
-                uncertain |= !certain;
-                hash
-            }
-        };
-        placed.push((share_of(name, hash, shares), effect));
-    }
-    let crosses = uncertain && goes && comes || values_cross(table, &fold.secondary, &placed);
-    if crosses {
+    let (placed, certain) = match KeyForm::of(table, key) {
+        _ if effects.len() < shares * RANGE => (together(table, effects, shares), true),
+        KeyForm::Exact => (in_ranges(key, effects, shares), true),
+        KeyForm::Text => by_hash(table, key, effects, shares),
+    };
+    let goes = || placed.iter().any(|(_, effect)| matches!(effect, Effect::Delete(_)));
+    let comes = || placed.iter().any(|(_, effect)| matches!(effect, Effect::Insert(_)));
+    if !certain && goes() && comes() || values_cross(table, &fold.secondary, &placed) {
         return None;
     }
     let mut parts = vec![empty; shares];
@@ -81,6 +78,42 @@ fn parted<'a>(
         }
     }
     Some(parts)
+}
+
+/// The effects, each with its share.
+type Placed<'a> = Vec<(usize, Effect<'a>)>;
+
+/// One share for all.
+fn together<'a>(table: &Table, effects: Vec<Effect<'a>>, shares: usize) -> Placed<'a> {
+    let share = share_of(name_hash(table), 0, shares);
+    effects.into_iter().map(|effect| (share, effect)).collect()
+}
+
+/// Shares that are ranges of keys, of about the same cost.
+fn in_ranges<'a>(key: &[u16], mut effects: Vec<Effect<'a>>, shares: usize) -> Placed<'a> {
+    effects.sort_by(|one, other| key::order(one.image(), other.image(), key));
+    let total = effects.iter().map(Effect::cost).sum::<usize>().max(1);
+    let mut before = 0;
+    effects
+        .into_iter()
+        .map(|effect| {
+            let share = before * shares / total;
+            before += effect.cost();
+            (share, effect)
+        })
+        .collect()
+}
+
+/// Shares by the hashes of keys, and whether it is certain that equal keys are of one share.
+fn by_hash<'a>(table: &Table, key: &[u16], effects: Vec<Effect<'a>>, shares: usize) -> (Placed<'a>, bool) {
+    let name = name_hash(table);
+    let mut all_certain = true;
+    let placed = effects.into_iter().map(|effect| {
+        let (hash, certain) = equal_hash(table, key, effect.image());
+        all_certain &= certain;
+        (share_of(name, hash, shares), effect)
+    });
+    (placed.collect(), all_certain)
 }
 
 /// The share of a row.
@@ -254,8 +287,18 @@ impl<'a> Effect<'a> {
     /// An image that has the key.
     fn image(&self) -> Image<'a> {
         match *self {
-            Effect::Delete(image) | Effect::Insert(image) | Effect::Upsert(image) => image,
+            Effect::Delete(image) | Effect::Insert(image) | Effect::Upsert(image) | Effect::Update(image) => {
+                image
+            }
             Effect::Replace { after, .. } => after,
+        }
+    }
+
+    /// What it costs a destination, roughly: to change a row of an index takes twice as long as to add or to remove one.
+    fn cost(&self) -> usize {
+        match self {
+            Effect::Delete(_) | Effect::Insert(_) => 1,
+            Effect::Upsert(_) | Effect::Update(_) | Effect::Replace { .. } => 2,
         }
     }
 
@@ -263,7 +306,7 @@ impl<'a> Effect<'a> {
     fn before(&self) -> Option<Image<'a>> {
         match *self {
             Effect::Delete(before) | Effect::Replace { before, .. } => Some(before),
-            Effect::Insert(_) | Effect::Upsert(_) => None,
+            Effect::Insert(_) | Effect::Upsert(_) | Effect::Update(_) => None,
         }
     }
 
@@ -271,7 +314,7 @@ impl<'a> Effect<'a> {
     fn after(&self) -> Option<Image<'a>> {
         match *self {
             Effect::Insert(after) | Effect::Replace { after, .. } => Some(after),
-            Effect::Delete(_) | Effect::Upsert(_) => None,
+            Effect::Delete(_) | Effect::Upsert(_) | Effect::Update(_) => None,
         }
     }
 }

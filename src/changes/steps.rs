@@ -123,10 +123,13 @@ fn update_by_key<'a>(rows: &Rows<'_>, key: &[u16], before: Image<'a>, after: Ima
         .iter()
         .all(|cell| !matches!(cell, Cell::Absent | Cell::Unchanged | Cell::Value(Value::JsonDiff(_))));
     if !full {
+        // An image before the change that does not repeat the key says that the key did not change.
+        let repeats =
+            key.iter().any(|ordinal| matches!(before.get(usize::from(*ordinal)), Some(Cell::Value(_))));
+        let before = if repeats { before } else { after };
         known(rows, before, key)?;
         return Ok([Some(Step::Update { before, after }), None]);
     }
-    // An image before the change that does not repeat the key says that the key did not change.
     let moved = key.iter().map(|ordinal| usize::from(*ordinal)).any(|ordinal| {
         match (before.get(ordinal), after.get(ordinal)) {
             (Some(Cell::Value(before)), Some(Cell::Value(after))) => before != after,
@@ -249,6 +252,7 @@ mod tests {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         };
         let position = LogPosition::Binlog { file: "binlog.000001".into(), offset: 4 };
         Rows {

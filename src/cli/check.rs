@@ -1,15 +1,20 @@
 //! `slackwater check`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use serde::Serialize;
+use slackwater_decoders::schema::{
+    Table, TableName,
+    definition::{ObjectKind, StoredObject},
+};
 
 use super::{
     TaskFile, connect,
     exit::{self, Failure},
 };
 use crate::{
-    config::Task,
+    config::{Start, Task},
+    error::Result,
     mapping::{Mapping, Names, Preview, Selection},
     positions::Sidecar,
     sources::{Finding, Level, Plan, Source},
@@ -66,14 +71,19 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             stored: stored.as_ref().map(|stored| &stored.checkpoint.position),
             selection: &selection,
         };
+        let tables = ends.source.definitions().await;
+        let there = rules.at_destination(tables.as_deref().unwrap_or_default());
         (report.source, report.destination) =
-            tokio::join!(ends.source.check(&plan), ends.destination.check(&selection));
+            tokio::join!(ends.source.check(&plan), ends.destination.check(&there));
+        if task.start == Start::Snapshot {
+            let objects = objects(ends.source.as_ref(), &rules).await;
+            report.destination.extend(ends.destination.check_objects(&objects).await);
+        }
         let images =
             report.source.iter().find(|finding| finding.code == ROW_IMAGE && finding.level != Level::Ok);
         let partial =
             images.and_then(|finding| finding.repair.clone().map(|repair| (finding.found.clone(), repair)));
-        (report.objects, report.mapping) =
-            preview(&rules, ends.source.as_ref(), Names::from(&task.destination)).await;
+        (report.objects, report.mapping) = preview(&rules, tables, Names::from(&task.destination));
         if let Some((found, repair)) = partial.filter(|_| rules.has_filters()) {
             let found = format!("{found}: a filter cannot judge rows whose image lacks its columns");
             report.mapping.push(Finding::error("mapping.row_image", found, repair));
@@ -95,12 +105,22 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// What the rules make of the tables that are at the source now. A source that cannot be asked has said so already.
-async fn preview(rules: &Mapping, source: &dyn Source, names: Names) -> (Vec<Preview>, Vec<Finding>) {
-    match source.definitions().await {
+fn preview(rules: &Mapping, tables: Result<Vec<Arc<Table>>>, names: Names) -> (Vec<Preview>, Vec<Finding>) {
+    match tables {
         Ok(tables) => rules.preview(&tables, names),
         Err(error) if error.is_transient() => (Vec::new(), Vec::new()),
         Err(error) => (Vec::new(), vec![Finding::unanswered("mapping.objects", &error)]),
     }
+}
+
+/// What belongs to the tables that a new task copies, by its names at the destination. What cannot be read the source's items tell.
+async fn objects(source: &dyn Source, rules: &Mapping) -> Vec<(ObjectKind, TableName)> {
+    let Ok(Some(schema)) = source.schema(None).await else { return Vec::new() };
+    let target = |object: StoredObject| match &object.table {
+        Some(table) => (object.kind, TableName::new(rules.target_name(table).database, object.name.table)),
+        None => (object.kind, rules.target_name(&object.name)),
+    };
+    schema.objects.into_iter().map(target).collect()
 }
 
 fn print_objects(objects: &[Preview]) {

@@ -52,8 +52,14 @@ impl From<ConfigError> for Failure {
 
 /// Prints the message to standard error.
 pub(super) fn report(failure: &Failure) -> ExitCode {
-    eprintln!("slackwater: {}", failure.message);
+    tell(format_args!("slackwater: {}", failure.message));
     ExitCode::from(failure.code)
+}
+
+/// Prints a line to standard error. Where it cannot be written (a full disk behind it, a pipe that nobody reads) the program goes on
+/// to its end: `eprintln!` would panic, and nobody would read that either.
+pub(super) fn tell(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Prints a line to standard output. When it cannot be written the process ends: with 0 when whoever read it has enough
@@ -63,7 +69,7 @@ pub(super) fn say(line: fmt::Arguments<'_>) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
         Err(error) => {
-            eprintln!("slackwater: cannot write the output: {error}");
+            tell(format_args!("slackwater: cannot write the output: {error}"));
             process::exit(i32::from(DEFINITE));
         }
     }

@@ -14,13 +14,13 @@ use super::{
     exit::{self, Failure},
 };
 use crate::{
-    config::Task,
+    config::{SourceConfig, Task},
     positions::{Export, Sidecar, Store},
 };
 
 /// Show, export or import where a task stands
 ///
-/// The local store belongs to one process at a time: export and import need the task stopped, `show` does not.
+/// The local store belongs to one process at a time: all but `show` need the task stopped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(super) struct Arguments {
@@ -60,12 +60,29 @@ enum Command {
         #[arg(long, conflicts_with = "from")]
         from_destination: bool,
     },
+    /// Go on under changed rules about tables ([objects], [[mapping]])
+    ///
+    /// A task whose file has other rules than it ran under before does not start: its position says what the destination has under the
+    /// former ones. This takes the rules that are in the file now, from the stored position on, and says in what they differ. Nothing
+    /// is done about rows that are at the destination already:
+    ///
+    /// A table that is carried in addition gets the changes behind the position alone, and an update of a row that is not there
+    /// stops the task. Copy its rows before, or leave it to a second task with a name and a state directory of its own and `start =
+    /// "snapshot"`. A table that is not carried any more stays as it is. A table under another name begins there without
+    /// rows: rename it at the destination first. Columns and filters hold for changes from here on.
+    ///
+    /// The definitions of all tables are read from the source again; it should have changed none since the position.
+    AcceptRules {
+        #[command(flatten)]
+        file: TaskFile,
+    },
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Show { file, json } => show(&Task::load(&file.task)?, json)?,
         Command::Export { file, to } => export(&Task::load(&file.task)?, &to)?,
+        Command::AcceptRules { file } => accept_rules(&Task::load(&file.task)?)?,
         Command::Import { file, from, .. } => import(&Task::load(&file.task)?, from.as_deref()).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -127,6 +144,21 @@ async fn import(task: &Task, from: Option<&Path>) -> Result<(), Failure> {
     let position = export.checkpoint.position.clone();
     export.import(&task.name, &task.state_dir)?;
     say!("{}: imported, continues at {position}", task.name);
+    Ok(())
+}
+
+fn accept_rules(task: &Task) -> Result<(), Failure> {
+    // Files have no definitions but those of the statements in them.
+    let read_again = !matches!(task.source, SourceConfig::MysqlFiles(_));
+    let differences = Store::open(&task.state_dir)?.accept_rules(&task.rules, read_again)?;
+    if differences.is_empty() {
+        say!("{}: the rules are those that the task runs under", task.name);
+        return Ok(());
+    }
+    say!("{}: from the stored position on", task.name);
+    for difference in differences {
+        say!("  {difference}");
+    }
     Ok(())
 }
 

@@ -7,7 +7,11 @@ use std::{
 
 use tracing::info;
 
-use super::{TaskFile, connect, exit::Failure, progress::Progress};
+use super::{
+    TaskFile, connect,
+    exit::{Failure, tell},
+    progress::Progress,
+};
 use crate::{
     config::{LogFormat, Task},
     pipeline::{
@@ -50,9 +54,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     progress.finish();
     let status = board.snapshot();
     match ended? {
-        Ended::AlreadyCutOver => eprintln!("{}: was cut over already, nothing to do", status.task),
-        Ended::Copied => eprintln!("{}", copied(&status)),
-        Ended::Tail(end) => eprintln!("{}", summary(&status, end)),
+        Ended::AlreadyCutOver => tell(format_args!("{}: was cut over already, nothing to do", status.task)),
+        Ended::Copied => tell(format_args!("{}", copied(&status))),
+        Ended::Tail(end) => tell(format_args!("{}", summary(&status, end))),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@ pub mod mapping;
 mod overrides;
 mod pattern;
 pub mod postgres;
+mod rules;
 mod sections;
 mod size;
 mod snapshot;
@@ -37,6 +38,7 @@ pub use self::{
     error::ConfigError,
     overrides::Overrides,
     pattern::{Pattern, PatternError},
+    rules::TableRules,
     sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, SchemaSection, Start},
     size::ByteSize,
     snapshot::{Existing, Snapshot, Then},
@@ -66,6 +68,8 @@ pub struct Task {
     pub snapshot: Snapshot,
     /// `[[mapping]]`, in the order of the file.
     pub mapping: Vec<MappingRule>,
+    /// `[objects]` and `[[mapping]]` in the form in which they are kept.
+    pub rules: TableRules,
     /// `[apply]`.
     pub apply: Apply,
     /// `[cutover]`.
@@ -165,6 +169,7 @@ impl Task {
             schema: SchemaSection { overrides: common.schema.overrides.map(|file| reader.beside(&file)) },
             snapshot: common.snapshot,
             mapping: common.mapping,
+            rules: TableRules::of(text),
             apply: common.apply,
             cutover: common.cutover,
             log: common.log,

@@ -24,13 +24,17 @@ use serde::Deserialize;
 use super::error::{ConfigError, suggest};
 
 /// The words that names of objects start with.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 14] = [
     "database",
     "table",
     "index",
     "foreign key",
+    "check",
+    "extension",
+    "type",
     "sequence",
     "view",
+    "materialized view",
     "trigger",
     "function",
     "procedure",

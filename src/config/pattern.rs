@@ -27,6 +27,10 @@ enum Part {
 }
 
 impl Part {
+    fn of_name(name: &str) -> Self {
+        Glob::new(&globset::escape(name)).map_or(Part::Any, |glob| Part::Glob(glob.compile_matcher()))
+    }
+
     fn as_written(&self) -> &str {
         match self {
             Part::Any => "*",
@@ -73,6 +77,24 @@ pub struct PatternError {
 impl Pattern {
     /// `*.*`
     pub const ANY: Pattern = Pattern { database: Part::Any, table: Part::Any };
+
+    /// The tables of one database.
+    #[must_use]
+    pub fn of_database(name: &str) -> Self {
+        Pattern { database: Part::of_name(name), table: Part::Any }
+    }
+
+    /// One table.
+    #[must_use]
+    pub fn of_table(database: &str, table: &str) -> Self {
+        Pattern { database: Part::of_name(database), table: Part::of_name(table) }
+    }
+
+    /// Whether a glob is a name, and matches nothing else.
+    #[must_use]
+    pub fn is_name(glob: &str) -> bool {
+        !glob.contains(['*', '?', '[', ']', '{', '}', '\\'])
+    }
 
     /// Compiles `database.table`.
     ///
@@ -141,6 +163,12 @@ impl Pattern {
     #[must_use]
     pub fn is_of_databases(&self) -> bool {
         matches!(self.table, Part::Any)
+    }
+
+    /// Whether it matches every table.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        matches!((&self.database, &self.table), (Part::Any, Part::Any))
     }
 
     /// Whether it matches a table.

@@ -111,7 +111,7 @@ fn a_misspelt_value_is_shown_with_its_line_and_the_right_one() {
    |
  5 | type = \"mariadb\"
    |        ^^^^^^^^^
-  known here: mysql, mysql-files"
+  known here: mysql, mysql-files, postgresql"
     );
 }
 
@@ -143,7 +143,7 @@ fn what_is_missing_is_said_with_what_to_add() {
     assert_eq!(
         text,
         "/etc/slackwater/orders.toml: the section [destination] is missing
-  add [destination] with type = \"sqlite\" or \"mysql\""
+  add [destination] with type = \"sqlite\" or \"mysql\" or \"postgresql\""
     );
     let text = error("type = \"sqlite\"\n", "");
     assert!(text.contains("orders.toml:10:2: `type` is missing in [destination]"), "{text}");

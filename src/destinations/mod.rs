@@ -1,15 +1,18 @@
 //! Destinations: one module each, known to the rest by [`Destination`] alone.
 
+mod carried;
 pub mod load;
 pub mod mysql;
+pub mod postgres;
 pub mod schema;
 pub mod sqlite;
+mod workers;
 
 use async_trait::async_trait;
 use std::{collections::HashSet, sync::Arc};
 
 pub use crate::positions::{Checkpoint, Completeness};
-use slackwater_decoders::schema::TableName;
+use slackwater_decoders::schema::{TableName, definition::ObjectKind};
 
 use self::{
     load::Loader,
@@ -31,7 +34,14 @@ pub trait Destination: Send {
     fn describe(&self) -> String;
 
     /// Everything that has to be true before a task may start; all items, even when one fails.
+    /// `selection` is in the destination's names.
     async fn check(&mut self, selection: &Selection) -> Vec<Finding>;
+
+    /// Whether views, triggers, routines and events of these names at the destination can be created there; nothing for a destination
+    /// that has no such objects or asks for no right to create them, or that cannot be reached, which [`check`](Self::check) says.
+    async fn check_objects(&mut self, _objects: &[(ObjectKind, TableName)]) -> Vec<Finding> {
+        Vec::new()
+    }
 
     /// Connects (again), rolls back what a lost connection left, prepares the checkpoint table and returns the stored
     /// checkpoint of the task, if any.

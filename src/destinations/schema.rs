@@ -86,6 +86,8 @@ pub enum Kind {
     Index,
     /// A foreign key.
     ForeignKey,
+    /// A condition on the rows of a table.
+    Check,
     /// Another object.
     Stored(ObjectKind),
 }
@@ -99,6 +101,7 @@ impl Kind {
             Kind::Table => "table",
             Kind::Index => "index",
             Kind::ForeignKey => "foreign key",
+            Kind::Check => "check",
             Kind::Stored(ObjectKind::Extension) => "extension",
             Kind::Stored(ObjectKind::Type) => "type",
             Kind::Stored(ObjectKind::Sequence) => "sequence",

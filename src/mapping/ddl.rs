@@ -390,6 +390,7 @@ operations = ["insert", "update", "ddl"]
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         };
         let route = mapping().route(&Arc::new(beside)).unwrap().unwrap();
         assert_eq!(route.target().name, TableName::new("archive", "_orders_gho"));

@@ -1,5 +1,6 @@
 //! Which objects of the source a task carries, and what they become: names, columns, rows, operations.
 
+mod at_destination;
 mod ddl;
 mod filter;
 pub(crate) mod mysql_grants;
@@ -20,6 +21,9 @@ use crate::config::{Objects, Pattern};
 /// The databases of MySQL and MariaDB that belong to the server, and the one that belongs to us.
 const SYSTEM_DATABASES: [&str; 5] =
     ["mysql", "information_schema", "performance_schema", "sys", "slackwater"];
+
+/// How the names of PostgreSQL's own schemas begin, and those of its temporary tables.
+const SYSTEM_SCHEMAS: [&str; 3] = ["pg_catalog", "pg_toast", "pg_temp_"];
 
 /// The rules of `[objects]`. A table is carried when an `include` pattern matches it and no `exclude` pattern does. The
 /// server's own databases are never carried.
@@ -42,6 +46,12 @@ impl Selection {
     #[must_use]
     pub fn patterns(&self) -> &[Pattern] {
         &self.include
+    }
+
+    /// Whether every table is carried but those of the server and our own.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.exclude.is_empty() && self.include.iter().any(Pattern::is_everything)
     }
 
     /// Whether the table is carried. One that a tool for online schema changes makes beside a table that is carried is carried as
@@ -73,6 +83,7 @@ impl Selection {
 
 fn is_system(database: &str) -> bool {
     SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(database))
+        || SYSTEM_SCHEMAS.iter().any(|prefix| database.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -99,5 +110,6 @@ mod tests {
         let everything = Selection::new(&Objects::default());
         assert!(everything.includes(&TableName::new("shop", "a.b/c")));
         assert!(!everything.includes(&TableName::new("MySQL", "user")));
+        assert!(!everything.includes(&TableName::new("pg_toast_temp_3", "t")));
     }
 }

@@ -23,9 +23,10 @@ impl Scope {
     /// The narrowest scope that a GRANT can name and that holds all objects of a pattern of the task file.
     pub(crate) fn of(pattern: &Pattern) -> Self {
         let (database, table) = (pattern.database(), pattern.table());
-        let is_plain = |glob: &str| !glob.contains(['*', '?', '[', ']', '{', '}', '\\']);
         match like(database) {
-            Some(_) if is_plain(database) && is_plain(table) => Scope::Table(TableName::new(database, table)),
+            Some(_) if Pattern::is_name(database) && Pattern::is_name(table) => {
+                Scope::Table(TableName::new(database, table))
+            }
             Some(like) if database != "*" => Scope::Database(like),
             _ => Scope::Server,
         }

@@ -187,6 +187,7 @@ fn projected(table: &Table, kept: &[usize]) -> Table {
         indexes: table.indexes.iter().filter_map(index).collect(),
         collation: table.collation.clone(),
         named: table.named,
+        number: table.number,
     }
 }
 

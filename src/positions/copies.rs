@@ -33,7 +33,7 @@ pub struct TableCopy {
     pub estimated_bytes: u64,
     /// How far it is.
     pub state: CopyState,
-    /// The definition that the destination's table was made for, where that is known.
+    /// The definition that the destination's table was made for, where that is known and the copy is not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Arc<Table>>,
     /// Whether the destination's table holds rows that are not of this copy: it is not emptied then.

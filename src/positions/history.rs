@@ -171,6 +171,11 @@ impl SchemaHistory {
         self.inner().entries.iter().map(|(_, entry)| entry.clone()).collect()
     }
 
+    /// Forgets everything: definitions are to be read from the source again.
+    pub(super) fn forget(&self) -> Result<()> {
+        self.inner().replace(Vec::new())
+    }
+
     pub(super) fn import(&self, entries: Vec<Entry>) -> Result<()> {
         self.inner().replace(entries)
     }
@@ -272,6 +277,7 @@ mod tests {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         })
     }
 

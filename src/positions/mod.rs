@@ -1,5 +1,5 @@
 //! The local store of a task: where it stands, the history of table definitions, how far the copy of each table is, the step
-//! of the cutover.
+//! of the cutover, the rules that it runs under.
 //!
 //! The store is a sled database below the task's state directory. What was measured about sled 0.34 decides how it is
 //! used: `flush` does not reach the disk by itself, and a damaged file may open without an error at an older state, or
@@ -17,6 +17,7 @@ mod copies;
 mod history;
 mod reconcile;
 mod record;
+mod rules;
 mod schema_ledger;
 mod sidecar;
 mod store;

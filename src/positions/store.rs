@@ -234,6 +234,7 @@ impl Store {
             }
         }
         self.forget_copies()?;
+        self.forget_rules()?;
         self.save(&stored.checkpoint, stored.origin)
     }
 }
@@ -271,7 +272,7 @@ impl Disk {
         }
     }
 
-    fn put<T: Serialize>(&self, key: &[u8], sequence: u64, value: &T) -> Result<()> {
+    pub(super) fn put<T: Serialize>(&self, key: &[u8], sequence: u64, value: &T) -> Result<()> {
         let bytes = record::encode(sequence, value).map_err(|error| write_failed(&self.path, error))?;
         self.db
             .transaction(|db| -> Result<(), ConflictableTransactionError<()>> {
@@ -282,6 +283,11 @@ impl Disk {
                 TransactionError::Storage(error) => write_failed(&self.path, error),
                 TransactionError::Abort(()) => write_failed(&self.path, "transaction aborted"),
             })?;
+        self.sync()
+    }
+
+    pub(super) fn remove(&self, key: &[u8]) -> Result<()> {
+        self.db.remove(key).map_err(|error| write_failed(&self.path, error))?;
         self.sync()
     }
 

@@ -65,6 +65,7 @@ pub enum Ended {
 pub async fn run(file: &Path, task: Task, ends: Ends, level: LogLevel, status: StatusBoard) -> Result<Ended> {
     let signals = Signals::listen()?;
     let store = Store::open(&task.state_dir)?;
+    report::note_sudden_end(&task.state_dir);
     let reporter = report::start(status.clone(), &task.state_dir);
     let ended = follow(file, task, ends, level, store, status.clone(), signals).await;
     status.update(|status| {
@@ -86,6 +87,7 @@ async fn follow(
     status: StatusBoard,
     signals: Signals,
 ) -> Result<Ended> {
+    store.require_rules(&task.rules)?;
     let (stop_sender, stop) = watch::channel(false);
     let (reload, poll_interval, cutover_settings) = Reload::new(file, &task, level, ends.throttle.clone());
     let (mut cutover, entry) = Cutover::resume(&task.name, store.clone(), cutover_settings, status.clone())?;

@@ -9,7 +9,7 @@ use std::{
 use sd_notify::NotifyState;
 use serde::Serialize;
 use tokio::{sync::oneshot, task::JoinHandle, time::interval};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
     config::ByteSize,
@@ -56,6 +56,19 @@ pub fn read_status(state_dir: &Path) -> io::Result<Option<Status>> {
         Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Says when the last process of the task left no word about its end: nobody else would say it.
+pub(super) fn note_sudden_end(state_dir: &Path) {
+    if let Ok(Some(Status { pid, phase, .. })) = read_status(state_dir)
+        && !matches!(phase, Phase::Ended | Phase::Failed)
+    {
+        warn!(
+            pid,
+            ?phase,
+            "the last process of this task was cut off: by SIGKILL (the kernel's log tells if memory was short) or with the machine"
+        );
     }
 }
 

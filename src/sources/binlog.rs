@@ -1,20 +1,11 @@
 //! From raw binlog events to batches: what reading from a server and reading files have in common.
 //!
-//! Three stages run at the same time. The reader collects events into pieces and cuts them where a batch may end. A thread
-//! decodes each piece. The sender records schema changes and hands the batches on. The first queue is bounded in bytes, the
-//! second in number, and the last one is the pipeline's: a slow destination slows the reader.
-//!
-//! **Where a piece is cut.** Behind a transaction, as soon as it has [`TARGET`] bytes; or earlier, when no more of the log is
-//! there and the decoder has nothing to do: an idle task shows a change at once, a busy one works with large pieces. Inside
-//! a transaction only when it has as many bytes as a batch may have, so that no transaction has to fit into memory. And around a statement
-//! with its transaction, which mostly is a change of definitions: a destination that cannot take it back has nothing else to
-//! keep account of then.
+//! `stages` has the queues and the threads; here is where a binlog is cut.
 
-use std::{future::Future, mem, sync::Arc, thread};
+use std::{future::Future, mem, sync::Arc};
 
 use slackwater_decoders::{
     batch::Batch,
-    event::{Event, SchemaChange},
     mysql::{
         Decoder, DecoderOptions,
         catalog::Catalog,
@@ -24,22 +15,17 @@ use slackwater_decoders::{
     position::{LogPosition, Position},
     schema::TableName,
 };
-use tokio::sync::mpsc;
 
+pub(crate) use super::stages::BATCH_BYTES;
+use super::stages::{self, PieceDecoder, SMALLEST, TARGET};
 use crate::{
     error::{Error, Result},
-    pipeline::queue::{BatchSender, MemoryPermit, MemoryQuota},
+    pipeline::queue::BatchSender,
     positions::SchemaHistory,
 };
 
-/// Bytes of log that a batch has at most, unless set.
-pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
-/// A piece of whole transactions is cut at this size, if the task's batches may be larger.
-const TARGET: usize = 256 * 1024;
-/// Bytes that may wait for the decoder. One larger event passes alone.
-const READ_AHEAD: u64 = 8 * 1024 * 1024;
-/// The smallest piece of memory to start a piece of log with.
-const SMALLEST: usize = 4 * 1024;
+/// Where the pieces of a binlog go: nothing is said of them.
+type Pieces = stages::Pieces<()>;
 
 /// A decoder for the log from a position on. `batch_bytes` of a compressed transaction, once decompressed, become one batch.
 ///
@@ -115,37 +101,20 @@ pub(crate) async fn follow(
     history: &SchemaHistory,
     out: &BatchSender,
 ) -> Result<()> {
-    let (pieces, to_decode) = mpsc::channel(2);
-    let (decoded, batches) = mpsc::channel(1);
-    thread::Builder::new()
-        .name("binlog-decoder".to_owned())
-        .spawn(move || decode(decoder, to_decode, &decoded))
-        .map_err(|error| Error::transient("cannot start the decoder's thread").caused_by(error))?;
-    let mut sender = Sender { history, out, schema_changes: Vec::new(), inside_transaction: false };
-    let (read, sent) = {
-        let mut reading = std::pin::pin!(read(reader, batch_bytes, pieces));
-        let mut sending = std::pin::pin!(sender.send_all(batches));
-        let mut finished = None;
-        let sent = loop {
-            tokio::select! {
-                // Nobody wants more: reading, which may wait for an idle log, is dropped.
-                sent = &mut sending => break sent,
-                end = &mut reading, if finished.is_none() => finished = Some(end),
-            }
-        };
-        (finished.unwrap_or(Ok(())), sent)
-    };
-    if sender.inside_transaction && !out.rewind().await {
-        return Ok(());
-    }
-    // What the decoder says comes from earlier in the log than what the reader met meanwhile.
-    sent.and(read)
+    stages::run(|pieces| read(reader, batch_bytes, pieces), decoder, history, out).await
 }
 
-/// A piece of the log on its way to the decoder, with its share of the read-ahead.
-struct Piece {
-    log: Vec<u8>,
-    memory: MemoryPermit,
+impl PieceDecoder for Decoder {
+    type Note = ();
+
+    fn decode(&mut self, log: Vec<u8>, (): ()) -> Result<Batch> {
+        Batch::decode(log, |log, arena, events| Decoder::decode(self, log, arena, events))
+            .map_err(decode_error)
+    }
+
+    fn take_rest(&mut self) -> Option<Vec<u8>> {
+        Decoder::take_rest(self)
+    }
 }
 
 /// Events collected so far.
@@ -236,29 +205,23 @@ impl Collected {
     }
 }
 
-async fn read(mut reader: impl EventReader, batch_bytes: usize, pieces: mpsc::Sender<Piece>) -> Result<()> {
-    let quota = MemoryQuota::new(READ_AHEAD);
+async fn read(mut reader: impl EventReader, batch_bytes: usize, pieces: Pieces) -> Result<()> {
     let mut collected = Collected::new(batch_bytes);
-    let end = collect(&mut reader, &mut collected, &pieces, &quota).await;
+    let end = collect(&mut reader, &mut collected, &pieces).await;
     // What is whole is worth having, however the reading ended.
     if collected.outside > 0 {
-        send_piece(collected.cut(collected.outside), &pieces, &quota).await;
+        pieces.send(collected.cut(collected.outside)).await;
     }
     end
 }
 
-async fn collect(
-    reader: &mut impl EventReader,
-    collected: &mut Collected,
-    pieces: &mpsc::Sender<Piece>,
-    quota: &MemoryQuota,
-) -> Result<()> {
+async fn collect(reader: &mut impl EventReader, collected: &mut Collected, pieces: &Pieces) -> Result<()> {
     loop {
         match reader.next(&mut collected.log)? {
             Next::Event => {
                 collected.event_complete()?;
                 while let Some(length) = collected.due() {
-                    if !send_piece(collected.cut(length), pieces, quota).await {
+                    if !pieces.send(collected.cut(length)).await {
                         return Ok(());
                     }
                 }
@@ -270,94 +233,13 @@ async fn collect(
             Next::Wait => tokio::select! {
                 biased;
                 more = reader.wait() => more?,
-                idle = pieces.reserve_many(pieces.max_capacity()) => {
-                    let Ok(mut places) = idle else { return Ok(()) };
-                    let log = collected.cut(collected.outside);
-                    let memory = quota.take(log.len()).await;
-                    if let Some(place) = places.next() {
-                        place.send(Piece { log, memory });
+                is_taken = pieces.idle() => {
+                    if !is_taken || !pieces.send(collected.cut(collected.outside)).await {
+                        return Ok(());
                     }
                 }
             },
             Next::End => return Ok(()),
-        }
-    }
-}
-
-/// `false`: nobody takes pieces any more.
-async fn send_piece(log: Vec<u8>, pieces: &mpsc::Sender<Piece>, quota: &MemoryQuota) -> bool {
-    let memory = quota.take(log.len()).await;
-    pieces.send(Piece { log, memory }).await.is_ok()
-}
-
-type DecodedPiece = Result<(Batch, Option<MemoryPermit>), DecodeError>;
-
-/// Decodes until there are no more pieces, nobody takes the batches, or a piece cannot be decoded.
-fn decode(mut decoder: Decoder, mut pieces: mpsc::Receiver<Piece>, batches: &mpsc::Sender<DecodedPiece>) {
-    while let Some(Piece { log, memory }) = pieces.blocking_recv() {
-        let mut rest = Some(log);
-        // The share of the read-ahead goes with the last batch of the piece.
-        let mut memory = Some(memory);
-        while let Some(log) = rest.take() {
-            let batch = Batch::decode(log, |log, arena, events| decoder.decode(log, arena, events));
-            let failed = batch.is_err();
-            // A large compressed transaction comes in several batches.
-            rest = if failed { None } else { decoder.take_rest() };
-            let memory = if rest.is_none() { memory.take() } else { None };
-            if batches.blocking_send(batch.map(|batch| (batch, memory))).is_err() || failed {
-                return;
-            }
-        }
-    }
-}
-
-struct Sender<'a> {
-    history: &'a SchemaHistory,
-    out: &'a BatchSender,
-    /// What was not recorded yet because no position behind it was known.
-    schema_changes: Vec<SchemaChange>,
-    /// Whether the last batch that was sent ends inside a transaction.
-    inside_transaction: bool,
-}
-
-impl Sender<'_> {
-    async fn send_all(&mut self, mut batches: mpsc::Receiver<DecodedPiece>) -> Result<()> {
-        loop {
-            let decoded = tokio::select! {
-                decoded = batches.recv() => decoded,
-                // An idle log brings nothing whose sending would fail.
-                () = self.out.closed() => {
-                    self.inside_transaction = false;
-                    return Ok(());
-                }
-            };
-            let Some(decoded) = decoded else { return Ok(()) };
-            let (batch, memory) = decoded.map_err(decode_error)?;
-            self.record_schema_changes(&batch)?;
-            let inside = batch.summary().resume.is_none();
-            if !self.out.send(batch).await {
-                self.inside_transaction = false;
-                return Ok(());
-            }
-            self.inside_transaction = inside;
-            drop(memory);
-        }
-    }
-
-    /// Tasks resume at the ends of batches alone: that is where the changes of a batch come into effect.
-    fn record_schema_changes(&mut self, batch: &Batch) -> Result<()> {
-        for event in batch.events() {
-            if let Event::Ddl(ddl) = event {
-                self.schema_changes.extend(ddl.changes.iter().cloned());
-            }
-        }
-        match &batch.summary().resume {
-            Some(behind) if !self.schema_changes.is_empty() => {
-                self.history.record(behind, &self.schema_changes)?;
-                self.schema_changes.clear();
-                Ok(())
-            }
-            _ => Ok(()),
         }
     }
 }

@@ -3,7 +3,9 @@
 pub(crate) mod binlog;
 pub mod mysql;
 pub mod mysql_files;
+pub mod postgres;
 pub mod snapshot;
+mod stages;
 pub mod throttle;
 
 use std::sync::Arc;

@@ -27,7 +27,7 @@ pub trait SnapshotSource: Send + Sync {
     /// When the source cannot be asked.
     async fn tables(&self) -> Result<Vec<TableEstimate>>;
 
-    /// Starts or resumes the copy of a table, on a connection of its own. `None`: there is no such table (any more).
+    /// Starts or resumes the copy of a table, on a connection that no other reader uses. `None`: there is no such table (any more).
     ///
     /// # Errors
     /// When the source cannot be asked, or the table cannot be copied as it is.
@@ -36,6 +36,9 @@ pub trait SnapshotSource: Send + Sync {
         table: &TableName,
         resume: Option<&CopyPoint>,
     ) -> Result<Option<Box<dyn TableReader>>>;
+
+    /// All tables are read: what was kept for the next one may go.
+    fn all_read(&self) {}
 }
 
 /// A table to be copied.
@@ -75,6 +78,10 @@ pub trait TableReader: Send {
 
     /// Whether the copy can go on behind a block after an interruption. A table without a key cannot: its copy begins again.
     fn is_resumable(&self) -> bool;
+
+    /// Leaves the connection to the next table. To be called when nothing is left to read, or the table [changed](Read::Changed); a
+    /// reader that is dropped instead closes it.
+    fn close(self: Box<Self>) {}
 
     /// Reads on.
     ///

@@ -4,6 +4,7 @@
 //! dialect has nothing that fits.
 
 pub mod mysql;
+pub mod postgres;
 pub mod sqlite;
 
 /// How a column is declared at a destination.

@@ -1,13 +1,16 @@
 //! The types of MySQL and MariaDB.
 //!
 //! Between servers of one dialect the source's own DDL is executed and nothing is mapped. What is here serves tables that are
-//! created without such a statement, and statements that the other dialect or an older version does not understand.
+//! created without such a statement, and statements that the other dialect or an older version does not understand. What
+//! becomes of PostgreSQL's types is a table of its own: [`of_postgres`].
+
+pub mod of_postgres;
 
 use std::fmt;
 
 use slackwater_decoders::schema::{Column, ColumnType, definition::Dialect};
 
-use super::Mapped;
+use super::{Mapped, postgres::is_of_postgres};
 
 /// Which server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +67,17 @@ impl fmt::Display for Server {
     }
 }
 
-/// How a column is declared there: the type and, for text, its character set and collation.
+/// How a column is declared there: the type and, for text, its character set and collation. A column of PostgreSQL that is a part
+/// of a key may need another one ([`of_postgres::table_types`]).
 #[must_use]
 pub fn column_type(column: &Column, server: Server) -> Mapped {
+    if is_of_postgres(column) { of_postgres::of_postgres(column, server) } else { own_type(column, server) }
+}
+
+/// The type of MySQL or MariaDB that holds what a column's type does.
+fn own_type(column: &Column, server: Server) -> Mapped {
     let mapped = match &column.column_type {
+        ColumnType::Boolean => Mapped::exact("tinyint(1)"),
         ColumnType::Integer { bytes, unsigned } => {
             let name = match bytes {
                 1 => "tinyint",

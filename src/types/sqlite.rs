@@ -14,28 +14,40 @@
 //! | GEOMETRY | `BLOB` | SRID (4 bytes, little endian) and WKB, as MySQL's own bytes of the column |
 //! | DATE, TIME, DATETIME, TIMESTAMP | `TEXT` | MySQL's spelling with all declared fractional digits; TIMESTAMP in UTC |
 //! | JSON | `TEXT` | the document as the source prints it |
+//! | boolean | `INTEGER` | 1 and 0 |
+//! | numeric | `TEXT` | its digits, `NaN`, `Infinity`, `-Infinity` |
+//! | infinite dates, years BC or after 9999 | as other dates | PostgreSQL's spelling (`infinity`, `0044-03-15 BC`) |
+//! | bit(n) above 64 | `TEXT` | its digits 0 and 1 |
+//! | all other types of PostgreSQL | `TEXT` | as PostgreSQL prints them |
 
 use slackwater_decoders::schema::{Column, ColumnType};
 
-use super::Mapped;
+use super::{Mapped, postgres::is_of_postgres};
 
 /// How a column is declared in SQLite.
 #[must_use]
 pub fn column_type(column: &Column) -> Mapped {
     match &column.column_type {
         ColumnType::Integer { bytes: 8.., unsigned: true } => unsigned_64(),
-        ColumnType::Bits(64..) => unsigned_64(),
-        ColumnType::Integer { .. } | ColumnType::Bits(_) | ColumnType::Year => Mapped::exact("INTEGER"),
+        ColumnType::Bits(64) => unsigned_64(),
+        ColumnType::Bits(65..) => Mapped::exact("TEXT"),
+        ColumnType::Boolean | ColumnType::Integer { .. } | ColumnType::Bits(_) | ColumnType::Year => {
+            Mapped::exact("INTEGER")
+        }
         ColumnType::Float | ColumnType::Double => Mapped::exact(""),
         ColumnType::Binary(_) | ColumnType::VarBinary(_) | ColumnType::Blob(_) | ColumnType::Vector(_) => {
             Mapped::exact("BLOB")
         }
         ColumnType::Geometry(_) => Mapped::exact("BLOB"),
-        ColumnType::Json => Mapped::lossy(
+        ColumnType::Json if !is_of_postgres(column) => Mapped::lossy(
             "TEXT",
             "decimals, dates and binaries inside a document are told apart by their text alone",
         ),
         ColumnType::Decimal { .. } => Mapped::lossy("TEXT", "decimals compare as text"),
+        ColumnType::Native(_) => Mapped::lossy("TEXT", "becomes its text"),
+        ColumnType::Date | ColumnType::DateTime(_) | ColumnType::Timestamp(_) if is_of_postgres(column) => {
+            Mapped::lossy("TEXT", "infinite dates and years outside of 0 to 9999 do not sort with the others")
+        }
         _ => Mapped::exact("TEXT"),
     }
 }

@@ -38,7 +38,12 @@ impl Installation {
         Self::named(TOOLKIT)
     }
 
-    fn named(name: &'static str) -> anyhow::Result<Self> {
+    /// Finds what `install-servers` knows by this name, in the same way.
+    ///
+    /// # Errors
+    ///
+    /// When the installer fails.
+    pub(crate) fn named(name: &'static str) -> anyhow::Result<Self> {
         static CHECKED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
         let servers = servers_directory()?;
         // Held while installing: the threads of one test binary wait for the same installation.

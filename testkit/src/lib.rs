@@ -14,6 +14,22 @@
 //! # }
 //! ```
 //!
+//! PostgreSQL servers have a type of their own, [`PostgresServer`]: they share the way they are installed and started with the
+//! others, and nothing of what is asked of them.
+//!
+//! ```no_run
+//! use slackwater_testkit::{PostgresServer, PostgresVersion};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let primary = PostgresServer::builder(PostgresVersion::V18).set("work_mem", "64kB").start()?;
+//! let standby = PostgresServer::builder(PostgresVersion::V18).start_standby_of(&primary)?;
+//! primary.exec("CREATE TABLE orders (id int PRIMARY KEY)")?;
+//! primary.kill_hard()?;
+//! standby.promote()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The first start of a flavor runs `testkit/install-servers`, which takes ten to twenty
 //! seconds; every later start copies an initialized data directory and takes one second or less on an
 //! idle machine.
@@ -24,6 +40,7 @@ mod installation;
 mod launcher;
 mod options;
 mod ports;
+mod postgresql;
 mod replication;
 mod scratch;
 mod server;
@@ -31,11 +48,14 @@ mod sql;
 mod task;
 pub mod workload;
 
-/// The client library that [`Server::conn`] speaks through.
-pub use mysql;
+/// The client libraries that [`Server::conn`] and [`PostgresServer::client`] speak through.
+pub use {mysql, postgres};
 
 pub use flavor::Flavor;
 pub use options::ServerBuilder;
+pub use postgresql::{
+    PostgresBuilder, PostgresServer, PostgresVersion, WalPosition, query_postgres, run_postgres,
+};
 pub use replication::BinlogPosition;
 pub use server::Server;
 pub use sql::{TextRow, query_rows, run_statements};

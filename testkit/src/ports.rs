@@ -33,3 +33,8 @@ pub(crate) fn free_port() -> anyhow::Result<u16> {
         })
         .with_context(|| format!("no free port in {RANGE:?}"))
 }
+
+/// Whether a server could listen there now.
+pub(crate) fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}

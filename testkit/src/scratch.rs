@@ -60,14 +60,26 @@ fn remove_abandoned() {
 
 /// Copies a directory with everything below it.
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    copy_tree_except(from, to, &[])
+}
+
+/// The same without some entries of the directory itself, from under a server that may remove files meanwhile.
+pub(crate) fn copy_tree_except(from: &Path, to: &Path, except: &[&str]) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
+        if except.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
         let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?;
+        let copied = if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)
         } else {
-            fs::copy(entry.path(), target)?;
+            fs::copy(entry.path(), target).map(|_| ())
+        };
+        match copied {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => result?,
         }
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -59,7 +58,7 @@ impl Server {
         let mut tries = 5;
         loop {
             match server.launch(&[]) {
-                Err(_) if tries > 0 && !port_is_free(server.port) => {
+                Err(_) if tries > 0 && !ports::is_free(server.port) => {
                     tries -= 1;
                     server.port = ports::free_port()?;
                 }
@@ -332,9 +331,4 @@ impl Drop for Server {
         // Nobody to tell; what is left is killed with this process.
         let _ = self.kill_hard();
     }
-}
-
-/// Whether a server could listen there now.
-fn port_is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }

@@ -48,7 +48,7 @@ fn text(value: Value) -> Option<Vec<u8>> {
 }
 
 /// The beginning of a statement, for an error message.
-fn shortened(sql: &str) -> String {
+pub(crate) fn shortened(sql: &str) -> String {
     const CHARACTERS: usize = 300;
     let mut start: String = sql.chars().take(CHARACTERS).collect();
     if start.len() < sql.len() {

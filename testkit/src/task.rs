@@ -1,6 +1,7 @@
 //! A task under test: the daemon's own program in a process of its own, as an operator runs it.
 
 use std::{
+    fmt::Debug,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -11,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::BinlogPosition;
+use crate::{BinlogPosition, PostgresServer, WalPosition};
 
 /// How often a condition is looked at again.
 const POLL: Duration = Duration::from_millis(10);
@@ -21,6 +22,8 @@ pub struct Task {
     program: PathBuf,
     directory: PathBuf,
     process: Option<Child>,
+    /// How the last process ended that was found to have ended.
+    ended: Option<ExitStatus>,
 }
 
 impl Task {
@@ -29,7 +32,7 @@ impl Task {
     /// # Errors
     /// When the file cannot be written.
     pub fn new(program: impl Into<PathBuf>, directory: impl Into<PathBuf>, toml: &str) -> Result<Self> {
-        let task = Task { program: program.into(), directory: directory.into(), process: None };
+        let task = Task { program: program.into(), directory: directory.into(), process: None, ended: None };
         fs::create_dir_all(&task.directory)?;
         task.rewrite(toml)?;
         Ok(task)
@@ -77,12 +80,17 @@ impl Task {
         let command = &mut self.command(&["run"]);
         let process = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
         self.process = Some(process.context("cannot start the task")?);
+        self.ended = None;
         Ok(())
     }
 
     /// Whether the process lives.
     pub fn is_running(&mut self) -> bool {
-        self.process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)))
+        let found = self.process.as_mut().map(Child::try_wait);
+        if let Some(Ok(Some(status))) = found {
+            self.ended = Some(status);
+        }
+        matches!(found, Some(Ok(None)))
     }
 
     /// Its process id.
@@ -132,10 +140,14 @@ impl Task {
         }
     }
 
-    /// What the task has said since the first start.
+    /// What the task has said since the first start, and how its process ended, if it was found to have: a signal leaves no word.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.log_file()).unwrap_or_default()
+        let mut log = fs::read_to_string(self.log_file()).unwrap_or_default();
+        if let Some(status) = &self.ended {
+            log.push_str(&format!("(the process ended: {status})\n"));
+        }
+        log
     }
 
     /// Waits until the task has said `words` for the `times`-th time since the first start.
@@ -174,28 +186,52 @@ impl Task {
         })
     }
 
+    /// The same in the write-ahead log of a PostgreSQL source.
+    #[must_use]
+    pub fn wal_position(&self) -> Option<WalPosition> {
+        let status = self.status()?;
+        status.get("position")?.get("log")?.get("lsn")?.as_str()?.parse().ok()
+    }
+
     /// Waits until the task has applied everything up to `end`.
     ///
     /// # Errors
     /// When the task ends before, or does not get there in time.
     pub fn wait_for(&mut self, end: &BinlogPosition, timeout: Duration) -> Result<()> {
+        self.wait_until(
+            Task::position,
+            |position| (&position.file, position.offset) >= (&end.file, end.offset),
+            end,
+            timeout,
+        )
+    }
+
+    /// The same for a PostgreSQL source.
+    ///
+    /// # Errors
+    /// When the task ends before, or does not get there in time.
+    pub fn wait_for_wal(&mut self, end: WalPosition, timeout: Duration) -> Result<()> {
+        self.wait_until(Task::wal_position, |position| *position >= end, &end, timeout)
+    }
+
+    fn wait_until<P: Debug>(
+        &mut self,
+        position: impl Fn(&Task) -> Option<P>,
+        is_there: impl Fn(&P) -> bool,
+        end: &impl Debug,
+        timeout: Duration,
+    ) -> Result<()> {
         let deadline = Instant::now() + timeout;
         loop {
-            if self
-                .position()
-                .is_some_and(|position| (&position.file, position.offset) >= (&end.file, end.offset))
-            {
+            let reached = position(self);
+            if reached.as_ref().is_some_and(&is_there) {
                 return Ok(());
             }
             if !self.is_running() {
                 bail!("the task ended before {end:?}:\n{}", self.log());
             }
             if Instant::now() > deadline {
-                bail!(
-                    "the task is at {:?} and not at {end:?} after {timeout:?}:\n{}",
-                    self.position(),
-                    self.log()
-                );
+                bail!("the task is at {reached:?} and not at {end:?} after {timeout:?}:\n{}", self.log());
             }
             thread::sleep(POLL);
         }
@@ -211,6 +247,37 @@ impl Task {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
         let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kilobytes * 1024)
+    }
+}
+
+impl PostgresServer {
+    /// The `[source]` section of a task that follows one of this server's databases; `more` has further lines.
+    #[must_use]
+    pub fn source_section(&self, database: &str, more: &str) -> String {
+        PostgresServer::source_section_of(&[self], database, more)
+    }
+
+    /// The same with several servers: a primary, and the standbys that may be promoted.
+    #[must_use]
+    pub fn source_section_of(servers: &[&PostgresServer], database: &str, more: &str) -> String {
+        let hosts: Vec<String> =
+            servers.iter().map(|server| format!("\"127.0.0.1:{}\"", server.port())).collect();
+        let login = servers.first().map(|server| server.login(database)).unwrap_or_default();
+        format!("[source]\ntype = \"postgresql\"\nhosts = [{}]\n{login}{more}\n", hosts.join(", "))
+    }
+
+    /// The `[destination]` section of a task that writes to one of this server's databases; `more` has further lines.
+    #[must_use]
+    pub fn destination_section(&self, database: &str, more: &str) -> String {
+        let (port, login) = (self.port(), self.login(database));
+        format!("[destination]\ntype = \"postgresql\"\nhost = \"127.0.0.1:{port}\"\n{login}{more}\n")
+    }
+
+    /// Lines that the two sections share.
+    fn login(&self, database: &str) -> String {
+        let password =
+            self.password().map(|password| format!("password = {password:?}\n")).unwrap_or_default();
+        format!("database = {database:?}\nuser = \"postgres\"\n{password}")
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn table(name: &str, columns: Vec<Column>, primary_key: &[u16], uniqu
         indexes: Vec::new(),
         collation: None,
         named: true,
+        number: None,
     })
 }
 

@@ -105,6 +105,7 @@ impl Relation {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: Some(self.oid),
         }
     }
 }

@@ -2,6 +2,30 @@
 //!
 //! Whatever a source writes about an object in its own dialect is kept as text (`native`) next to what the text says, so
 //! that a destination of the same family can use the text, and any other the meaning.
+//!
+//! # What PostgreSQL's texts hold
+//!
+//! All names in them are qualified by their schema and quoted where they need it, as with an empty `search_path`; a semicolon is at
+//! no end. [`Database`] is a schema of the one database, [`TableName::database`] its name.
+//!
+//! * [`Column::declared`](super::Column::declared): `format_type` (`character varying(20)`, `app.mood[]`); `default`: `pg_get_expr`, which is
+//!   `nextval('shop.orders_id_seq'::regclass)` for a serial column. `auto_increment` is set for these and for identity columns.
+//! * [`ColumnDetails::native`]: type, `COMPRESSION`, `COLLATE`, `DEFAULT` or `GENERATED …`, `NOT NULL`, in this order.
+//!   [`ColumnDetails::identity`]: `GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME … START WITH …)` without the rest.
+//! * [`Key::native`]: of a constraint `pg_get_constraintdef` (`PRIMARY KEY (id) INCLUDE (b) DEFERRABLE`, `UNIQUE NULLS NOT DISTINCT (a)`, `EXCLUDE USING
+//!   gist (…)`), to be put behind `CONSTRAINT name`; of an index that is none, `pg_get_indexdef` (`CREATE UNIQUE INDEX name ON shop.t USING btree (a)
+//!   WHERE …`). The two are told apart by `CREATE ` in front. The primary key has its own name, and not `PRIMARY`.
+//!   [`Key::method`]: the access method as the catalog has it (`btree`, `gin`).
+//! * [`ForeignKey::native`], [`Check::native`]: `pg_get_constraintdef`, with `NOT VALID`, `DEFERRABLE INITIALLY DEFERRED`, `NO INHERIT`.
+//! * [`TableDetails::options`], in this order: `UNLOGGED`; `INHERITS` (`shop.a, shop.b`); `OF` (a composite type); `ACCESS METHOD` (where
+//!   it is not `heap`); `WITH` (`fillfactor=70, autovacuum_enabled=false`); `TABLESPACE`; `REPLICA IDENTITY` (`FULL`, `NOTHING`, `USING
+//!   INDEX name`); `ROW SECURITY` (`ENABLE` or `FORCE`); `COMMENT`, which is the comment itself and no literal.
+//! * [`TableDetails::partitions`]: `PARTITION BY RANGE (day)`; the partitions are in [`TableDetails::partition_tables`] and not among the tables.
+//! * [`StoredObject::statement`]: one statement that creates it. Of an extension `CREATE EXTENSION IF NOT EXISTS name WITH SCHEMA s VERSION 'v'`; of
+//!   a type, view, materialized view (`WITH NO DATA`), sequence, `pg_get_functiondef`, `pg_get_triggerdef`. A rule
+//!   (`pg_get_ruledef`) is a trigger. A trigger or rule that is not enabled as usual says so in a note.
+//! * [`StoredObject::name`] of a function or procedure has the types of its arguments (`add(integer, integer)`). Objects are in an order in which
+//!   they can be created, and no object stands for what belongs to an extension.
 
 use std::sync::Arc;
 
@@ -75,6 +99,25 @@ pub struct TableDetails {
     pub partitions: Option<String>,
     /// Whether it keeps old versions of rows.
     pub system_versioned: bool,
+    /// The partitions that are tables of their own (PostgreSQL's), each behind the one that it is a part of. Their rows are rows of the table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_tables: Vec<PartitionTable>,
+}
+
+/// A partition that is a table of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionTable {
+    /// Its name.
+    pub name: TableName,
+    /// What it is a part of: the table, or another partition.
+    pub of: TableName,
+    /// What is behind `CREATE TABLE … PARTITION OF …`, as the source writes it: `FOR VALUES FROM (…) TO (…)` or `DEFAULT`, then `PARTITION BY …`, then
+    /// `WITH (…)` and `TABLESPACE …`.
+    pub native: String,
+    /// Keys that it has in addition to those of what it is a part of.
+    pub keys: Vec<Key>,
+    /// Foreign keys and conditions that it has in addition (`CONSTRAINT name …`), as the source writes them.
+    pub constraints: Vec<String>,
 }
 
 impl TableDetails {
@@ -113,6 +156,9 @@ pub struct ColumnDetails {
     pub compressed: bool,
     /// `GENERATED … AS IDENTITY (…)` as the source writes it.
     pub identity: Option<String>,
+    /// How large values are kept where it is not as usual for the type (`EXTERNAL`, behind PostgreSQL's `SET STORAGE`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
 }
 
 /// What a key is.
@@ -131,6 +177,8 @@ pub enum KeyKind {
     Spatial,
     /// An index of vectors.
     Vector,
+    /// A constraint that no two rows are alike in some way other than equality (PostgreSQL's `EXCLUDE`).
+    Exclusion,
 }
 
 /// A key.
@@ -150,6 +198,9 @@ pub struct Key {
     pub method: Option<String>,
     /// The parser of a full-text index, where said.
     pub parser: Option<String>,
+    /// The condition of the rows that are in it, where not all are (PostgreSQL's `WHERE`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
     /// The whole definition as the source writes it.
     pub native: String,
 }
@@ -192,6 +243,9 @@ pub struct ForeignKey {
     pub on_delete: Option<String>,
     /// What ON UPDATE says.
     pub on_update: Option<String>,
+    /// The whole definition as the source writes it, behind `CONSTRAINT name`, where it says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<String>,
 }
 
 /// A condition on rows.
@@ -203,6 +257,9 @@ pub struct Check {
     pub expression: String,
     /// Whether rows are held to it.
     pub enforced: bool,
+    /// The whole definition as the source writes it, behind `CONSTRAINT name`, where it says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<String>,
 }
 
 /// What a stored object is.
@@ -236,10 +293,16 @@ pub struct StoredObject {
     pub kind: ObjectKind,
     /// Its database and name.
     pub name: TableName,
-    /// The table that a trigger belongs to.
+    /// The table that a trigger or sequence belongs to.
     pub table: Option<TableName>,
+    /// The column of that table that a sequence belongs to: it goes with the column (PostgreSQL's `OWNED BY`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
     /// The statement that creates it, as the source writes it.
     pub statement: String,
     /// The SQL mode that the statement is to be read under.
     pub sql_mode: String,
+    /// Its comment, where it is not a part of the statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }

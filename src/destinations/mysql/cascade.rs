@@ -14,7 +14,6 @@ use slackwater_decoders::{
 
 use super::{
     gathered::Gathered,
-    literal::quoted,
     session::{Session, refusal},
     statement::RowStatement,
     tables::ReadyTable,
@@ -38,16 +37,9 @@ pub(super) async fn cascading_tables(session: &mut Session) -> Result<HashSet<Ta
     Ok(tables.into_iter().map(lower).collect())
 }
 
-/// Whether foreign keys of the destination change rows of other tables together with rows of this one.
-pub(super) async fn has_cascades(session: &mut Session, table: &TableName) -> Result<bool> {
-    let mut sql =
-        b"SELECT COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE UNIQUE_CONSTRAINT_SCHEMA = "
-            .to_vec();
-    quoted(&mut sql, &table.database);
-    sql.extend_from_slice(b" AND REFERENCED_TABLE_NAME = ");
-    quoted(&mut sql, &table.table);
-    sql.extend_from_slice(format!(" AND {CASCADING}").as_bytes());
-    Ok(session.first::<u64>(sql).await?.is_some_and(|count| count > 0))
+/// Whether a table is among those [`cascading_tables`].
+pub(super) fn has_cascades(cascading: &HashSet<TableName>, table: &TableName) -> bool {
+    cascading.contains(&TableName::new(table.database.to_lowercase(), table.table.to_lowercase()))
 }
 
 impl Gathered {

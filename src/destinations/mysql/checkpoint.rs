@@ -1,10 +1,7 @@
 //! The checkpoint: rows of a table in a database of its own, one for each worker, written by the transactions that write
 //! the data.
 //!
-//! The workers of a group commit one after the other, so that a crash may leave some of them behind. Each of them stores
-//! which workers the group has, and the checkpoint before it: when not all of them have come to the group's sequence, the
-//! task stands at the checkpoint before, with an unfinished group behind it. A group that one worker applies alone is
-//! one row. The worker 0 has the row that is there from the start.
+//! What the rows tell together: [`standing`].
 //!
 //! MySQL commits around a DDL statement, so that a checkpoint cannot commit with it. Before such a statement runs its
 //! intent is stored beside the checkpoint: its text, and how the tables it touches look. A statement comes alone in its
@@ -13,15 +10,26 @@
 //! look the same, so it has not run; they look different, so it has. On MySQL 8 and MariaDB 10.6 and later a statement happens
 //! whole or not at all; on MySQL 5.7 a crash of the server in the middle of a statement over several tables may leave a
 //! part of it, and the next change of such a table says so.
+//!
+//! Where statements are a part of their transaction (PostgreSQL), changes of rows may come before one of them, and the server
+//! commits these with it, without a checkpoint: the task begins again before them. A statement is alone in its group and
+//! ends the one before, so that the place is the same each time: behind the checkpoint comes this transaction, and in it the
+//! statement of that number. The intent says both, and that what is before it is committed. It commits together with that,
+//! and a task that finds it passes over everything up to the statement. So each change is applied once, also to tables
+//! without a key. What the destination shows until the transaction ends is a part of it; the server has nothing better.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use slackwater_decoders::position::LogPosition;
 
 use super::{
     literal::quoted,
     session::{Session, code, refused},
 };
 use crate::{
-    destinations::{Checkpoint, Standing, Unfinished, superseded},
+    destinations::{
+        Checkpoint, Standing, superseded,
+        workers::{Parts, WorkerRow, standing},
+    },
     error::{Error, Result},
     types::mysql::quote_name,
 };
@@ -32,21 +40,29 @@ const TABLE: &str = "slackwater_checkpoint";
 /// A DDL statement that is about to run, or has run since the last checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Intent {
-    /// The statement as the source logged it.
+    /// The statement as the source logged it; what it does, where the log does not have it.
     pub(super) statement: String,
     /// `SHOW CREATE TABLE` of the tables it touches, as they were before; `None` for one that did not exist.
     pub(super) tables: Vec<Option<String>>,
+    /// How many statements behind the checkpoint it is, itself included.
+    #[serde(default = "first")]
+    pub(super) number: usize,
+    /// Its place in the log, where changes before it have committed with it. They are not to be applied again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) behind_changes: Option<LogPosition>,
 }
 
-/// How a group is parted among several workers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Parts {
-    /// Number of shares.
-    pub(super) workers: usize,
-    /// The workers whose shares are not empty.
-    pub(super) taking_part: Vec<usize>,
-    /// The checkpoint before the group.
-    pub(super) previous: Checkpoint,
+fn first() -> usize {
+    1
+}
+
+impl Intent {
+    /// Whether it is of that statement, the one of that number behind the checkpoint.
+    pub(super) fn is_of(&self, statement: &str, number: usize, position: &LogPosition) -> bool {
+        self.statement == statement
+            && self.number == number
+            && self.behind_changes.as_ref().is_none_or(|place| place == position)
+    }
 }
 
 /// What is stored of a task.
@@ -65,13 +81,6 @@ pub(super) struct Stored {
 pub(super) struct CheckpointRows {
     table: String,
     task: String,
-}
-
-/// One of them.
-struct Row {
-    worker: usize,
-    checkpoint: Checkpoint,
-    parts: Option<Parts>,
 }
 
 impl CheckpointRows {
@@ -128,9 +137,9 @@ impl CheckpointRows {
             let Some(position) = self.parse(position)? else { continue };
             let completeness = self.parse(completeness)?.unwrap_or_default();
             let checkpoint = Checkpoint { generation, sequence, position, completeness };
-            rows.push(Row { worker, checkpoint, parts: self.parse(parts)? });
+            rows.push(WorkerRow { worker, checkpoint, parts: self.parse(parts)? });
         }
-        (stored.standing, stored.committed) = standing(rows);
+        (stored.standing, stored.committed) = standing(&rows);
         Ok(stored)
     }
 
@@ -280,29 +289,6 @@ fn values(checkpoint: &Checkpoint, parts: Option<&Parts>) -> Result<Vec<u8>> {
         }
     }
     Ok(values)
-}
-
-/// Where a task with these rows stands, and which workers have committed their shares of the group behind that.
-fn standing(rows: Vec<Row>) -> (Option<Standing>, Vec<usize>) {
-    let Some(last) = rows.iter().map(|row| row.checkpoint.sequence).max() else { return (None, Vec::new()) };
-    let generation = rows.iter().map(|row| row.checkpoint.generation).max().unwrap_or_default();
-    let of_generation = |checkpoint: &Checkpoint| Checkpoint { generation, ..checkpoint.clone() };
-    let newest: Vec<_> = rows.iter().filter(|row| row.checkpoint.sequence == last).collect();
-    let committed: Vec<_> = newest.iter().map(|row| row.worker).collect();
-    let Some(end) = newest.first().map(|row| of_generation(&row.checkpoint)) else {
-        return (None, Vec::new());
-    };
-    let cut_off = newest
-        .iter()
-        .filter_map(|row| row.parts.as_ref())
-        .find(|parts| parts.taking_part.iter().any(|worker| !committed.contains(worker)));
-    match cut_off {
-        None => (Some(end.into()), Vec::new()),
-        Some(parts) => {
-            let unfinished = Some(Unfinished { end, workers: parts.workers });
-            (Some(Standing { checkpoint: of_generation(&parts.previous), unfinished }), committed)
-        }
-    }
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String> {

@@ -8,6 +8,7 @@
 //!   string, so that the sign does not hang on how the server folds a constant.
 //! * YEAR is a number: the string `'0'` is the year 2000.
 //! * GEOMETRY is the server's own form: the SRID in 4 bytes, little endian, and WKB.
+//! * Text of a CHAR of PostgreSQL comes without the spaces at its end, which the server would drop as well.
 //! * JSON on MySQL has the scalars that text cannot carry put in by `JSON_REPLACE`. The type number of an opaque binary in
 //!   a document is the server's choice.
 
@@ -18,7 +19,7 @@ use slackwater_decoders::{
     value::{Date, DateTime, Enum, Inet6Text, Json, JsonDiff, JsonDiffOperation, Set, UuidText, Value},
 };
 
-use crate::types::mysql::Server;
+use crate::types::{mysql::Server, postgres::is_of_postgres};
 
 /// Why a value cannot be written. Says nothing of the value.
 pub(super) type Unfit = &'static str;
@@ -32,6 +33,7 @@ pub(super) fn push(
 ) -> Result<(), Unfit> {
     match value {
         Value::Null => out.extend_from_slice(b"NULL"),
+        Value::Bool(truth) => out.push(if truth { b'1' } else { b'0' }),
         Value::Int(number) => integer(out, number),
         Value::UInt(number) => integer(out, number),
         Value::Year(year) => integer(out, year),
@@ -41,8 +43,8 @@ pub(super) fn push(
         },
         Value::Float(number) => real(out, f64::from(number))?,
         Value::Double(number) => real(out, number)?,
-        Value::Decimal(digits) => out.extend_from_slice(digits.as_bytes()),
-        Value::Text(text) => quoted(out, text),
+        Value::Decimal(digits) => out.extend_from_slice(decimal(digits)?.as_bytes()),
+        Value::Text(text) => quoted(out, text_of(column, text)?),
         Value::Binary(bytes) => binary(out, column, bytes),
         Value::Vector(bytes) => hex(out, bytes),
         Value::Date(_) | Value::Time(_) | Value::DateTime(_) | Value::Timestamp(_) => {
@@ -93,7 +95,7 @@ pub(super) fn push_equal(
         Value::Text(text) => {
             // Compared as UTF-8 bytes: no collation, no padding, whatever the column's character set.
             let _ = write!(out, "CAST(CONVERT({name} USING utf8mb4) AS BINARY) <=> ");
-            hex(out, text.as_bytes());
+            hex(out, text_of(column, text)?.as_bytes());
         }
         Value::Json(json) if server.mariadb => {
             return push_equal(out, name, column, Value::Text(json.text), server);
@@ -159,6 +161,38 @@ pub(super) fn push_json_diff(
 /// Whether the value is MySQL's error value of an ENUM, which no literal can write in strict mode.
 pub(super) fn needs_lenient_mode(value: Value<'_>) -> bool {
     matches!(value, Value::Enum(Enum { index: 0, .. }))
+}
+
+/// The text of a column of that type. What PostgreSQL has no date for comes as its text, and MySQL has none for it either.
+pub(super) fn text_of<'a>(column: &Column, text: &'a str) -> Result<&'a str, Unfit> {
+    if !is_of_postgres(column) {
+        return Ok(text);
+    }
+    match column.column_type {
+        ColumnType::Char(_) => Ok(text.trim_end_matches(' ')),
+        ColumnType::Date | ColumnType::DateTime(_) | ColumnType::Timestamp(_) => {
+            Err("MySQL has no infinite dates, and no years outside of 1 to 9999")
+        }
+        _ => Ok(text),
+    }
+}
+
+/// The digits of a number that a DECIMAL holds whole. The server would round those behind the point without a word.
+fn decimal(digits: &str) -> Result<&str, Unfit> {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let whole = whole.trim_start_matches('-');
+    if !whole.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("MySQL has no NaN and no infinity");
+    }
+    if whole.trim_start_matches('0').len() + fraction.len() > 65 {
+        return Err("the number has more digits than a DECIMAL of MySQL");
+    }
+    if fraction.trim_end_matches('0').len() > 30 {
+        return Err(
+            "the number has more than 30 digits behind the point, which is all that a DECIMAL of MySQL has",
+        );
+    }
+    Ok(digits)
 }
 
 /// The digits of an integer.
@@ -346,4 +380,38 @@ fn typed_scalar(out: &mut Vec<u8>, value: Value<'_>) -> Result<(), Unfit> {
     };
     let _ = write!(out, "CAST('{}' AS {})", target.0, target.1);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn literal(column_type: ColumnType, value: Value<'_>) -> Result<String, Unfit> {
+        let column = Column { number: Some(1), ..Column::new("c", column_type) };
+        let mut out = Vec::new();
+        push(&mut out, &column, value, Server::parse("9.7.1"))?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn values_of_postgresql_are_written_whole_or_refused() {
+        let number = || ColumnType::Decimal { precision: 0, scale: 0 };
+        assert_eq!(literal(ColumnType::Boolean, Value::Bool(true)).unwrap(), "1");
+        assert_eq!(literal(ColumnType::Char(4), Value::Text("ab  ")).unwrap(), "'ab'");
+        assert_eq!(literal(ColumnType::Native("interval".into()), Value::Text("1 day")).unwrap(), "'1 day'");
+        assert_eq!(literal(number(), Value::Decimal("-12.500")).unwrap(), "-12.500");
+        for digits in ["NaN", "Infinity", "-Infinity", &"9".repeat(70), &format!("0.{}", "3".repeat(31))] {
+            assert!(literal(number(), Value::Decimal(digits)).is_err(), "{digits}");
+        }
+        for (column_type, text) in [
+            (ColumnType::Date, "infinity"),
+            (ColumnType::DateTime(6), "0044-03-15 00:00:00 BC"),
+            (ColumnType::Timestamp(6), "-infinity"),
+        ] {
+            assert!(literal(column_type, Value::Text(text)).is_err(), "{text}");
+        }
+        assert!(literal(ColumnType::Double, Value::Double(f64::NAN)).is_err());
+    }
 }

@@ -11,7 +11,6 @@
 use std::{collections::HashSet, mem};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use slackwater_decoders::{
     event::{RowChange, Rows},
     schema::TableName,
@@ -22,7 +21,7 @@ use super::{
     dead_letter::{DeadLetters, is_refusal},
     load_text,
     net::NetWriter,
-    session::{Session, code, refused},
+    session::{Loaded, Session, refused},
     singly::Singly,
     tables::{ReadyTable, Tables},
 };
@@ -33,8 +32,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A packet of a file's content has that many bytes.
-const PACKET_BYTES: usize = 256 << 10;
+/// Tables that a loader knows at once: blocks of one table come together.
+const READY_TABLES: usize = 100;
 
 /// A connection that loads.
 pub(super) struct MysqlLoader {
@@ -56,9 +55,9 @@ impl MysqlLoader {
         Ok(MysqlLoader {
             config: config.clone(),
             session: Session::connect(config).await?,
-            tables: Tables::default(),
+            tables: Tables::for_loading(),
             not_by_file: HashSet::new(),
-            net: NetWriter::default(),
+            net: NetWriter::without_files(),
             in_transaction: false,
             dead_letters,
         })
@@ -84,29 +83,21 @@ impl MysqlLoader {
         images: &[Image<'_>],
         replace: bool,
     ) -> Result<bool> {
-        if !self.session.local_files || self.not_by_file.contains(&rows.table.name) {
+        if self.not_by_file.contains(&rows.table.name) {
             return Ok(false);
         }
         let Some(content) = self.file(table, rows, images)? else { return Ok(false) };
-        let content = Bytes::from(content);
-        let packets = (0..content.len())
-            .step_by(PACKET_BYTES)
-            .map(move |start| content.slice(start..content.len().min(start + PACKET_BYTES)));
         self.begin().await?;
-        let warnings = match self.session.load(load_text::statement(table, replace), packets).await {
-            Ok(0) => return self.end("COMMIT").await.map(|()| true),
-            Ok(warnings) => warnings,
-            // Not allowed: MySQL 5.7, MySQL 8.0, MariaDB.
-            Err(error) if matches!(code(&error), Some(1148 | 3948 | 4166)) => {
-                self.session.local_files = false;
-                self.end("ROLLBACK").await?;
-                return Ok(false);
+        let loaded = self.session.load(load_text::statement(table, replace), content).await;
+        match loaded.map_err(refused)? {
+            Loaded::AsItIs => return self.end("COMMIT").await.map(|()| true),
+            Loaded::WithWarnings(warnings) => {
+                debug!(table = %rows.table.name, warnings, "the rows are not taken from a file as they are");
+                self.not_by_file.insert(rows.table.name.clone());
             }
-            Err(error) => return Err(refused(error)),
-        };
+            Loaded::NotAllowed => {}
+        }
         self.end("ROLLBACK").await?;
-        debug!(table = %rows.table.name, warnings, "the rows are not taken from a file as they are");
-        self.not_by_file.insert(rows.table.name.clone());
         Ok(false)
     }
 
@@ -137,6 +128,7 @@ impl MysqlLoader {
             deletes: Vec::new(),
             inserts,
             upserts: Vec::new(),
+            updates: Vec::new(),
         };
         self.begin().await?;
         let rows_limit = self.config.statement_rows as usize;
@@ -179,6 +171,7 @@ impl Loader for MysqlLoader {
         let table = match self.tables.get(&rows.table) {
             Some(table) => table,
             None => {
+                self.tables.forget_beyond(READY_TABLES);
                 let create = self.config.create_tables;
                 self.tables.read(&mut self.session, &rows.table, create).await.map_err(failed)?
             }

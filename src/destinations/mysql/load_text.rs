@@ -103,6 +103,7 @@ pub(super) fn push_row(
 fn push_text(out: &mut Vec<u8>, column: &Column, value: Value<'_>, server: Server) -> Result<bool, Unfit> {
     match value {
         Value::Null => out.extend_from_slice(b"\\N"),
+        Value::Bool(truth) => out.push(if truth { b'1' } else { b'0' }),
         Value::Int(number) => literal::integer(out, number),
         Value::UInt(number) => literal::integer(out, number),
         // The text "0" is the year 2000.
@@ -114,7 +115,7 @@ fn push_text(out: &mut Vec<u8>, column: &Column, value: Value<'_>, server: Serve
         Value::Float(number) => return Ok(push_real(out, f64::from(number))),
         Value::Double(number) => return Ok(push_real(out, number)),
         Value::Decimal(digits) => out.extend_from_slice(digits.as_bytes()),
-        Value::Text(text) => escaped(out, text),
+        Value::Text(text) => escaped(out, literal::text_of(column, text)?),
         Value::Date(_) | Value::Time(_) | Value::DateTime(_) | Value::Timestamp(_) => {
             literal::temporal(out, value);
         }

@@ -1,5 +1,7 @@
 //! What has to be true at the destination before a task may start.
 
+pub(super) mod objects;
+
 use slackwater_decoders::schema::TableName;
 
 use super::session::{Session, is_encryption_refused};

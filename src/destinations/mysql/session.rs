@@ -1,6 +1,6 @@
 //! The connection that applies.
 
-use std::{fs::File, io, time::Duration};
+use std::{fs::File, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -27,6 +27,9 @@ pub(super) const APPLY_MODE: &str =
 const LIMITS_OF_KEY_LISTS: [&str; 3] =
     ["range_optimizer_max_mem_size", "in_predicate_conversion_threshold", "optimizer_max_sel_arg_weight"];
 
+/// A packet of a file's content has that many bytes.
+const FILE_PACKET: usize = 256 << 10;
+
 /// A connection in the state that [`super::literal`] needs, and what is known of its server.
 pub(super) struct Session {
     conn: Conn,
@@ -35,7 +38,18 @@ pub(super) struct Session {
     /// The longest statement that the server takes, in bytes.
     pub(super) max_packet: usize,
     /// Whether the server takes files from its clients (`LOAD DATA LOCAL`).
-    pub(super) local_files: bool,
+    local_files: bool,
+}
+
+/// What became of a file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loaded {
+    /// The server has taken every row as it is.
+    AsItIs,
+    /// It says of so many rows that it has not: errors are warnings to this statement.
+    WithWarnings(u16),
+    /// It takes no files.
+    NotAllowed,
 }
 
 /// What a server answered instead of a result, without any value of a row.
@@ -105,17 +119,28 @@ impl Session {
         Ok(affected)
     }
 
-    /// Runs `LOAD DATA LOCAL` with that content of the file; returns the number of warnings, which tell of every row that was not
-    /// taken as it is.
-    pub(super) async fn load(
-        &mut self,
-        sql: String,
-        content: impl Iterator<Item = Bytes> + Send + Sync + 'static,
-    ) -> mysql_async::Result<u16> {
-        let content = stream::iter(content.map(io::Result::Ok));
-        self.conn.set_infile_handler(async move { Ok(Box::pin(content) as InfileData) });
-        self.conn.query_drop(sql).await?;
-        Ok(self.conn.get_warnings())
+    /// Runs `LOAD DATA LOCAL` with that content of the file.
+    pub(super) async fn load(&mut self, sql: String, content: Vec<u8>) -> mysql_async::Result<Loaded> {
+        if !self.local_files {
+            return Ok(Loaded::NotAllowed);
+        }
+        let content = Bytes::from(content);
+        let packets = (0..content.len())
+            .step_by(FILE_PACKET)
+            .map(move |start| Ok(content.slice(start..content.len().min(start + FILE_PACKET))));
+        self.conn.set_infile_handler(async move { Ok(Box::pin(stream::iter(packets)) as InfileData) });
+        match self.conn.query_drop(sql).await {
+            Ok(()) => Ok(match self.conn.get_warnings() {
+                0 => Loaded::AsItIs,
+                warnings => Loaded::WithWarnings(warnings),
+            }),
+            // Not allowed: MySQL 5.7, MySQL 8.0, MariaDB.
+            Err(error) if matches!(code(&error), Some(1148 | 3948 | 4166)) => {
+                self.local_files = false;
+                Ok(Loaded::NotAllowed)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The first row of a query.

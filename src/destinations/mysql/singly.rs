@@ -34,18 +34,7 @@ impl Singly<'_> {
         converging: bool,
     ) -> Result<()> {
         let rows = net.without_changes();
-        let deletes = net.deletes.iter().map(|before| {
-            (RowChange::Delete { before }, NetChanges { deletes: vec![*before], ..empty(net) })
-        });
-        let inserts = net
-            .inserts
-            .iter()
-            .map(|after| (RowChange::Insert { after }, NetChanges { inserts: vec![*after], ..empty(net) }));
-        // What the row was before is not known any more.
-        let upserts = net.upserts.iter().map(|after| {
-            (RowChange::Update { before: &[], after }, NetChanges { upserts: vec![*after], ..empty(net) })
-        });
-        for (change, one) in deletes.chain(inserts).chain(upserts) {
+        for (change, one) in net.singly() {
             self.mark().await?;
             let made = writer.apply(self.session, table, &one, 1, converging).await;
             self.keep_refused(made, &rows, &change, None).await?;
@@ -95,17 +84,5 @@ impl Singly<'_> {
             }
             made => made,
         }
-    }
-}
-
-/// The same table and place without any change.
-fn empty<'a>(net: &NetChanges<'a>) -> NetChanges<'a> {
-    NetChanges {
-        table: Arc::clone(&net.table),
-        position: net.position.clone(),
-        time_micros: net.time_micros,
-        deletes: Vec::new(),
-        inserts: Vec::new(),
-        upserts: Vec::new(),
     }
 }

@@ -53,6 +53,11 @@ impl<'a, 'b> RowStatement<'a, 'b> {
         RowStatement { converging, ..self }
     }
 
+    /// The server they are for.
+    pub(super) fn server(&self) -> Server {
+        self.server
+    }
+
     /// Appends the row in parentheses. A column that the image lacks takes its default.
     pub(super) fn push_values(&self, out: &mut Vec<u8>, row: Image<'_>) -> Result<()> {
         let mut before = b'(';
@@ -111,8 +116,11 @@ impl<'a, 'b> RowStatement<'a, 'b> {
                 Value::Text(text) if self.table.documents.get(ordinal) == Some(&true) => {
                     literal::push_equal_document(&mut out, self.name(ordinal), text);
                 }
-                value => literal::push_equal(&mut out, self.name(ordinal), column, value, self.server)
-                    .map_err(|what| self.unfit(ordinal, what))?,
+                value => {
+                    let value = self.as_text(ordinal, value).unwrap_or(value);
+                    literal::push_equal(&mut out, self.name(ordinal), column, value, self.server)
+                        .map_err(|what| self.unfit(ordinal, what))?;
+                }
             }
         }
         if out.is_empty() {
@@ -307,7 +315,18 @@ impl<'a, 'b> RowStatement<'a, 'b> {
         let column = self.rows.table.columns.get(ordinal);
         let column = column
             .ok_or_else(|| diverged(self.rows, "a row image has more columns than the table's definition"))?;
+        let value = self.as_text(ordinal, value).unwrap_or(value);
         literal::push(out, column, value, self.server).map_err(|what| self.unfit(ordinal, what))
+    }
+
+    /// A number as the text of a column that is one.
+    fn as_text<'v>(&self, ordinal: usize, value: Value<'v>) -> Option<Value<'v>> {
+        match value {
+            Value::Decimal(digits) if self.table.texts.get(ordinal) == Some(&true) => {
+                Some(Value::Text(digits))
+            }
+            _ => None,
+        }
     }
 
     /// An error about a value of that column.

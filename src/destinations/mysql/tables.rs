@@ -1,7 +1,7 @@
 //! The tables at the destination as they are, read once a session and table.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct ReadyTable {
     pub(super) writable: Vec<bool>,
     /// Whether each column is of the type JSON there: MariaDB's JSON, which is text, becomes a document of MySQL's.
     pub(super) documents: Vec<bool>,
+    /// Whether each column is text there: it takes numbers with more digits than a number of MySQL has as they are written.
+    pub(super) texts: Vec<bool>,
     /// [`Table::key`].
     pub(super) key: Option<Vec<u16>>,
     /// The quoted names of the key's columns, in parentheses when there are several.
@@ -81,12 +83,28 @@ impl ReadyTable {
 #[derive(Default)]
 pub(super) struct Tables {
     ready: Mutex<HashMap<TableName, Arc<ReadyTable>>>,
+    /// The tables with [cascades](ReadyTable::cascades), asked for all at once: of one table MariaDB tells by opening every other.
+    cascading: Mutex<Option<Arc<HashSet<TableName>>>>,
 }
 
 impl Tables {
+    /// For tables whose rows are loaded and not changed: cascades are not asked for.
+    pub(super) fn for_loading() -> Self {
+        Tables { cascading: Mutex::new(Some(Arc::default())), ..Tables::default() }
+    }
+
     /// Forgets what was read.
     pub(super) fn forget(&self) {
+        *self.cascading() = None;
         self.lock().clear();
+    }
+
+    /// Forgets all tables when there are as many as `limit`.
+    pub(super) fn forget_beyond(&self, limit: usize) {
+        let mut ready = self.lock();
+        if ready.len() >= limit {
+            ready.clear();
+        }
     }
 
     /// The table for rows of `table`, if it has been read.
@@ -104,9 +122,24 @@ impl Tables {
         table: &Arc<Table>,
         create: bool,
     ) -> Result<Arc<ReadyTable>> {
-        let ready = Arc::new(read(session, table, create).await.map_err(|error| error.on(&table.name))?);
+        let known = self.cascading().clone();
+        let cascading = match known {
+            Some(cascading) => cascading,
+            None => {
+                let cascading = Arc::new(cascade::cascading_tables(session).await?);
+                *self.cascading() = Some(Arc::clone(&cascading));
+                cascading
+            }
+        };
+        let ready = read(session, table, create).await.map_err(|error| error.on(&table.name))?;
+        let cascades = cascade::has_cascades(&cascading, &table.name);
+        let ready = Arc::new(ReadyTable { cascades, ..ready });
         self.lock().insert(table.name.clone(), Arc::clone(&ready));
         Ok(ready)
+    }
+
+    fn cascading(&self) -> MutexGuard<'_, Option<Arc<HashSet<TableName>>>> {
+        self.cascading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TableName, Arc<ReadyTable>>> {
@@ -135,17 +168,17 @@ async fn read(session: &mut Session, table: &Arc<Table>, create: bool) -> Result
         actual = columns(session, &table.name).await?;
     }
     let unique = unique_keys(session, &table.name).await?;
-    let cascades = cascade::has_cascades(session, &table.name).await?;
-    Ok(ReadyTable { cascades, ..ready(table, &actual, &unique)? })
+    ready(table, &actual, &unique)
 }
 
 fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[UniqueKey]) -> Result<ReadyTable> {
-    let (mut writable, mut documents) = (Vec::new(), Vec::new());
+    let (mut writable, mut documents, mut texts) = (Vec::new(), Vec::new(), Vec::new());
     for column in &table.columns {
         let found = actual.iter().find(|(name, ..)| name.to_lowercase() == column.name.to_lowercase());
         if found.is_none() && column.is_hidden() {
             writable.push(false);
             documents.push(false);
+            texts.push(false);
             continue;
         }
         let (_, extra, data_type) = found.ok_or_else(|| {
@@ -155,7 +188,9 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[UniqueKey]) -> R
         // `DEFAULT_GENERATED` says that the default is an expression: such a column is written.
         let computed = extra.split_whitespace().any(|word| word.eq_ignore_ascii_case("GENERATED"));
         writable.push(!computed);
-        documents.push(data_type.eq_ignore_ascii_case("json"));
+        let data_type = data_type.to_ascii_lowercase();
+        documents.push(data_type == "json");
+        texts.push(data_type.ends_with("char") || data_type.ends_with("text"));
     }
     let key = table.key().map(<[u16]>::to_vec);
     let columns: Vec<_> = table.columns.iter().map(|column| quote_name(&column.name)).collect();
@@ -187,6 +222,7 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[UniqueKey]) -> R
         columns,
         writable,
         documents,
+        texts,
         key,
         key_columns,
         cascades: false,

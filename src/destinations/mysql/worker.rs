@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use slackwater_decoders::{
     event::{Ddl, Truncate},
@@ -12,7 +13,7 @@ use tokio::time::sleep;
 use tracing::{debug, info};
 
 use super::{
-    checkpoint::{CheckpointRows, Intent, Parts},
+    checkpoint::{CheckpointRows, Intent},
     ddl,
     dead_letter::{DeadLetters, is_refusal},
     gathered::Gathered,
@@ -22,9 +23,12 @@ use super::{
     tables::{self, ReadyTable, Tables},
 };
 use crate::{
-    changes::{Group, Job, Share},
+    changes::{Job, Share},
     config::destination::MysqlDestination,
-    destinations::Checkpoint,
+    destinations::{
+        Checkpoint,
+        workers::{self, Parts, Work, Worker as _},
+    },
     error::{Error, Kind, Result},
     types::mysql::quote_name,
 };
@@ -44,28 +48,6 @@ pub(super) struct Shared {
     pub(super) dead_letters: Option<DeadLetters>,
 }
 
-/// What a worker has to do.
-pub(super) struct Work {
-    pub(super) group: Arc<Group>,
-    /// Which of the group's shares, in this order.
-    pub(super) shares: Vec<usize>,
-    /// What it commits with them; `None`: the transaction goes on.
-    pub(super) commit: Option<Commit>,
-}
-
-impl Work {
-    fn shares(&self) -> impl Iterator<Item = &Share<'_>> {
-        self.shares.iter().filter_map(|number| self.group.shares().get(*number))
-    }
-}
-
-/// The checkpoint that commits with a share.
-pub(super) struct Commit {
-    pub(super) checkpoint: Checkpoint,
-    /// For a group of several workers.
-    pub(super) parts: Option<Parts>,
-}
-
 /// A connection with its transaction.
 pub(super) struct Worker {
     /// Its number; 0 is the one that is always there.
@@ -79,48 +61,34 @@ pub(super) struct Worker {
     letters: u64,
     /// The first DDL statement behind the checkpoint, where one was begun. Of worker 0.
     pub(super) intent: Option<Intent>,
+    /// Number of DDL statements behind the checkpoint, in the transaction of the source that goes on. Of worker 0.
+    statements: usize,
+    /// The sequence of the checkpoint that was read or written last. Of worker 0.
+    pub(super) sequence: u64,
     /// The generation of the checkpoint that was read or written last. Of worker 0.
     pub(super) generation: u64,
 }
 
-impl Worker {
-    /// A worker on an open connection.
-    pub(super) fn new(number: usize, session: Session, shared: Arc<Shared>) -> Self {
-        let gathered = Gathered::new(shared.config.statement_rows);
-        let net = NetWriter::default();
-        Worker {
-            number,
-            shared,
-            session,
-            gathered,
-            net,
-            in_transaction: false,
-            letters: 0,
-            intent: None,
-            generation: 0,
-        }
-    }
+#[async_trait]
+impl workers::Worker for Worker {
+    type Shared = Shared;
 
     /// Connects a worker other than 0, and makes its row of the checkpoint.
-    pub(super) async fn connect(number: usize, shared: Arc<Shared>) -> Result<Self> {
+    async fn connect(number: usize, shared: Arc<Shared>) -> Result<Self> {
         let mut session = Session::connect(&shared.config).await?;
         shared.rows.add_worker(&mut session, number).await?;
         Ok(Worker::new(number, session, shared))
     }
 
-    /// Whether a transaction is open.
-    pub(super) fn in_transaction(&self) -> bool {
-        self.in_transaction
+    /// Whether a transaction is open, here or at the source.
+    fn in_transaction(&self) -> bool {
+        self.in_transaction || self.statements > 0 || self.passes_over()
     }
 
     /// Does the work. Where another transaction is in the way (a deadlock, a lock that is not given in time), it is done again
     /// from its beginning, unless that is out of reach: before this group, or behind a change of definitions.
-    pub(super) async fn run(&mut self, work: &Work) -> Result<()> {
-        let rows_alone = work
-            .shares()
-            .flat_map(|share| &share.jobs)
-            .all(|job| matches!(job, Job::Net(_) | Job::InOrder(_)));
-        let repeatable = rows_alone && !self.in_transaction;
+    async fn run(&mut self, work: &Work) -> Result<()> {
+        let repeatable = work.is_of_rows() && !self.in_transaction;
         let pauses = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(20))
             .with_max_delay(Duration::from_secs(1))
@@ -145,6 +113,59 @@ impl Worker {
             debug!(worker = self.number, %error, "applying a share again");
             self.rollback().await?;
             sleep(pause).await;
+        }
+    }
+
+    /// Drops the open transaction.
+    async fn rollback(&mut self) -> Result<()> {
+        self.gathered.clear();
+        self.letters = 0;
+        self.statements = 0;
+        if self.in_transaction {
+            self.session.run("ROLLBACK").await?;
+            self.in_transaction = false;
+        }
+        Ok(())
+    }
+
+    /// Commits what is open with a checkpoint that no other worker has a part of.
+    async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.begin().await?;
+        self.gathered.send_all(&mut self.session).await?;
+        let shared = Arc::clone(&self.shared);
+        shared.rows.store(&mut self.session, self.number, checkpoint, None).await?;
+        shared.rows.empty_others(&mut self.session, checkpoint.generation).await?;
+        // The log has moved on to the transaction whose beginning is here already.
+        let moves_on = self.generation == checkpoint.generation && self.sequence + 1 == checkpoint.sequence;
+        let kept = self.intent.take_if(|_| moves_on).filter(|intent| intent.behind_changes.is_some());
+        if let Some(intent) = &kept {
+            shared.rows.store_intent(&mut self.session, intent, checkpoint.generation).await?;
+        }
+        self.session.run("COMMIT").await?;
+        self.committed();
+        self.reached(checkpoint);
+        self.intent = kept;
+        Ok(())
+    }
+}
+
+impl Worker {
+    /// A worker on an open connection.
+    pub(super) fn new(number: usize, session: Session, shared: Arc<Shared>) -> Self {
+        let gathered = Gathered::new(shared.config.statement_rows);
+        let net = NetWriter::default();
+        Worker {
+            number,
+            shared,
+            session,
+            gathered,
+            net,
+            in_transaction: false,
+            letters: 0,
+            intent: None,
+            statements: 0,
+            sequence: 0,
+            generation: 0,
         }
     }
 
@@ -176,9 +197,8 @@ impl Worker {
             Ok(_) => {
                 self.committed();
                 if let Some(commit) = &work.commit {
-                    self.generation = commit.checkpoint.generation;
+                    self.reached(&commit.checkpoint);
                 }
-                self.intent = None;
                 Ok(true)
             }
             // The server executes nothing behind a statement that fails.
@@ -193,7 +213,8 @@ impl Worker {
 
     /// The transaction as one text, where it is a short one of net changes alone.
     async fn packet(&mut self, work: &Work) -> Result<Option<Vec<u8>>> {
-        let Some(commit) = work.commit.as_ref().filter(|_| !self.in_transaction) else { return Ok(None) };
+        let alone = !self.in_transaction && !self.passes_over();
+        let Some(commit) = work.commit.as_ref().filter(|_| alone) else { return Ok(None) };
         let mut packet = b"START TRANSACTION;".to_vec();
         for share in work.shares() {
             for job in &share.jobs {
@@ -237,6 +258,8 @@ impl Worker {
     async fn read_tables(&mut self, share: &Share<'_>) -> Result<()> {
         for job in &share.jobs {
             match job {
+                // Their definitions are gone.
+                _ if self.passes_over() => break,
                 Job::InOrder(rows) => drop(self.table(&rows.table, &rows.position).await?),
                 Job::Net(net) => drop(self.table(&net.table, &net.position).await?),
                 Job::Truncate(_) => {}
@@ -251,6 +274,8 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let dead_letters = shared.dead_letters.as_ref().filter(|_| singly);
         match job {
+            Job::Ddl(ddl) => self.ddl(ddl).await?,
+            _ if self.passes_over() => {}
             Job::InOrder(rows) if rows.changes.is_empty() => {}
             Job::InOrder(rows) => {
                 let table = self.table(&rows.table, &rows.position).await?;
@@ -275,7 +300,6 @@ impl Worker {
                 self.letters = singly.letters;
             }
             Job::Truncate(truncate) => self.truncate(truncate).await?,
-            Job::Ddl(ddl) => self.ddl(ddl).await?,
         }
         Ok(())
     }
@@ -305,27 +329,38 @@ impl Worker {
         Ok(())
     }
 
-    /// Drops the open transaction.
-    pub(super) async fn rollback(&mut self) -> Result<()> {
-        self.gathered.clear();
-        self.letters = 0;
-        if self.in_transaction {
-            self.session.run("ROLLBACK").await?;
-            self.in_transaction = false;
-        }
-        Ok(())
-    }
-
     async fn commit(&mut self, checkpoint: &Checkpoint, parts: Option<&Parts>) -> Result<()> {
+        if self.passes_over() {
+            return Err(came_otherwise().at(&checkpoint.position.log));
+        }
         self.begin().await?;
         self.gathered.send_all(&mut self.session).await?;
         let shared = Arc::clone(&self.shared);
         shared.rows.store(&mut self.session, self.number, checkpoint, parts).await?;
         self.session.run("COMMIT").await?;
         self.committed();
-        self.generation = checkpoint.generation;
-        self.intent = None;
+        self.reached(checkpoint);
         Ok(())
+    }
+
+    /// What was behind the checkpoint before is before this one.
+    fn reached(&mut self, checkpoint: &Checkpoint) {
+        self.generation = checkpoint.generation;
+        self.sequence = checkpoint.sequence;
+        self.intent = None;
+        self.statements = 0;
+    }
+
+    /// Whether it was passed over everything before the statement that is to come now.
+    fn has_passed_over(&self) -> bool {
+        let intent = self.intent.as_ref().filter(|intent| intent.behind_changes.is_some());
+        intent.is_some_and(|intent| self.statements == intent.number)
+    }
+
+    /// Whether what comes was committed with a statement that is still to come.
+    fn passes_over(&self) -> bool {
+        let intent = self.intent.as_ref().filter(|intent| intent.behind_changes.is_some());
+        intent.is_some_and(|intent| self.statements < intent.number)
     }
 
     fn committed(&mut self) {
@@ -333,20 +368,6 @@ impl Worker {
         if let Some(dead_letters) = &self.shared.dead_letters {
             dead_letters.committed(std::mem::take(&mut self.letters));
         }
-    }
-
-    /// Commits what is open with a checkpoint that no other worker has a part of.
-    pub(super) async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        self.begin().await?;
-        self.gathered.send_all(&mut self.session).await?;
-        let shared = Arc::clone(&self.shared);
-        shared.rows.store(&mut self.session, self.number, checkpoint, None).await?;
-        shared.rows.empty_others(&mut self.session, checkpoint.generation).await?;
-        self.session.run("COMMIT").await?;
-        self.committed();
-        self.generation = checkpoint.generation;
-        self.intent = None;
-        Ok(())
     }
 
     /// TRUNCATE commits what is open, so that it serves only where nothing is; DELETE is part of the transaction.
@@ -366,30 +387,51 @@ impl Worker {
     /// Runs a statement once: what an interrupted run left is told by the intent.
     async fn ddl(&mut self, ddl: &Ddl<'_>) -> Result<()> {
         let failed = |error: Error| error.at(&ddl.position);
-        if self.in_transaction {
-            // It would commit what was applied so far, without the checkpoint.
-            return Err(failed(Error::definite("a DDL statement came behind changes of rows in one batch")));
+        self.statements += 1;
+        if self.passes_over() {
+            return Ok(());
         }
         let converging = self.gathered.is_converging();
         let looks = ddl::looks(&mut self.session, &ddl::touched(ddl)).await.map_err(failed)?;
-        match self.intent.as_ref().filter(|intent| intent.statement == ddl.statement) {
+        let statement = ddl::told(ddl);
+        match self.intent.as_ref().filter(|intent| intent.is_of(&statement, self.statements, &ddl.position)) {
             Some(intent) if intent.tables != looks => {
                 info!(position = %ddl.position, "the DDL statement has run already");
             }
             Some(_) => ddl::apply(&mut self.session, ddl, converging).await?,
+            None if self.has_passed_over() => return Err(failed(came_otherwise())),
             None => {
-                let intent = Intent { statement: ddl.statement.to_owned(), tables: looks };
-                let shared = Arc::clone(&self.shared);
-                shared
-                    .rows
-                    .store_intent(&mut self.session, &intent, self.generation)
-                    .await
-                    .map_err(failed)?;
-                self.intent = Some(intent);
+                let before = self.in_transaction || self.statements > 1;
+                let intent = Intent {
+                    statement,
+                    tables: looks,
+                    number: self.statements,
+                    behind_changes: before.then(|| ddl.position.clone()),
+                };
+                self.intend(intent).await.map_err(failed)?;
                 ddl::apply(&mut self.session, ddl, converging).await?;
             }
         }
         self.shared.tables.forget();
         Ok(())
     }
+
+    /// Stores what is about to run, and commits it with the changes before it.
+    async fn intend(&mut self, intent: Intent) -> Result<()> {
+        self.gathered.send_all(&mut self.session).await?;
+        let shared = Arc::clone(&self.shared);
+        shared.rows.store_intent(&mut self.session, &intent, self.generation).await?;
+        if self.in_transaction {
+            self.session.run("COMMIT").await?;
+            self.committed();
+        }
+        self.intent = Some(intent);
+        Ok(())
+    }
+}
+
+/// The log is not what it was when a part of a transaction was committed.
+fn came_otherwise() -> Error {
+    Error::definite("a transaction that was applied up to a DDL statement came again without that statement")
+        .remedy("its tables have to be copied anew: what of it is at the destination is not known any more")
 }

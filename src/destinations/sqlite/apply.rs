@@ -72,6 +72,10 @@ pub(super) fn net(
         let change = RowChange::Update { before: &[], after: row };
         writer.change(&change, None, |writer| writer.write(row, &table.write))?;
     }
+    for row in &net.updates {
+        let change = RowChange::Update { before: &[], after: row };
+        writer.change(&change, None, |writer| writer.update_by_key(row, row))?;
+    }
     Ok(())
 }
 

@@ -6,6 +6,8 @@
 
 use slackwater_decoders::schema::{Column, ColumnType};
 
+use crate::types::postgres::is_of_postgres;
+
 /// How to read the new value from the old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Conversion {
@@ -25,7 +27,10 @@ impl Conversion {
     }
 
     fn if_all(mut self, condition: String) -> Self {
-        self.condition = Some(condition);
+        self.condition = Some(match self.condition {
+            Some(other) => format!("{other} AND {condition}"),
+            None => condition,
+        });
         self
     }
 }
@@ -33,11 +38,34 @@ impl Conversion {
 /// The conversion between two definitions of a column; `old` is the quoted name of the old one. `None`: there is none that
 /// is exact.
 pub(super) fn conversion(before: &Column, after: &Column, old: &str) -> Option<Conversion> {
-    use ColumnType as T;
     let (from, to) = (&before.column_type, &after.column_type);
     if from == to {
         return Some(Conversion::copy(old));
     }
+    let padded = |column_type: &ColumnType| matches!(column_type, ColumnType::Char(_));
+    if is_of_postgres(before) && (padded(from) || padded(to)) {
+        // Its values have their spaces, and lose or gain some.
+        return None;
+    }
+    let found = between(from, to, old)?;
+    let is_numeric = |column_type: &ColumnType| {
+        matches!(
+            column_type,
+            ColumnType::Decimal { .. }
+                | ColumnType::Date
+                | ColumnType::DateTime(_)
+                | ColumnType::Timestamp(_)
+        )
+    };
+    if is_of_postgres(before) && is_numeric(from) && found.expression != old {
+        // NaN, infinities, years BC.
+        return Some(found.if_all(format!("{old} NOT GLOB '*[A-Za-z]*'")));
+    }
+    Some(found)
+}
+
+fn between(from: &ColumnType, to: &ColumnType, old: &str) -> Option<Conversion> {
+    use ColumnType as T;
     Some(match (from, to) {
         (T::Integer { .. } | T::Year | T::Bits(_), T::Integer { .. }) => integer_range(old, to),
         (T::Integer { .. }, T::Decimal { scale, .. }) => {
@@ -50,6 +78,11 @@ pub(super) fn conversion(before: &Column, after: &Column, old: &str) -> Option<C
             Conversion::to(format!("CAST({old} AS REAL)")).if_all(format!("abs({old}) <= 9007199254740992"))
         }
         (T::Float, T::Double) => Conversion::copy(old),
+        (T::Boolean, T::Integer { .. }) => Conversion::copy(old),
+        // Without a limit each number has a scale of its own.
+        (T::Decimal { .. }, T::Decimal { precision: 0, .. }) => Conversion::copy(old),
+        (T::Decimal { precision: 0, .. } | T::Decimal { scale: ..0, .. }, T::Decimal { .. })
+        | (T::Decimal { .. }, T::Decimal { scale: ..0, .. }) => return None,
         (T::Decimal { scale: 0, .. }, T::Integer { .. }) => text_to_integer(old, to),
         (T::Decimal { scale: before, .. }, T::Decimal { scale: after, .. }) => rescale(old, *before, *after)?,
         (T::Decimal { .. }, T::Char(_) | T::VarChar(_) | T::Text(_)) => shorter(Conversion::copy(old), to),

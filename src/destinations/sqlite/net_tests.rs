@@ -23,6 +23,7 @@ fn table(unique: bool) -> Arc<Table> {
         indexes: Vec::new(),
         collation: None,
         named: true,
+        number: None,
     })
 }
 
@@ -36,7 +37,15 @@ fn row(id: i64, unique: i64) -> [Cell<'static>; 2] {
 
 fn net<'a>(deletes: Vec<Image<'a>>, inserts: Vec<Image<'a>>, upserts: Vec<Image<'a>>) -> NetChanges<'a> {
     let position = LogPosition::Binlog { file: "binlog.000001".into(), offset: 4 };
-    NetChanges { table: table(true), position, time_micros: 0, deletes, inserts, upserts }
+    NetChanges {
+        table: table(true),
+        position,
+        time_micros: 0,
+        deletes,
+        inserts,
+        upserts,
+        updates: Vec::new(),
+    }
 }
 
 fn rows(connection: &Connection) -> Vec<(i64, i64)> {

@@ -8,7 +8,7 @@ use rusqlite::{
 };
 use slackwater_decoders::{
     schema::{Column, ColumnType},
-    value::{Enum, Inet6Text, Set, Value},
+    value::{Bits, Enum, Inet6Text, Set, Value},
 };
 
 /// A value in one of SQLite's storage classes.
@@ -36,9 +36,15 @@ pub(super) fn stored<'a>(
 ) -> Result<Stored<'a>, &'static str> {
     let form = match value {
         Value::Null => ValueRef::Null,
+        Value::Bool(truth) => ValueRef::Integer(truth.into()),
         Value::Int(number) => ValueRef::Integer(number),
         Value::UInt(number) => unsigned(number, scratch),
-        Value::Bits(bits) => unsigned(bits.to_u64().ok_or("a bit string has more than 64 bits")?, scratch),
+        Value::Bits(bits) => match bits.to_u64() {
+            Some(number) if matches!(column.column_type, ColumnType::Bits(..=64)) => {
+                unsigned(number, scratch)
+            }
+            _ => binary_digits(bits, scratch),
+        },
         Value::Year(year) => ValueRef::Integer(year.into()),
         Value::Float(number) => real(f64::from(number)),
         Value::Double(number) => real(number),
@@ -81,6 +87,15 @@ fn unsigned(number: u64, scratch: &mut Scratch) -> ValueRef<'_> {
         Ok(number) => ValueRef::Integer(number),
         Err(_) => display(number, scratch),
     }
+}
+
+/// The digits of a bit string that is longer than an integer.
+fn binary_digits<'a>(bits: Bits<'_>, scratch: &'a mut Scratch) -> ValueRef<'a> {
+    scratch.text.clear();
+    let padding = (bits.bytes.len() * 8).saturating_sub(usize::from(bits.length));
+    let all = bits.bytes.iter().flat_map(|byte| (0..8).rev().map(move |place| byte >> place & 1 == 1));
+    scratch.text.extend(all.skip(padding).map(|bit| if bit { '1' } else { '0' }));
+    ValueRef::Text(scratch.text.as_bytes())
 }
 
 /// SQLite turns a bound NaN into NULL.

@@ -24,6 +24,7 @@ fn table() -> Table {
         indexes: Vec::new(),
         collation: None,
         named: true,
+        number: None,
     }
 }
 

@@ -157,6 +157,7 @@ impl SchemaPhase {
     ) -> Result<Report> {
         let Some(schema) = source.schema(None).await? else { return Ok(Report::default()) };
         let mut plan = self.plan_of(&schema, destination).await?;
+        drop(schema);
         if stage < Stage::AtCutover {
             plan.statements.retain(|statement| {
                 let is_part = matches!(statement.object.kind, Kind::Index | Kind::ForeignKey);
@@ -243,7 +244,7 @@ impl SchemaPhase {
         let mut independent = Vec::new();
         for (combined, members) in plan.combined(stage) {
             match combined.object.kind {
-                Kind::Stored(ObjectKind::View) => views.push(combined),
+                kind if needs_others(kind) && stage != Stage::Tables => views.push(combined),
                 Kind::Table | Kind::Index => independent.push((combined, members)),
                 _ => {
                     self.run_all(std::mem::take(&mut independent), destination, report).await?;
@@ -360,6 +361,13 @@ impl SchemaPhase {
             error,
         });
     }
+}
+
+/// Whether objects of a kind may be made of each other in any order: views of views, of the results of functions, and functions of
+/// views.
+fn needs_others(kind: Kind) -> bool {
+    use ObjectKind::{Function, MaterializedView, Procedure, View};
+    matches!(kind, Kind::Stored(View | MaterializedView | Function | Procedure))
 }
 
 /// The objects that are in the way, of some kinds.

@@ -253,6 +253,8 @@ impl Ledger {
         let mut account = self.account();
         if let CopyState::Begun { start, .. } = &account.copy.state {
             account.copy.state = CopyState::Copied { start: start.clone() };
+            // Of use to go on with a copy alone; of ten thousand tables it would be kept in memory to the end of the task.
+            account.copy.definition = None;
         }
     }
 

@@ -246,6 +246,7 @@ impl Snapshot {
             failures(&ledgers)?;
         }
         failures(&ledgers)?;
+        snapshot_of(&*self.source)?.all_read();
         self.converge(&checkpoint).await?;
         Ok(Ended::Done)
     }

@@ -165,8 +165,12 @@ impl TableCopying<'_> {
                         return Ok(Attempt::Over);
                     }
                 }
-                Read::Finished => return self.finish().await.map(|()| Attempt::Over),
+                Read::Finished => {
+                    reader.close();
+                    return self.finish().await.map(|()| Attempt::Over);
+                }
                 Read::Changed => {
+                    reader.close();
                     info!(table = %self.ledger.table(), "the table was changed while it was copied: it begins again");
                     self.ledger.drained().await;
                     self.ledger.restarted();

@@ -228,6 +228,7 @@ fn definition(table: &str, content: &Content) -> Arc<Table> {
         indexes: Vec::new(),
         collation: None,
         named: true,
+        number: None,
     })
 }
 

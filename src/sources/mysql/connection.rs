@@ -22,11 +22,11 @@ use super::{
     auth::{self, Credentials},
     packets::{self, PacketStream},
     response::{self, Rows, ServerError},
-    tls,
 };
 use crate::{
     config::source::{Tls, TlsMode},
     error::{Error, Result},
+    tls,
 };
 
 /// How long the answer to a question may take.

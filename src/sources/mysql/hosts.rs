@@ -99,10 +99,15 @@ impl Hosts {
     /// # Errors
     /// As [`connect_for`](Self::connect_for).
     pub(crate) async fn connect(&self) -> Result<(Connection, Address)> {
-        match self.addresses.get(self.current.load(Ordering::Relaxed)).filter(|_| self.is_settled()) {
+        match self.current() {
             Some(address) => Ok((self.open(address, None).await?, address.clone())),
             None => self.first(None).await,
         }
+    }
+
+    /// The server that is read; `None` as long as none was chosen.
+    pub(crate) fn current(&self) -> Option<&Address> {
+        self.addresses.get(self.current.load(Ordering::Relaxed)).filter(|_| self.is_settled())
     }
 
     async fn first(&self, log_from: Option<&Position>) -> Result<(Connection, Address)> {

@@ -1,6 +1,6 @@
 //! MySQL and MariaDB: the binlog through a replication connection.
 //!
-//! * `packets`, `tls`, `auth`, `response`, `connection`: a client of our own. A replication connection needs one, and the
+//! * `packets`, `auth`, `response`, `connection`: a client of our own. A replication connection needs one, and the
 //!   questions to the server go through the same, so that both are encrypted and authenticated alike.
 //! * `hosts`, `questions`: which server is read, and what it says about its log.
 //! * `dump`: the log itself; `binlog` makes batches of it.
@@ -23,7 +23,6 @@ mod response;
 mod schema;
 mod snapshot;
 mod statement;
-mod tls;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -64,6 +63,8 @@ pub struct Mysql {
     /// Bytes of rows that one block of a copy has at most, but for a row that is longer.
     block_bytes: usize,
     throttle: Throttle,
+    /// What the readers of tables share.
+    sessions: Arc<snapshot::Sessions>,
 }
 
 impl Mysql {
@@ -80,6 +81,7 @@ impl Mysql {
             batch_bytes: binlog::BATCH_BYTES,
             block_bytes: snapshot::BLOCK_BYTES,
             throttle: Throttle::default(),
+            sessions: Arc::default(),
         })
     }
 

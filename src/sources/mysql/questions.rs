@@ -15,6 +15,8 @@ use crate::{
 
 /// Rows of SHOW BINLOG EVENTS to read at once.
 const EVENTS_AT_ONCE: u64 = 10_000;
+/// ER_UNKNOWN_SYSTEM_VARIABLE: MySQL before 5.6, MariaDB.
+const UNKNOWN_VARIABLE: u16 = 1193;
 /// Where the first event of a binlog file stands: behind the magic number.
 pub(crate) const FIRST_EVENT: u64 = 4;
 
@@ -131,7 +133,12 @@ pub(crate) async fn position_behind(connection: &mut Connection, gtids: &str) ->
 /// # Errors
 /// As [`end_of_log`].
 pub(crate) async fn has_gtid_mode(connection: &mut Connection) -> Result<bool> {
-    Ok(variable(connection, "gtid_mode").await?.is_some_and(|mode| mode == "ON"))
+    // Asked for each table of a copy: far cheaper for the server than SHOW VARIABLES.
+    match connection.try_query("SELECT @@GLOBAL.gtid_mode").await? {
+        Ok(rows) => Ok(rows.first().and_then(|row| row.at(0)) == Some("ON")),
+        Err(error) if error.code == UNKNOWN_VARIABLE => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A global variable; `None` when this version does not have it.

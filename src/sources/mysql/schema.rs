@@ -178,8 +178,10 @@ async fn object(
         kind: listing.kind,
         name,
         table,
+        column: None,
         statement: text.to_owned(),
         sql_mode: row.and_then(|row| row.text("sql_mode")).unwrap_or_default().to_owned(),
+        comment: None,
     });
     Ok(())
 }

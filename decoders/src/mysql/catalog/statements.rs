@@ -150,6 +150,7 @@ impl Catalog {
             indexes: Vec::new(),
             collation: collation.map(|collation| collation.name),
             named: true,
+            number: None,
         };
         keys::add_all(&mut table, &create.keys)?;
         Ok(Some(table))

@@ -149,7 +149,7 @@ fn index(cursor: &mut Cursor<'_>, kind: KeyKind, or_replace: bool) -> Result<Sta
             break;
         }
     }
-    let key = KeyDefinition { kind, name: Some(name), parts };
+    let key = KeyDefinition { kind, name: Some(name), parts, text: None };
     Ok(Statement::CreateIndex { table, key, if_not_exists, or_replace })
 }
 

@@ -54,7 +54,7 @@ fn element(cursor: &mut Cursor<'_>, database: &str, details: &mut TableDetails) 
         let expression = in_parentheses(cursor)?;
         let enforced = !cursor.accept_all(&["NOT", "ENFORCED"]);
         cursor.accept("ENFORCED");
-        details.checks.push(Check { name, expression, enforced });
+        details.checks.push(Check { name, expression, enforced, native: None });
     } else if cursor.accept_all(&["FOREIGN", "KEY"]) {
         details.foreign_keys.push(foreign_key(cursor, name.unwrap_or_default(), database)?);
     } else {
@@ -153,6 +153,7 @@ fn index(cursor: &mut Cursor<'_>, constraint: Option<String>) -> Result<Key, Par
         comment: None,
         method: None,
         parser: None,
+        condition: None,
         native: String::new(),
     };
     while !cursor.is_symbol(&COMMA) && !cursor.is_symbol(&RIGHT) {
@@ -220,6 +221,7 @@ fn foreign_key(cursor: &mut Cursor<'_>, name: String, database: &str) -> Result<
         referenced: names(cursor)?,
         on_delete: None,
         on_update: None,
+        native: None,
     };
     while cursor.accept("ON") {
         let delete = cursor.accept("DELETE");

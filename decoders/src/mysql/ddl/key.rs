@@ -4,7 +4,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{
     ParseError, default,
-    statement::{KeyDefinition, KeyKind, KeyPart},
+    statement::{KeyDefinition, KeyKind, KeyPart, KeyText},
     tokens::{COMMA, Cursor, EQUALS, LEFT, RIGHT},
 };
 
@@ -35,7 +35,7 @@ pub(super) fn definition(cursor: &mut Cursor<'_>) -> Result<Read, ParseError> {
     if cursor.accept_all(&["PERIOD", "FOR"]) {
         let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
         let name = Some(cursor.identifier()?);
-        let key = KeyDefinition { kind: KeyKind::Period, name, parts: parts(cursor)? };
+        let key = KeyDefinition { kind: KeyKind::Period, name, parts: parts(cursor)?, text: None };
         return Ok(Read { key: Some(key), if_not_exists });
     }
     let mut if_not_exists = false;
@@ -46,9 +46,13 @@ pub(super) fn definition(cursor: &mut Cursor<'_>) -> Result<Read, ParseError> {
         let _ = cursor.accept("ENFORCED") || cursor.accept_all(&["NOT", "ENFORCED"]);
         return Ok(none);
     }
+    let start = cursor.place();
     let kind = kind(cursor)?;
+    let words = cursor.since(start).to_owned();
     if_not_exists |= cursor.accept_all(&["IF", "NOT", "EXISTS"]);
     let name = name(cursor)?;
+    let start = cursor.place();
+    using(cursor)?;
     let parts = parts(cursor)?;
     options(cursor)?;
     // The index of a foreign key has the constraint's name.
@@ -56,7 +60,8 @@ pub(super) fn definition(cursor: &mut Cursor<'_>) -> Result<Read, ParseError> {
     if kind == KeyKind::Foreign {
         references(cursor)?;
     }
-    Ok(Read { key: Some(KeyDefinition { kind, name, parts }), if_not_exists })
+    let text = Some(KeyText { kind: words, rest: cursor.since(start).to_owned() });
+    Ok(Read { key: Some(KeyDefinition { kind, name, parts, text }), if_not_exists })
 }
 
 fn constraint_name(cursor: &mut Cursor<'_>, if_not_exists: &mut bool) -> Result<Option<String>, ParseError> {
@@ -89,12 +94,10 @@ fn kind(cursor: &mut Cursor<'_>) -> Result<KeyKind, ParseError> {
     })
 }
 
-/// `[name] [USING BTREE]`.
+/// The name, where there is one.
 fn name(cursor: &mut Cursor<'_>) -> Result<Option<String>, ParseError> {
     let unnamed = cursor.is_symbol(&LEFT) || starts_using(cursor);
-    let name = if unnamed { None } else { Some(cursor.identifier()?) };
-    using(cursor)?;
-    Ok(name)
+    if unnamed { Ok(None) } else { cursor.identifier().map(Some) }
 }
 
 /// `USING` and `TYPE` are no names when a kind of index follows.

@@ -235,6 +235,7 @@ impl ColumnDefinition {
             kind,
             name: None,
             parts: vec![KeyPart::Column { name: self.name.clone(), prefix: None }],
+            text: None,
         };
         let primary = self.key.primary.then(|| key(KeyKind::Primary));
         let unique = self.key.unique.then(|| key(KeyKind::Unique));
@@ -322,6 +323,17 @@ pub struct KeyDefinition {
     pub name: Option<String>,
     /// Its parts in order.
     pub parts: Vec<KeyPart>,
+    /// The statement's own words for it, where it stands by itself in a definition of a table or behind ADD.
+    pub text: Option<KeyText>,
+}
+
+/// The words of a key around its name, without comments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyText {
+    /// What stands before the name (`UNIQUE KEY`, `FOREIGN KEY`), without CONSTRAINT and IF NOT EXISTS.
+    pub kind: String,
+    /// What stands behind it: the parts with prefixes, expressions and orders, and the options (`(note(10) DESC) INVISIBLE`).
+    pub rest: String,
 }
 
 /// A part of a key.

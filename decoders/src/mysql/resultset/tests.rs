@@ -29,6 +29,7 @@ fn plan(columns: Vec<(ColumnType, u8)>) -> RowPlan {
         indexes: Vec::new(),
         collation: None,
         named: true,
+        number: None,
     };
     RowPlan::new(&Arc::new(table), &results).unwrap()
 }

@@ -264,6 +264,7 @@ fn from_metadata(name: TableName, columns: &Columns) -> Table {
         indexes: Vec::new(),
         collation: None,
         named,
+        number: None,
     }
 }
 

@@ -11,7 +11,7 @@ use slackwater_decoders::{
     },
 };
 
-use super::{super::session::Session, carried::qualified};
+use super::{super::session::Session, qualified};
 use crate::{
     error::{Error, Result},
     types::mysql::quote_text,

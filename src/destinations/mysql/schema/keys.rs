@@ -50,6 +50,13 @@ impl Translation {
             KeyKind::Vector if self.server.mariadb_since(11, 7) => {
                 format!("VECTOR KEY {}", quote_name(&key.name))
             }
+            KeyKind::Exclusion => {
+                notes.push(format!(
+                    "constraint {} is left out: {} has none of its kind",
+                    key.name, self.server
+                ));
+                return None;
+            }
             KeyKind::Vector => {
                 notes.push(format!("index {} is left out: {} indexes no vectors", key.name, self.server));
                 return None;

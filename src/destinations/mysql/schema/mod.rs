@@ -1,36 +1,38 @@
 //! What a MySQL or MariaDB server is to create.
 //!
 //! Towards a server of the same dialect that is not older, columns, keys and options are the source's own text. Else they are
-//! written from what the text says, and what has no counterpart is noted.
+//! written from what the text says, and what has no counterpart is noted. Those of PostgreSQL are first told in MySQL's words.
 //!
-//! * `carried`, `existing`: what is wanted, and what is there.
+//! * `existing`: what is there.
 //! * `table`, `column`, `keys`, `objects`: the statements. `text`: changes of the source's own.
-//! * `several`: statements side by side.
+//! * `of_postgres`: what PostgreSQL says, in MySQL's words. `several`: statements side by side.
 
-mod carried;
 mod column;
 mod existing;
 mod keys;
 mod objects;
+mod of_postgres;
 pub(super) mod several;
 mod table;
 mod text;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use slackwater_decoders::schema::{
     TableName,
-    definition::{Indexed, Key, KeyKind, TableDetails},
+    definition::{Dialect, Indexed, Key, KeyKind, TableDetails},
 };
 
-use self::{
-    carried::{Carried, carried, qualified, routes},
-    existing::Existing,
-    table::FirstKeys,
-};
+use self::{existing::Existing, table::FirstKeys};
 use super::session::{Session, code, ddl_refused, refused};
 use crate::{
-    destinations::schema::{Conflict, Kind, Object, PlannedStatement, SchemaPlan, Stage, Wanted},
+    destinations::{
+        carried::{Carried, carried, routes},
+        schema::{Conflict, Kind, Object, PlannedStatement, SchemaPlan, Stage, Wanted},
+    },
     error::{Error, Result},
     types::mysql::{Server, known_collation, quote_name, quote_text},
 };
@@ -87,11 +89,21 @@ struct Planner<'a> {
 /// What has to be created at the server behind `session`.
 pub(super) async fn plan(session: &mut Session, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
     let mut plan = SchemaPlan::default();
+    let told;
+    let in_own_words;
+    let wanted = if matches!(wanted.schema.dialect, Dialect::Postgres(..)) {
+        told = of_postgres::told(wanted, session.server, &mut plan);
+        in_own_words = Wanted { schema: &told.schema, mapping: wanted.mapping, types: &told.types };
+        &in_own_words
+    } else {
+        wanted
+    };
     let routes = routes(wanted, &mut plan);
     let tables = carried(&routes, &mut plan);
     let names: Vec<_> = tables.iter().map(|table| table.target).collect();
     let mut databases: HashSet<_> = names.iter().map(|name| name.database.to_string()).collect();
-    databases.extend(wanted.schema.objects.iter().map(|object| object.name.database.to_string()));
+    let objects = wanted.schema.objects.iter().map(|object| object.table.as_ref().unwrap_or(&object.name));
+    databases.extend(objects.map(|name| wanted.mapping.target_name(name).database.to_string()));
     let existing = Existing::read(session, &databases, &names, &wanted.schema.objects).await?;
     plan_for(wanted, session.server, &existing, &tables, plan)
 }
@@ -138,11 +150,16 @@ fn plan_for(
 impl Planner<'_> {
     fn databases(&mut self, tables: &[Carried<'_>]) {
         let mut seen = HashSet::new();
-        let tables =
-            tables.iter().map(|table| (&*table.definition.table.name.database, &*table.target.database));
-        let objects = self.wanted.schema.objects.iter().map(|object| &*object.name.database);
-        for (source, target) in tables.chain(objects.map(|name| (name, name))) {
-            if !seen.insert(target) || self.existing.has_database(target) {
+        let tables = tables
+            .iter()
+            .map(|table| (&*table.definition.table.name.database, Arc::clone(&table.target.database)));
+        let objects = self.wanted.schema.objects.iter();
+        let objects = objects
+            .filter_map(|object| Some((&*object.name.database, self.object_name(object)?.database)))
+            .collect::<Vec<_>>();
+        for (source, target) in tables.chain(objects) {
+            let target = &*target;
+            if !seen.insert(target.to_owned()) || self.existing.has_database(target) {
                 continue;
             }
             let database = self.wanted.schema.databases.iter().find(|database| database.name == source);
@@ -263,12 +280,17 @@ impl Planner<'_> {
     }
 
     fn alter(&mut self, table: &Carried<'_>, object: Object, change: String, combines: bool) {
-        let head = format!("ALTER TABLE {}", table.qualified());
+        let head = format!("ALTER TABLE {}", qualified(table.target));
         let mut statement = PlannedStatement::new(object, Stage::AfterLoad, format!("{head} {change}"))
             .of(&table.definition.table.name, table.target);
         statement.change = combines.then_some((head, change));
         self.plan.statements.push(statement);
     }
+}
+
+/// A quoted, qualified name.
+fn qualified(table: &TableName) -> String {
+    format!("{}.{}", quote_name(&table.database), quote_name(&table.table))
 }
 
 /// The columns that a key is over.

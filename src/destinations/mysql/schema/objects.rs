@@ -7,7 +7,7 @@ use slackwater_decoders::schema::{
     definition::{ObjectKind, StoredObject},
 };
 
-use super::{Planner, carried::qualified, text};
+use super::{Planner, qualified, text};
 use crate::{
     destinations::schema::{Kind, Object, PlannedStatement, Stage},
     types::mysql::quote_name,
@@ -86,7 +86,7 @@ impl Planner<'_> {
     }
 
     /// The object's name at the destination: what the rules make of a table of its name, or its table's database.
-    fn object_name(&self, stored: &StoredObject) -> Option<TableName> {
+    pub(super) fn object_name(&self, stored: &StoredObject) -> Option<TableName> {
         if let Some(table) = &stored.table {
             let target = self.targets.get(table)?;
             return Some(TableName::new(Arc::clone(&target.database), Arc::clone(&stored.name.table)));
@@ -99,12 +99,13 @@ impl Planner<'_> {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         });
         match self.wanted.mapping.route(&standing_in) {
             Ok(Some(route)) => Some(route.target().name.clone()),
             Ok(None) => None,
             // A rule about columns does not fit an object without columns.
-            Err(_) => Some(stored.name.clone()),
+            Err(_) => Some(self.wanted.mapping.target_name(&stored.name)),
         }
     }
 

@@ -5,9 +5,12 @@ use slackwater_decoders::schema::{
     definition::{Check, Indexed, Key, KeyKind, TableDetails},
 };
 
-use super::{super::definition::column_definition, Translation, carried::Carried, column::Source, text};
+use super::{super::definition::column_definition, Translation, column::Source, qualified, text};
 use crate::{
-    destinations::schema::{ColumnTypes, SchemaPlan},
+    destinations::{
+        carried::{Carried, identity},
+        schema::{ColumnTypes, SchemaPlan},
+    },
     types::mysql::{known_collation, quote_name},
 };
 
@@ -37,10 +40,7 @@ pub(super) struct FirstKeys<'a> {
 
 impl<'a> FirstKeys<'a> {
     pub(super) fn of(table: &Table, details: &'a TableDetails) -> Self {
-        let identity =
-            details.keys.iter().find(|key| key.kind == KeyKind::Primary).or_else(|| {
-                details.keys.iter().find(|key| key.kind == KeyKind::Unique && is_key_of(key, table))
-            });
+        let identity = identity(table, details);
         let numbered = table.columns.iter().find(|column| column.auto_increment);
         let leads = |key: &&Key, name: &str| {
             key.parts
@@ -61,18 +61,6 @@ impl<'a> FirstKeys<'a> {
             key.parts.first().is_some_and(|part| matches!(&part.of, Indexed::Column(name) if name == column))
         })
     }
-}
-
-/// Whether the key is over the columns that identify a row.
-fn is_key_of(key: &Key, table: &Table) -> bool {
-    let wanted = table.key().unwrap_or_default().iter();
-    let wanted =
-        wanted.map(|ordinal| table.columns.get(usize::from(*ordinal)).map(|column| column.name.as_str()));
-    let parts = key.parts.iter().map(|part| match &part.of {
-        Indexed::Column(name) if part.prefix.is_none() => Some(name.as_str()),
-        _ => None,
-    });
-    wanted.eq(parts)
 }
 
 impl Translation {
@@ -107,7 +95,8 @@ impl Translation {
         } else if !details.periods.is_empty() {
             notes.push("its periods are plain columns".to_owned());
         }
-        let mut statement = format!("CREATE TABLE {} (\n  {}\n)", carried.qualified(), parts.join(",\n  "));
+        let mut statement =
+            format!("CREATE TABLE {} (\n  {}\n)", qualified(carried.target), parts.join(",\n  "));
         self.options(carried, &mut statement, &mut notes);
         for text in notes {
             plan.note(carried.object(), text);

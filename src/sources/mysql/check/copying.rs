@@ -11,7 +11,7 @@ use super::{
     super::{catalog::SYSTEM, connection::Connection, questions, snapshot},
     Settings,
     objects::listed,
-    privileges,
+    privileges, programs,
 };
 use crate::{
     error::Result,
@@ -35,12 +35,20 @@ pub(super) async fn findings(
 ) -> Vec<Finding> {
     let rights = privileges(connection, selection, tables).await;
     let retention = retention(connection, settings, tables).await;
+    let objects = objects(connection, selection).await;
     vec![
         rights.unwrap_or_else(|error| Finding::unanswered("mysql.copy_privileges", &error)),
+        objects.unwrap_or_else(|error| Finding::unanswered("mysql.copy_objects", &error)),
         row_image(settings, tables),
         partial_json(settings),
         retention.unwrap_or_else(|error| Finding::unanswered("mysql.copy_retention", &error)),
     ]
+}
+
+async fn objects(connection: &mut Connection, selection: &Selection) -> Result<Finding> {
+    let account = privileges::account(connection).await?;
+    let grants = privileges::grants(connection).await?;
+    Ok(programs::visible(&grants, selection, connection.version(), &account))
 }
 
 /// SELECT on everything, and LOCK TABLES where a copy starts under a lock.

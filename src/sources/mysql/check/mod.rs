@@ -1,12 +1,13 @@
 //! The precheck of a server: each item is asked for, even when one before it fails.
 //!
 //! * `settings`: what follows from the server's variables. `privileges`: what the account may do. `objects`: the tables. `copying`: what a
-//!   task needs that begins with a copy of them.
+//!   task needs that begins with a copy of them, and `programs` for what belongs to them.
 //! * Here: getting there at all, and what the log and the topology are like.
 
 mod copying;
 mod objects;
 mod privileges;
+mod programs;
 mod settings;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

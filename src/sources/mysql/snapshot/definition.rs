@@ -20,27 +20,17 @@ pub(super) struct Definition {
     statement: String,
 }
 
-impl Definition {
-    /// Whether it is the same as another one.
-    pub(super) fn is(&self, other: &Definition) -> bool {
-        self.statement == other.statement
-    }
-}
-
 /// How the definition of a table is read.
 pub(super) struct Definitions {
     name: TableName,
     /// With the settings of the server and the defaults of its databases, without tables.
-    empty: Catalog,
+    empty: Arc<Catalog>,
 }
 
 impl Definitions {
-    /// For the table of that name.
-    ///
-    /// # Errors
-    /// The server's error, or a lost connection.
-    pub(super) async fn new(connection: &mut Connection, name: &TableName) -> Result<Self> {
-        Ok(Definitions { name: name.clone(), empty: catalog::without_tables(connection).await? })
+    /// For the table of that name on the server of the catalog `empty`, which has no tables.
+    pub(super) fn new(name: &TableName, empty: Arc<Catalog>) -> Self {
+        Definitions { name: name.clone(), empty }
     }
 
     /// The table's name.
@@ -56,7 +46,7 @@ impl Definitions {
         let Some(statement) = catalog::create_statement(connection, &self.name).await? else {
             return Ok(None);
         };
-        let mut catalog = self.empty.clone();
+        let mut catalog = Catalog::clone(&self.empty);
         catalog::define(&mut catalog, &statement, &self.name)?;
         // What has become a view is no table any more.
         let table = catalog.get(&self.name).map(Arc::clone);

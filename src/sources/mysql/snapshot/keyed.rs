@@ -88,9 +88,12 @@ impl KeyedReader {
             Some(bound) => Some(Place::from_bound(bound, key.len(), table)?),
             None => None,
         };
-        let engine = Engine::of(&mut source.connection, &table.name).await?;
-        let query = KeyQuery::new(table, &key, source.connection.version());
-        let pace = Pace::new(engine.row_bytes);
+        let row_bytes = match source.sessions.row_bytes(&table.name) {
+            Some(bytes) => bytes,
+            None => Engine::of(&mut source.session.connection, &table.name).await?.row_bytes,
+        };
+        let query = KeyQuery::new(table, &key, source.session.connection.version());
+        let pace = Pace::new(row_bytes);
         let reader =
             KeyedReader { source, definitions, definition, start, key, query, after, pace, asked: 0, state };
         Ok(Some(reader))
@@ -107,7 +110,7 @@ impl KeyedReader {
             let block = if rows.count > 0 { Some(self.block(rows, &plan)?) } else { None };
             if let Some(query) = ended {
                 self.pace.learn(query.rows, query.bytes, query.took);
-                if !self.definitions.is_still(&self.definition, &mut self.source.connection).await? {
+                if !self.definitions.is_still(&self.definition, &mut self.source.session.connection).await? {
                     self.state = State::Changed;
                     break;
                 }
@@ -130,7 +133,7 @@ impl KeyedReader {
             _ => None,
         });
         let table = &self.definition.table;
-        let version = self.source.connection.version();
+        let version = self.source.session.connection.version();
         let literal = |ordinal: &u16| {
             let raw = plan.raw(&last, *ordinal).map_err(rows::unreadable)?.unwrap_or_default();
             let place = usize::from(*ordinal);
@@ -152,7 +155,7 @@ impl KeyedReader {
     /// Looks whether a query failed because the definition is another one now.
     async fn explain(&mut self, error: Error) -> Result<Read> {
         self.source.give_up().await?;
-        if self.definitions.is_still(&self.definition, &mut self.source.connection).await? {
+        if self.definitions.is_still(&self.definition, &mut self.source.session.connection).await? {
             return Err(error.on(self.definitions.name()));
         }
         self.state = State::Changed;
@@ -169,10 +172,11 @@ async fn started(
 ) -> Result<Option<Position>> {
     for _ in 0..STARTS {
         let start = start::settled(mysql, source, definitions.name()).await?;
-        let Some(now) = definitions.read(&mut source.connection).await? else { return Ok(None) };
-        if now.is(definition) {
+        let connection = &mut source.session.connection;
+        if definitions.is_still(definition, connection).await? {
             return Ok(Some(start));
         }
+        let Some(now) = definitions.read(connection).await? else { return Ok(None) };
         *definition = now;
     }
     Err(Error::transient("the definition of the table changes all the time").on(definitions.name()))
@@ -190,6 +194,10 @@ impl TableReader for KeyedReader {
 
     fn is_resumable(&self) -> bool {
         true
+    }
+
+    fn close(self: Box<Self>) {
+        self.source.close();
     }
 
     async fn next(&mut self) -> Result<Read> {

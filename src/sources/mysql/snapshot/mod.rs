@@ -12,7 +12,7 @@
 //!
 //! A table without a key is read in one stream, exactly as it is at its start (`stream`).
 //!
-//! Modules: `session` settings of the connection; `definition` the table's definition, and whether it changed; `start` positions;
+//! Modules: `session` connections and their settings; `definition` the table's definition, and whether it changed; `start` positions;
 //! `query` statements and `bound` places in a key; `rows` blocks from rows; `keyed` and `stream` the two readers.
 
 mod bound;
@@ -25,10 +25,16 @@ mod session;
 mod start;
 mod stream;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use slackwater_decoders::schema::TableName;
 
-use self::{definition::Definitions, keyed::KeyedReader, start::Engine, stream::StreamReader};
+pub(super) use self::session::Sessions;
+use self::{
+    definition::Definitions, keyed::KeyedReader, rows::RowSource, session::Session, start::Engine,
+    stream::StreamReader,
+};
 use super::{Mysql, catalog, connection::Connection};
 use crate::{
     error::Result,
@@ -45,6 +51,7 @@ impl SnapshotSource for Mysql {
         let tables = estimates(&mut control.connection).await;
         let mut tables = control.keep(tables)?;
         tables.retain(|estimate| (self.selected)(&estimate.table));
+        self.sessions.estimated(&tables);
         Ok(tables)
     }
 
@@ -53,21 +60,30 @@ impl SnapshotSource for Mysql {
         table: &TableName,
         resume: Option<&CopyPoint>,
     ) -> Result<Option<Box<dyn TableReader>>> {
-        let (mut connection, address) = match resume {
+        let mut session = match resume {
             // The rows have to hold what lies before the start: of several servers, not each may.
-            Some(point) if self.hosts.addresses().len() > 1 => self.hosts.connect_for(&point.start).await?,
-            _ => self.hosts.connect().await?,
+            Some(point) if self.hosts.addresses().len() > 1 => {
+                Session::new(self.hosts.connect_for(&point.start).await?).await?
+            }
+            _ => self.sessions.reading(&self.hosts).await?,
         };
-        session::prepare(&mut connection).await?;
-        let definitions = Definitions::new(&mut connection, table).await?;
-        let Some(definition) = definitions.read(&mut connection).await? else { return Ok(None) };
-        let source = rows::RowSource::new(connection, address, self.block_bytes, self.throttle.clone());
+        let definitions = Definitions::new(table, Arc::clone(&session.empty));
+        let Some(definition) = definitions.read(&mut session.connection).await? else {
+            self.sessions.keep(session);
+            return Ok(None);
+        };
+        let sessions = Arc::clone(&self.sessions);
+        let source = RowSource::new(session, sessions, self.block_bytes, self.throttle.clone());
         if definition.table.key().is_some() {
             let reader = KeyedReader::open(source, definitions, definition, resume, self).await?;
             return Ok(reader.map(|reader| Box::new(reader) as Box<dyn TableReader>));
         }
         let reader = StreamReader::open(source, definitions, self).await?;
         Ok(reader.map(|reader| Box::new(reader) as Box<dyn TableReader>))
+    }
+
+    fn all_read(&self) {
+        self.sessions.close();
     }
 }
 

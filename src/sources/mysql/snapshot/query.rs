@@ -123,6 +123,7 @@ mod tests {
             indexes: Vec::new(),
             collation: None,
             named: true,
+            number: None,
         };
         let version = Version { text: String::new(), numbers: (8, 4, 0), mariadb: false };
         let query = KeyQuery::new(&table, &table.primary_key, &version);

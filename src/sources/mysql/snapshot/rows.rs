@@ -13,11 +13,11 @@ use slackwater_decoders::{
     schema::Table,
 };
 
+use super::session::{Session, Sessions};
 use crate::{
     error::{Error, Result},
     sources::{
         mysql::{
-            connection::{Address, Connection},
             response::ServerError,
             statement::{Received, RowBuffer, Selected},
         },
@@ -30,9 +30,9 @@ const FIRST_BUFFER: usize = 64 << 10;
 
 /// A connection that reads rows, and what was received of the current query.
 pub(super) struct RowSource {
-    pub(super) connection: Connection,
-    /// Where it leads to.
-    pub(super) address: Address,
+    pub(super) session: Session,
+    /// Where it comes from.
+    pub(super) sessions: Arc<Sessions>,
     block_bytes: usize,
     throttle: Throttle,
     query: Option<Query>,
@@ -85,13 +85,20 @@ impl From<ServerError> for Failure {
 
 impl RowSource {
     pub(super) fn new(
-        connection: Connection,
-        address: Address,
+        session: Session,
+        sessions: Arc<Sessions>,
         block_bytes: usize,
         throttle: Throttle,
     ) -> Self {
         let buffer = RowBuffer::new(FIRST_BUFFER.min(block_bytes));
-        RowSource { connection, address, block_bytes, throttle, query: None, buffer }
+        RowSource { session, sessions, block_bytes, throttle, query: None, buffer }
+    }
+
+    /// Leaves the connection, on which no transaction is open, to the next table.
+    pub(super) fn close(self) {
+        if self.query.is_none() {
+            self.sessions.keep(self.session);
+        }
     }
 
     /// Whether a query is being read.
@@ -103,7 +110,7 @@ impl RowSource {
     pub(super) async fn ask(&mut self, statement: &str, table: &Arc<Table>) -> Result<(), Failure> {
         self.throttle.query().await;
         let begun = Instant::now();
-        let selected = self.connection.select(statement).await??;
+        let selected = self.session.connection.select(statement).await??;
         match RowPlan::new(table, &selected.columns) {
             Ok(plan) => {
                 let progress = Progress::default();
@@ -122,7 +129,8 @@ impl RowSource {
         let Some(query) = &mut self.query else {
             return Err(Failure::Lost(Error::definite("no query was sent")));
         };
-        let received = self.connection.receive(&query.selected, &mut self.buffer, self.block_bytes).await?;
+        let received =
+            self.session.connection.receive(&query.selected, &mut self.buffer, self.block_bytes).await?;
         let received = match received {
             Ok(received) => received,
             Err(error) => {
@@ -162,7 +170,7 @@ impl RowSource {
     async fn drain(&mut self, selected: &Selected) -> Result<()> {
         loop {
             self.buffer = RowBuffer::new(FIRST_BUFFER);
-            match self.connection.receive(selected, &mut self.buffer, FIRST_BUFFER).await? {
+            match self.session.connection.receive(selected, &mut self.buffer, FIRST_BUFFER).await? {
                 Ok(Received::Rows) => {}
                 Ok(Received::End) | Err(_) => break,
             }

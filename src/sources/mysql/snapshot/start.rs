@@ -7,9 +7,11 @@
 //! * MySQL without GTIDs: the table is locked against changes for the moment in which the position is read. A transaction that changed it
 //!   holds its locks until it is committed, so that there is none between its log and its rows.
 
+use std::sync::Arc;
+
 use slackwater_decoders::{position::Position, schema::TableName};
 
-use super::rows::RowSource;
+use super::{rows::RowSource, session::Sessions};
 use crate::{
     error::{Error, Result},
     sources::mysql::{
@@ -64,16 +66,17 @@ impl Engine {
 /// # Errors
 /// The server's error, a lost connection, or a lock that was not to be had.
 pub(super) async fn settled(mysql: &Mysql, source: &mut RowSource, table: &TableName) -> Result<Position> {
-    let connection = &mut source.connection;
+    let connection = &mut source.session.connection;
     if connection.version().mariadb {
         let position = begin_snapshot(connection).await?;
         connection.query("COMMIT").await?;
         return Ok(position);
     }
-    if questions::has_gtid_mode(connection).await? {
-        return questions::end_of_log(connection).await;
+    let end = questions::end_of_log(connection).await?;
+    if end.executed.is_some() {
+        return Ok(end);
     }
-    let lock = Lock::take(mysql, &source.address, table).await?;
+    let lock = Lock::take(mysql, &source.session.address, table).await?;
     let position = questions::end_of_log(connection).await?;
     lock.release().await?;
     Ok(position)
@@ -101,6 +104,8 @@ pub(super) async fn begin_snapshot(connection: &mut Connection) -> Result<Positi
 /// A table that nobody changes.
 pub(super) struct Lock {
     connection: Connection,
+    address: Address,
+    sessions: Arc<Sessions>,
 }
 
 impl Lock {
@@ -109,16 +114,21 @@ impl Lock {
     /// # Errors
     /// Definite without the privilege LOCK TABLES; transient when the table is changed all the time.
     pub(super) async fn take(mysql: &Mysql, address: &Address, table: &TableName) -> Result<Self> {
-        let mut connection = mysql.hosts.connect_to(address).await?;
-        // Before 5.7, LOCK TABLES waits for transactions of others only by InnoDB's own locks, which it takes without autocommit.
-        connection
-            .query(&format!(
-                "SET SESSION lock_wait_timeout = {LOCK_WAIT}, innodb_lock_wait_timeout = {LOCK_WAIT}, \
-                 innodb_table_locks = 1, autocommit = 0"
-            ))
-            .await?;
+        let (mut connection, is_new) = mysql.sessions.locking(&mysql.hosts, address).await?;
+        if is_new {
+            // Before 5.7, LOCK TABLES waits for transactions of others only by InnoDB's own locks, which it takes without autocommit.
+            connection
+                .query(&format!(
+                    "SET SESSION lock_wait_timeout = {LOCK_WAIT}, innodb_lock_wait_timeout = {LOCK_WAIT}, \
+                     innodb_table_locks = 1, autocommit = 0"
+                ))
+                .await?;
+        }
         match connection.try_query(&format!("LOCK TABLES {} READ", qualified(table))).await? {
-            Ok(_) => Ok(Lock { connection }),
+            Ok(_) => {
+                let sessions = Arc::clone(&mysql.sessions);
+                Ok(Lock { connection, address: address.clone(), sessions })
+            }
             Err(error) => Err(refused(error, table)),
         }
     }
@@ -128,7 +138,9 @@ impl Lock {
     /// # Errors
     /// A lost connection.
     pub(super) async fn release(mut self) -> Result<()> {
-        self.connection.query("UNLOCK TABLES").await.map(drop)
+        self.connection.query("UNLOCK TABLES").await?;
+        self.sessions.keep_locking(self.connection, self.address);
+        Ok(())
     }
 }
 

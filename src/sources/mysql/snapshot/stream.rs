@@ -59,12 +59,14 @@ impl StreamReader {
         mysql: &Mysql,
     ) -> Result<Option<Self>> {
         for _ in 0..STARTS {
-            let Some(definition) = definitions.read(&mut source.connection).await? else { return Ok(None) };
+            let Some(definition) = definitions.read(&mut source.session.connection).await? else {
+                return Ok(None);
+            };
             let begun = begin(&mut source, &definitions, mysql).await;
             // Without the error: what went wrong may be that the table is another one, or gone.
             let is_same = match &begun {
                 Err(error) if error.is_transient() => false,
-                _ => definitions.is_still(&definition, &mut source.connection).await?,
+                _ => definitions.is_still(&definition, &mut source.session.connection).await?,
             };
             match begun {
                 Ok((start, lock)) if is_same => {
@@ -72,7 +74,7 @@ impl StreamReader {
                     return Ok(Some(StreamReader { source, definitions, definition, start, lock, state }));
                 }
                 Err(error) if is_same || error.is_transient() => return Err(error),
-                _ => source.connection.query("ROLLBACK").await.map(drop)?,
+                _ => source.session.connection.query("ROLLBACK").await.map(drop)?,
             }
         }
         Err(Error::transient("the definition of the table changes all the time").on(definitions.name()))
@@ -80,7 +82,7 @@ impl StreamReader {
 
     async fn read_on(&mut self) -> Result<Read, Failure> {
         if self.state == State::Begun {
-            let statement = query::all_rows(&self.definition.table, self.source.connection.version());
+            let statement = query::all_rows(&self.definition.table, self.source.session.connection.version());
             self.source.ask(&statement, &self.definition.table).await?;
             self.state = State::Reading;
         }
@@ -101,7 +103,7 @@ impl StreamReader {
 
     /// Lets the table go.
     async fn end(&mut self) -> Result<()> {
-        self.source.connection.query("COMMIT").await?;
+        self.source.session.connection.query("COMMIT").await?;
         match self.lock.take() {
             Some(lock) => lock.release().await,
             None => Ok(()),
@@ -110,7 +112,7 @@ impl StreamReader {
 
     async fn explain(&mut self, error: Error) -> Result<Read> {
         self.source.give_up().await?;
-        if self.definitions.is_still(&self.definition, &mut self.source.connection).await? {
+        if self.definitions.is_still(&self.definition, &mut self.source.session.connection).await? {
             return Err(error.on(self.definitions.name()));
         }
         self.state = State::Changed;
@@ -125,12 +127,12 @@ async fn begin(
     mysql: &Mysql,
 ) -> Result<(Position, Option<Lock>)> {
     let table = definitions.name();
-    let connection = &mut source.connection;
+    let connection = &mut source.session.connection;
     let engine = Engine::of(connection, table).await?;
     // It also keeps the definition as it is until the transaction ends.
     let touch = format!("SELECT 1 FROM {} LIMIT 1", qualified(table));
     if !engine.is_transactional {
-        let lock = Lock::take(mysql, &source.address, table).await?;
+        let lock = Lock::take(mysql, &source.session.address, table).await?;
         return Ok((questions::end_of_log(connection).await?, Some(lock)));
     }
     if connection.version().mariadb {
@@ -138,7 +140,7 @@ async fn begin(
         connection.query(&touch).await?;
         return Ok((position, None));
     }
-    let lock = Lock::take(mysql, &source.address, table).await?;
+    let lock = Lock::take(mysql, &source.session.address, table).await?;
     let position = questions::end_of_log(connection).await?;
     connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
     connection.query(&touch).await?;
@@ -158,6 +160,12 @@ impl TableReader for StreamReader {
 
     fn is_resumable(&self) -> bool {
         false
+    }
+
+    fn close(self: Box<Self>) {
+        if self.state == State::Finished {
+            self.source.close();
+        }
     }
 
     async fn next(&mut self) -> Result<Read> {

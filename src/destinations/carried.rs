@@ -1,26 +1,29 @@
-//! The tables of the source that the destination is to have.
+//! The tables of the source that a destination is to have, by their names on both sides.
 
 use std::{collections::HashSet, sync::Arc};
 
-use slackwater_decoders::schema::{Table, TableName, definition::TableDefinition};
+use slackwater_decoders::schema::{
+    Table, TableName,
+    definition::{Indexed, Key, KeyKind, TableDefinition, TableDetails},
+};
 
 use crate::{
     destinations::schema::{ColumnNames, Conflict, Kind, Object, SchemaPlan, Wanted},
     mapping::Route,
-    types::mysql::quote_name,
 };
 
 /// A table of the source with its name and columns at the destination.
-pub(super) struct Carried<'a> {
-    pub(super) definition: &'a TableDefinition,
-    pub(super) target: &'a TableName,
+pub(in crate::destinations) struct Carried<'a> {
+    pub(in crate::destinations) definition: &'a TableDefinition,
+    pub(in crate::destinations) target: &'a TableName,
     /// Its definition there, as far as rows are concerned.
-    pub(super) table: &'a Table,
-    pub(super) names: ColumnNames<'a>,
+    pub(in crate::destinations) table: &'a Table,
+    pub(in crate::destinations) names: ColumnNames<'a>,
 }
 
 impl Carried<'_> {
-    pub(super) fn object(&self) -> Object {
+    /// The table as an object of a plan.
+    pub(in crate::destinations) fn object(&self) -> Object {
         Object {
             kind: Kind::Table,
             source: self.definition.table.name.to_string(),
@@ -28,28 +31,42 @@ impl Carried<'_> {
         }
     }
 
+    /// The primary key, else the unique key that identifies a row; none for a keyless table.
+    pub(in crate::destinations) fn identity(&self) -> Option<&Key> {
+        identity(&self.definition.table, &self.definition.details)
+    }
+
     /// A key or foreign key of the table.
-    pub(super) fn part(&self, kind: Kind, name: &str) -> Object {
+    pub(in crate::destinations) fn part(&self, kind: Kind, name: &str) -> Object {
         Object {
             kind,
             source: format!("{}.{name}", self.definition.table.name),
             target: format!("{}.{name}", self.target),
         }
     }
-
-    /// The quoted name at the destination.
-    pub(super) fn qualified(&self) -> String {
-        qualified(self.target)
-    }
 }
 
-/// A quoted, qualified name.
-pub(super) fn qualified(table: &TableName) -> String {
-    format!("{}.{}", quote_name(&table.database), quote_name(&table.table))
+/// The key of a definition that identifies a row.
+pub(in crate::destinations) fn identity<'d>(table: &Table, details: &'d TableDetails) -> Option<&'d Key> {
+    let of_kind = |kind: KeyKind| details.keys.iter().filter(move |key| key.kind == kind);
+    let is_of_rows = |key: &&Key| key.condition.is_none() && is_key_of(key, table);
+    of_kind(KeyKind::Primary).next().or_else(|| of_kind(KeyKind::Unique).find(is_of_rows))
+}
+
+/// Whether the key is over the columns that identify a row.
+fn is_key_of(key: &Key, table: &Table) -> bool {
+    let wanted = table.key().unwrap_or_default().iter();
+    let wanted =
+        wanted.map(|ordinal| table.columns.get(usize::from(*ordinal)).map(|column| column.name.as_str()));
+    let parts = key.parts.iter().map(|part| match &part.of {
+        Indexed::Column(name) if part.prefix.is_none() => Some(name.as_str()),
+        _ => None,
+    });
+    wanted.eq(parts)
 }
 
 /// The ways of all tables that are carried. A rule that does not fit a table is a conflict of that table.
-pub(super) fn routes<'a>(
+pub(in crate::destinations) fn routes<'a>(
     wanted: &Wanted<'a>,
     plan: &mut SchemaPlan,
 ) -> Vec<(&'a TableDefinition, Arc<Route>)> {
@@ -69,7 +86,7 @@ pub(super) fn routes<'a>(
 }
 
 /// The tables of those ways. Of several tables that become one, the first defines it.
-pub(super) fn carried<'a>(
+pub(in crate::destinations) fn carried<'a>(
     routes: &'a [(&'a TableDefinition, Arc<Route>)],
     plan: &mut SchemaPlan,
 ) -> Vec<Carried<'a>> {

@@ -1,4 +1,4 @@
-//! Encryption of a connection: what is verified follows from [`TlsMode`] alone.
+//! Encryption of a connection of our own, to whatever database: what is verified follows from [`TlsMode`] alone.
 
 use std::{fs::File, io, io::BufReader, path::Path, sync::Arc};
 
@@ -11,7 +11,7 @@ use rustls::{
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
@@ -24,7 +24,11 @@ use crate::{
 /// # Errors
 /// Definite when a file cannot be read or the server's certificate or protocol is refused; disconnected when the connection is
 /// lost meanwhile.
-pub(super) async fn encrypt(stream: TcpStream, host: &str, tls: &Tls) -> Result<TlsStream<TcpStream>> {
+pub(crate) async fn encrypt<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    host: &str,
+    tls: &Tls,
+) -> Result<TlsStream<S>> {
     let name = ServerName::try_from(host.to_owned()).map_err(|error| {
         Error::definite("not a name that a certificate could have").on(host).caused_by(error)
     })?;
