@@ -25,6 +25,8 @@ use slackwater_decoders::schema::{
 };
 use tokio_postgres::Client;
 
+pub(super) use self::translated::default as translated_default;
+
 use self::existing::{Existing, ExistingTable};
 use crate::{
     config::postgres::{PostgresDestination, Unrepresentable},
@@ -86,7 +88,7 @@ fn plan_for(
     let mut planner =
         Planner { wanted: *wanted, existing, invalid_dates, native, renamed: HashMap::new(), plan };
     planner.names(tables);
-    let objects = planner.objects(tables);
+    let objects = planner.objects();
     planner.schemas(tables, &objects);
     planner.before_tables(&objects);
     for table in in_order(tables) {
