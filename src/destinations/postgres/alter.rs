@@ -174,7 +174,9 @@ impl Steps {
         let own = default(column);
         let is_clock = own.as_deref().is_some_and(|own| {
             let own = own.to_ascii_lowercase();
-            own.starts_with("current_timestamp") || own.starts_with("now(") || own.starts_with("localtimestamp")
+            own.starts_with("current_timestamp")
+                || own.starts_with("now(")
+                || own.starts_with("localtimestamp")
         });
         let at_first = match &own {
             Some(_) if is_clock => Some(format!("'{}+00'", Timestamp { micros: time_micros, precision: 6 })),

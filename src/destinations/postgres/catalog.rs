@@ -9,7 +9,8 @@ use super::session::Session;
 use crate::{error::Result, types::postgres::quote_name};
 
 /// Actions of a foreign key that change rows of its own table.
-const CASCADING: &str = "contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))";
+const CASCADING: &str =
+    "contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))";
 
 /// A table.
 #[derive(Clone, Copy, Debug)]

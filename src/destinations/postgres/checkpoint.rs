@@ -149,7 +149,8 @@ impl CheckpointRows {
              WHERE worker > 0 AND task = $1",
             self.table
         );
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&self.task, &generation.cast_signed()];
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
+            [&self.task, &generation.cast_signed()];
         session.execute(&sql, &parameters).await.map(drop).map_err(|error| error.on(&self.table))
     }
 }

@@ -186,7 +186,9 @@ pub(super) fn push(
         (Codec::Numeric, Value::UInt(number)) => {
             return Ok(push_numeric(out, itoa::Buffer::new().format(number)));
         }
-        (Codec::Text | Codec::Bpchar | Codec::Other(_), value) => text::push(out, codec, column, value, rules)?,
+        (Codec::Text | Codec::Bpchar | Codec::Other(_), value) => {
+            text::push(out, codec, column, value, rules)?
+        }
         (Codec::Json, Value::Json(document)) => push_text(out, &[], document.text, rules)?,
         (Codec::Json, Value::Text(document)) => push_text(out, &[], document, rules)?,
         // The version of the form.
@@ -292,15 +294,17 @@ fn push_numeric(out: &mut Vec<u8>, digits: &str) -> Pushed {
 
 fn push_bytes(out: &mut Vec<u8>, column: &Column, value: Value<'_>) -> Result<Pushed, Unfit> {
     match value {
-        Value::Binary(bytes) | Value::Vector(bytes) | Value::Bits(Bits { bytes, .. }) => match column.column_type {
-            // The log leaves zero bytes at the end out.
-            ColumnType::Binary(length) if bytes.len() < length as usize => {
-                let mut padded = bytes.to_vec();
-                padded.resize(length as usize, 0);
-                field(out, &padded);
+        Value::Binary(bytes) | Value::Vector(bytes) | Value::Bits(Bits { bytes, .. }) => {
+            match column.column_type {
+                // The log leaves zero bytes at the end out.
+                ColumnType::Binary(length) if bytes.len() < length as usize => {
+                    let mut padded = bytes.to_vec();
+                    padded.resize(length as usize, 0);
+                    field(out, &padded);
+                }
+                _ => field(out, bytes),
             }
-            _ => field(out, bytes),
-        },
+        }
         Value::Text(text) => field(out, text.as_bytes()),
         Value::Uuid(bytes) => field(out, &bytes),
         Value::Geometry(geometry) => {

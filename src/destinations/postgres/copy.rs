@@ -70,7 +70,8 @@ struct Content {
 impl Content {
     fn row_ended(&mut self) {
         if self.open.len() >= PIECE_BYTES {
-            self.pieces.push(std::mem::replace(&mut self.open, Vec::with_capacity(PIECE_BYTES + 4096)).into());
+            self.pieces
+                .push(std::mem::replace(&mut self.open, Vec::with_capacity(PIECE_BYTES + 4096)).into());
         }
     }
 
@@ -132,7 +133,9 @@ fn as_text<'b>(
                 continue;
             };
             let unfit = |what| statements.unfit(*ordinal, what);
-            match codec::representable(target.codec, told(image, *ordinal), statements.rules).map_err(unfit)? {
+            match codec::representable(target.codec, told(image, *ordinal), statements.rules)
+                .map_err(unfit)?
+            {
                 Value::Null => content.open.extend_from_slice(b"\\N"),
                 value => {
                     plain.clear();

@@ -65,9 +65,8 @@ impl Run<'_, '_> {
             SchemaChange::DropDatabase { database } => {
                 self.made(&format!("DROP SCHEMA IF EXISTS {} CASCADE", quote_name(database))).await
             }
-            SchemaChange::RowsUnlogged { table, description } | SchemaChange::Unknown { table, description } => {
-                self.unlogged(table, description).await
-            }
+            SchemaChange::RowsUnlogged { table, description }
+            | SchemaChange::Unknown { table, description } => self.unlogged(table, description).await,
             SchemaChange::Other { description, table } => self.other(description, table.as_ref()).await,
         }
     }

@@ -2,10 +2,7 @@
 
 use slackwater_decoders::schema::TableName;
 
-use super::{
-    catalog,
-    session::Session,
-};
+use super::{catalog, session::Session};
 use crate::{error::Result, types::postgres::quote_name};
 
 /// Which of these tables are there and have rows.

@@ -37,7 +37,8 @@ impl<'b> InOrder<'_, 'b> {
         let rows = self.statements.rows;
         let mut added: Vec<Image<'b>> = Vec::new();
         for change in rows.changes {
-            for step in changes::steps(rows, self.statements.table.key.as_deref(), change)?.into_iter().flatten()
+            for step in
+                changes::steps(rows, self.statements.table.key.as_deref(), change)?.into_iter().flatten()
             {
                 if let Step::Insert(row) = step {
                     added.push(row);
@@ -77,7 +78,8 @@ impl<'b> InOrder<'_, 'b> {
 
     async fn make(&mut self, change: &RowChange<'b>, over: bool) -> Result<()> {
         let rows = self.statements.rows;
-        for step in changes::steps(rows, self.statements.table.key.as_deref(), change)?.into_iter().flatten() {
+        for step in changes::steps(rows, self.statements.table.key.as_deref(), change)?.into_iter().flatten()
+        {
             if over {
                 self.clear_way(step).await?;
             }

@@ -47,7 +47,12 @@ impl PostgresLoader {
     }
 
     /// Writes the rows over those that are there, and keeps those as dead letters that are refused, where that is wanted.
-    async fn write(&mut self, statements: Statements<'_, '_>, images: &[Image<'_>], form: Form) -> Result<()> {
+    async fn write(
+        &mut self,
+        statements: Statements<'_, '_>,
+        images: &[Image<'_>],
+        form: Form,
+    ) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         self.in_transaction = true;
         self.session.run("BEGIN").await?;
@@ -96,13 +101,14 @@ impl Loader for PostgresLoader {
             ));
         }
         // A row that is to be changed may be missing: rows of different times are here.
-        let statements =
-            Statements { table: &table, rows, rules: self.shared.rules(), converging: true };
+        let statements = Statements { table: &table, rows, rules: self.shared.rules(), converging: true };
         if again {
             return self.write(statements, &images, Form::Replace).await.map_err(failed);
         }
         match copy::add(&mut self.session, &statements, &images).await {
-            Err(error) if is_refusal(&error) && (table.key.is_some() || self.shared.dead_letters.is_some()) => {
+            Err(error)
+                if is_refusal(&error) && (table.key.is_some() || self.shared.dead_letters.is_some()) =>
+            {
                 debug!(table = %rows.table.name, %error, "loading a block by statements");
                 self.write(statements, &images, Form::Insert).await.map_err(failed)
             }

@@ -118,7 +118,8 @@ async fn writable(session: &mut Session) -> Result<Finding> {
     Ok(match (standby, read_only) {
         (true, _) => Finding::error(code, "the server is a standby", "give the address of its primary"),
         (_, true) => {
-            let repair = "ALTER ROLE … RESET default_transaction_read_only; -- or of the database, or of the server";
+            let repair =
+                "ALTER ROLE … RESET default_transaction_read_only; -- or of the database, or of the server";
             Finding::error(code, "transactions are read-only", repair)
         }
         _ => Finding::ok(code, "the server can be written"),
@@ -152,8 +153,11 @@ async fn privileges(
     let in_schema = match there.is_empty() {
         true => true,
         false => {
-            text(session, &format!("SELECT has_schema_privilege(to_regnamespace({schema}), 'CREATE, USAGE')::text"))
-                .await?
+            text(
+                session,
+                &format!("SELECT has_schema_privilege(to_regnamespace({schema}), 'CREATE, USAGE')::text"),
+            )
+            .await?
                 == "true"
         }
     };
@@ -249,7 +253,10 @@ async fn origins(session: &mut Session, config: &PostgresDestination) -> Result<
             "{setting} is {limit}, {active} of them are in use, and each of the {} workers has an origin: {without}",
             config.workers
         );
-        let repair = format!("ALTER SYSTEM SET {setting} = {}; -- and restart the server", active + config.workers + 4);
+        let repair = format!(
+            "ALTER SYSTEM SET {setting} = {}; -- and restart the server",
+            active + config.workers + 4
+        );
         return Ok(Finding::warning(code, found, repair));
     }
     Ok(Finding::ok(code, "what is written is marked by a replication origin"))

@@ -169,11 +169,7 @@ impl Session {
     }
 
     /// Runs a statement and returns how many rows it changed.
-    pub(super) async fn execute(
-        &mut self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<u64> {
+    pub(super) async fn execute(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64> {
         self.settle().await?;
         self.connection.execute(sql, parameters).await.map_err(refused)
     }

@@ -78,7 +78,8 @@ impl<'b> Statements<'_, 'b> {
                 false => format!("{}=DEFAULT", column.name),
             })
             .collect();
-        let does = if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(",")) };
+        let does =
+            if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(",")) };
         format!(" ON CONFLICT ({}) DO {does}", self.names(&key).join(","))
     }
 
@@ -88,7 +89,9 @@ impl<'b> Statements<'_, 'b> {
         let arrays = self.arrays(&key, images, 1)?;
         let head = format!("DELETE FROM {} AS t", self.table.only);
         let sql = match (key.as_slice(), arrays.as_slice()) {
-            ([ordinal], [array]) if self.column(*ordinal).is_some_and(|c| c.codec.is_comparable()) && !array.as_text => {
+            ([ordinal], [array])
+                if self.column(*ordinal).is_some_and(|c| c.codec.is_comparable()) && !array.as_text =>
+            {
                 format!("{head} WHERE t.{} = ANY ({})", self.names(&key).concat(), array.sql)
             }
             _ => format!("{head} USING {} WHERE {}", unnested(&arrays), self.equal(&key, &arrays, 0)),
@@ -102,8 +105,12 @@ impl<'b> Statements<'_, 'b> {
         let ordinal = |name: &Option<String>| {
             self.table.columns.iter().position(|column| Some(&column.name) == name.as_ref())
         };
-        let Some(unique) = index.columns.iter().map(ordinal).collect::<Option<Vec<_>>>() else { return Ok(None) };
-        let known = |cell: Option<&Cell<'_>>| !matches!(cell, None | Some(Cell::Absent | Cell::Unchanged | Cell::Value(Value::Null)));
+        let Some(unique) = index.columns.iter().map(ordinal).collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let known = |cell: Option<&Cell<'_>>| {
+            !matches!(cell, None | Some(Cell::Absent | Cell::Unchanged | Cell::Value(Value::Null)))
+        };
         let taking: Vec<_> = images
             .iter()
             .copied()
@@ -293,9 +300,8 @@ impl<'b> Statements<'_, 'b> {
 
     fn exactly(&self, rows: u64) -> Option<(u64, fn() -> Error)> {
         (!self.converging).then_some((rows, || {
-            Error::definite("a row that the source changed does not exist at the destination").remedy(
-                "the destination was changed by another writer: load the table again from the source",
-            )
+            Error::definite("a row that the source changed does not exist at the destination")
+                .remedy("the destination was changed by another writer: load the table again from the source")
         }))
     }
 
@@ -312,7 +318,11 @@ impl<'b> Statements<'_, 'b> {
     }
 
     fn names(&self, ordinals: &[usize]) -> Vec<&str> {
-        ordinals.iter().filter_map(|ordinal| self.column(*ordinal)).map(|column| column.name.as_str()).collect()
+        ordinals
+            .iter()
+            .filter_map(|ordinal| self.column(*ordinal))
+            .map(|column| column.name.as_str())
+            .collect()
     }
 
     /// What an `INSERT` selects: the columns of the arrays, converted where they travel as text.

@@ -108,7 +108,9 @@ async fn read(session: &mut Session, table: &Arc<Table>, create: bool) -> Result
         None => {
             create_schema(session, &quote_name(&table.name.database)).await?;
             match session.run(&create_statement(table)).await {
-                Ok(()) => tracing::info!(table = %table.name, "created the table, which the log has rows for"),
+                Ok(()) => {
+                    tracing::info!(table = %table.name, "created the table, which the log has rows for")
+                }
                 // Another worker was first: a table, and its row type.
                 Err(error) if matches!(code(&error).as_deref(), Some("42P07" | "42710" | "23505")) => {}
                 Err(error) => return Err(error),
@@ -129,8 +131,7 @@ fn ready(
     actual: &[ActualColumn],
     unique: Vec<UniqueIndex>,
 ) -> Result<ReadyTable> {
-    let columns =
-        table.columns.iter().map(|column| target(column, actual)).collect::<Result<Vec<_>>>()?;
+    let columns = table.columns.iter().map(|column| target(column, actual)).collect::<Result<Vec<_>>>()?;
     let key = table.key().map(<[u16]>::to_vec);
     let (of_key, other_unique) = match &key {
         None => (Vec::new(), unique),
@@ -151,7 +152,9 @@ fn ready(
                     "the table at the destination has no unique key on ({})",
                     wanted.join(", ")
                 ))
-                .remedy("add the key of the source's table: without it a row is not found and is written twice"));
+                .remedy(
+                    "add the key of the source's table: without it a row is not found and is written twice",
+                ));
             }
             (of_key, others)
         }

@@ -99,13 +99,7 @@ fn hex_digits(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-fn binary(
-    out: &mut Vec<u8>,
-    codec: Codec,
-    column: &Column,
-    bytes: &[u8],
-    rules: Rules,
-) -> Result<(), Unfit> {
+fn binary(out: &mut Vec<u8>, codec: Codec, column: &Column, bytes: &[u8], rules: Rules) -> Result<(), Unfit> {
     match (&column.column_type, bytes) {
         (ColumnType::Inet4, &[a, b, c, d]) => display(out, Ipv4Addr::new(a, b, c, d)),
         (ColumnType::Inet6, bytes) if bytes.len() == 16 => {

@@ -161,8 +161,7 @@ impl Worker {
 
     /// Whether the error is about rows that may be written with care, or kept as dead letters.
     fn asks_for_care(&self, error: &Error) -> bool {
-        let is_in_the_way =
-            matches!(code(error).as_deref(), Some(UNIQUE_VIOLATION | CARDINALITY_VIOLATION));
+        let is_in_the_way = matches!(code(error).as_deref(), Some(UNIQUE_VIOLATION | CARDINALITY_VIOLATION));
         is_in_the_way || (self.shared.dead_letters.is_some() && is_refusal(error))
     }
 
@@ -254,10 +253,7 @@ impl Worker {
             return Ok(ready);
         }
         let Shared { config, tables, .. } = &*self.shared;
-        tables
-            .read(&mut self.session, table, config.create_tables)
-            .await
-            .map_err(|error| error.at(at))
+        tables.read(&mut self.session, table, config.create_tables).await.map_err(|error| error.at(at))
     }
 
     async fn begin(&mut self) -> Result<()> {

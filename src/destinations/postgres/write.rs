@@ -110,9 +110,7 @@ pub(super) fn parts<'b>(net: &NetChanges<'b>, converging: bool, inserts: bool) -
         let mut images = images.clone();
         images.sort_unstable_by(|one, other| key_order(one, other, key));
         for alike in alike(&images, form) {
-            parts.extend(
-                chunks(&alike).map(|chunk| Part { form, images: chunk.to_vec(), change }),
-            );
+            parts.extend(chunks(&alike).map(|chunk| Part { form, images: chunk.to_vec(), change }));
         }
     }
     parts
