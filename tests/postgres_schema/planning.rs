@@ -114,7 +114,7 @@ pub(crate) fn facts(server: &PostgresServer, schema: &str) -> Result<BTreeMap<St
         format!(
             "SELECT 'column ' || c.relname || '.' || a.attname, format_type(a.atttypid, a.atttypmod) \
              || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '') \
-             || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || a.attidentity END \
+             || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || a.attidentity::text END \
              || coalesce(' -- ' || col_description(c.oid, a.attnum), '') \
              FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
              WHERE c.relnamespace = '{schema}'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"

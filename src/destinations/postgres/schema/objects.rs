@@ -144,6 +144,7 @@ impl<'a> Planner<'a> {
             return;
         }
         match self.existing.available_extension(name) {
+            None if !self.existing.lacks_extension(name) => {}
             None => self.plan.note(
                 &object,
                 "is not installed on the destination's machine: install its package before anything is created",
