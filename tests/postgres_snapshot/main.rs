@@ -8,7 +8,9 @@
     missing_docs
 )]
 
+mod cells;
 mod copying;
+mod definitions;
 
 use copying::{Copied, copied, exec, named, open, server, source};
 use slackwater::sources::snapshot::{CopyPoint, Read, SnapshotSource};

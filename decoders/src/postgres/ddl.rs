@@ -261,8 +261,8 @@ impl DdlTable {
             indexes: before.map(|before| self.indexes(before)).unwrap_or_default(),
             collation: before.and_then(|before| before.collation.clone()),
             named: true,
-            columns,
             number: Some(self.oid),
+            columns,
         };
         Definition { oid: self.oid, unpublished: self.unpublished(former), table: Arc::new(table) }
     }

@@ -8,7 +8,6 @@ use slackwater_decoders::{
 };
 
 /// What a slot held.
-#[derive(Clone)]
 pub(crate) struct Log {
     pub(crate) major: u8,
     pub(crate) version: u8,
@@ -59,9 +58,17 @@ impl Log {
         rows.collect()
     }
 
+    fn catalog_text(&self) -> String {
+        fixture(&format!("{}.catalog.json.zst", self.major))
+    }
+
+    pub(crate) fn catalog_json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.catalog_text()).unwrap()
+    }
+
     pub(crate) fn catalog(&self) -> (TypeCatalog, Definitions) {
         let (mut types, mut definitions) = (TypeCatalog::new(), Definitions::new());
-        let json = fixture(&format!("{}.catalog.json.zst", self.major));
+        let json = self.catalog_text();
         ddl::read_definitions(json.as_bytes(), &mut types, &mut definitions).unwrap();
         (types, definitions)
     }
@@ -69,6 +76,15 @@ impl Log {
     /// A decoder of the log. In the binary format without the types that only have a text format.
     pub(crate) fn decoder(&self, selected: fn(&TableName) -> bool) -> Decoder {
         let (types, definitions) = self.catalog();
+        self.decoder_of(types, definitions, selected)
+    }
+
+    pub(crate) fn decoder_of(
+        &self,
+        types: TypeCatalog,
+        definitions: Definitions,
+        selected: fn(&TableName) -> bool,
+    ) -> Decoder {
         let is_binary = self.format == "binary";
         Decoder::new(DecoderOptions {
             system: 1,

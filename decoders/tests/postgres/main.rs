@@ -14,7 +14,7 @@ mod model;
 mod reader;
 mod text;
 
-use slackwater_decoders::postgres::message::Message;
+use slackwater_decoders::postgres::{message::Message, types::column_type};
 
 use crate::{log::Log, model::Model};
 
@@ -71,4 +71,23 @@ fn the_logs_have_every_kind_of_message() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 18, "all but Origin: {names:?}");
+}
+
+/// `format_type` of three servers, and what this crate makes of the same OIDs and modifiers.
+#[test]
+fn types_are_spelled_as_the_servers_spell_them() {
+    for major in [10, 15, 18] {
+        let log = Log::load(major, 1, "text");
+        let (types, _) = log.catalog();
+        let mut columns = 0;
+        for table in log.catalog_json()["tables"].as_array().unwrap() {
+            for column in table["columns"].as_array().unwrap() {
+                let type_oid = u32::try_from(column["type_oid"].as_u64().unwrap()).unwrap();
+                let typmod = i32::try_from(column["typmod"].as_i64().unwrap()).unwrap();
+                assert_eq!(column_type(type_oid, typmod, &types).1, column["type"].as_str().unwrap());
+                columns += 1;
+            }
+        }
+        assert!(columns > 150, "{columns}");
+    }
 }
