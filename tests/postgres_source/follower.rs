@@ -115,7 +115,9 @@ impl Follower {
                             // Before PostgreSQL 15 transactions are sent that have nothing for us.
                             for line in self.open.drain(..) {
                                 match self.lines.last() {
-                                    Some(last) if last == "begin" && line == "commit" => drop(self.lines.pop()),
+                                    Some(last) if last == "begin" && line == "commit" => {
+                                        drop(self.lines.pop())
+                                    }
                                     _ => self.lines.push(line),
                                 }
                             }
