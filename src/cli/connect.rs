@@ -12,7 +12,7 @@ use crate::{
     mapping::{Mapping, Selection},
     pipeline::schema::SchemaPhase,
     service::{Ends, limits},
-    sources::{Source, mysql::Mysql, mysql_files::MysqlFiles, throttle::Throttle},
+    sources::{Source, mysql::Mysql, mysql_files::MysqlFiles, postgres::Postgres, throttle::Throttle},
 };
 
 /// Both ends of a task. Nothing is connected yet.
@@ -64,7 +64,14 @@ pub(super) fn source(task: &Task, throttle: &Throttle) -> Result<Arc<dyn Source>
             let source = MysqlFiles::new(config.clone(), selected)?;
             Arc::new(source.with_batch_size(task.apply.batch_size))
         }
-        SourceConfig::Postgres(_) => return Err(Error::definite("PostgreSQL is no source yet")),
+        SourceConfig::Postgres(config) => {
+            let source = Postgres::new(&task.name, config.clone(), selected)?
+                .with_batch_size(task.apply.batch_size)
+                .with_throttle(throttle.clone())
+                .with_state_dir(&task.state_dir)
+                .with_all_tables(Selection::new(&task.objects).is_everything());
+            Arc::new(source)
+        }
     })
 }
 

@@ -165,6 +165,12 @@ impl Pattern {
         matches!(self.table, Part::Any)
     }
 
+    /// Whether it matches every table.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        matches!((&self.database, &self.table), (Part::Any, Part::Any))
+    }
+
     /// Whether it matches a table.
     #[must_use]
     pub fn matches(&self, database: &str, table: &str) -> bool {

@@ -48,6 +48,12 @@ impl Selection {
         &self.include
     }
 
+    /// Whether every table is carried but those of the server and our own.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.exclude.is_empty() && self.include.iter().any(Pattern::is_everything)
+    }
+
     /// Whether the table is carried. One that a tool for online schema changes makes beside a table that is carried is carried as
     /// well, whatever the rules say of its name.
     #[must_use]

@@ -51,6 +51,7 @@ fn every_kind_of_statement_comes_up() -> anyhow::Result<()> {
         // Published, so that a table without an identity would refuse updates.
         let server = PostgresServer::builder(version).start()?;
         server.exec("CREATE PUBLICATION everything FOR ALL TABLES")?;
+        server.query("SELECT pg_create_logical_replication_slot('decoded', 'test_decoding')")?;
         let mut client = server.client()?;
         let mut load = PostgresWorkload::new(3).ddl_per_thousand(150).two_phase();
         load.setup(&mut client)?;
@@ -85,6 +86,26 @@ fn every_kind_of_statement_comes_up() -> anyhow::Result<()> {
         for word in words {
             assert!(ddl.iter().any(|statement| statement.contains(word)), "{version}: no {word}");
         }
+        let changes =
+            "SELECT data FROM pg_logical_slot_get_changes('decoded', NULL, NULL, 'skip-empty-xacts', '1')";
+        let changes: Vec<String> = server.query(changes)?.into_iter().flatten().flatten().collect();
+        let count = |parts: &[&str]| {
+            changes.iter().filter(|change| parts.iter().all(|part| change.contains(part))).count()
+        };
+        for parts in [
+            &["documents: UPDATE:", "unchanged-toast-datum"][..],
+            &["drafts: UPDATE: old-key:"],
+            &["readings: DELETE:", "measured["],
+            &["seats: UPDATE: old-key: hall["],
+            &["journal: INSERT:"],
+            &["TRUNCATE"],
+        ] {
+            // Version 10 does not decode TRUNCATE.
+            let expected = parts != ["TRUNCATE"] || version > PostgresVersion::V10;
+            assert_eq!(count(parts) > 0, expected, "{version}: {parts:?}");
+        }
+        assert!(count(&["journal: INSERT:"]) > 6000, "{version}: no large transactions");
+
         let facts = [
             "count(*) > count(DISTINCT r::text) FROM workload.readings r",
             "count(*) > 0 FROM workload.holdings WHERE quantity = 'NaN'",

@@ -105,7 +105,7 @@ impl Relation {
             indexes: Vec::new(),
             collation: None,
             named: true,
-            number: None,
+            number: Some(self.oid),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Several workers apply, each on a connection of its own: the shares of a group run side by side, and each commits its data
 //! with its own row of the checkpoint (`checkpoint`). A source transaction that is larger than a group stays open on one of
-//! them. A DDL statement, which the server commits by itself, has its intent stored before it runs.
+//! them. A DDL statement, which the server commits by itself, has its intent stored before it runs, together with what its
+//! transaction changed before it.
 
 mod cascade;
 mod checkpoint;
@@ -152,6 +153,7 @@ impl Destination for Mysql {
             Arc::new(Shared { config: self.config.clone(), rows, tables: Tables::default(), dead_letters });
         let mut first = Worker::new(0, session, Arc::clone(&shared));
         first.intent = stored.intent;
+        first.sequence = stored.standing.as_ref().map_or(0, |standing| standing.checkpoint.sequence);
         first.generation = stored.standing.as_ref().map_or(0, |standing| standing.checkpoint.generation);
         self.open = Some(Workers::new(shared, first, stored.standing.as_ref(), stored.committed));
         Ok(stored.standing)

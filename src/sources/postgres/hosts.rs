@@ -5,12 +5,13 @@
 //! standby in its place would be without the slot.
 
 use std::sync::{
-    OnceLock,
+    OnceLock, PoisonError,
     atomic::{AtomicUsize, Ordering},
 };
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::replication::{Identity, Replication};
 use crate::{
     config::postgres::PostgresSource,
     error::{Error, Kind, Result},
@@ -31,6 +32,8 @@ pub(crate) struct Hosts {
     current: AtomicUsize,
     /// What the server said of itself first.
     version: OnceLock<u32>,
+    /// What the server that is read said last of which one it is.
+    identity: std::sync::Mutex<Option<Identity>>,
     /// A connection for questions, and which server it leads to.
     control: Mutex<Option<(usize, Session)>>,
 }
@@ -48,6 +51,7 @@ impl Hosts {
             application_name: format!("slackwater {task}"),
             current: AtomicUsize::new(0),
             version: OnceLock::new(),
+            identity: std::sync::Mutex::default(),
             control: Mutex::new(None),
         })
     }
@@ -149,6 +153,29 @@ impl Hosts {
         }
         let in_recovery = session.one_number("SELECT pg_is_in_recovery()::int4::int8").await?;
         Ok((session, in_recovery != 0))
+    }
+
+    /// A new replication connection to the server that a session leads to, and which cluster and timeline it is on.
+    ///
+    /// # Errors
+    /// Definite when the account may not replicate; disconnected when the server is not there.
+    pub(crate) async fn replicate(&self, session: &Session) -> Result<(Replication, Identity)> {
+        let mut replication = Replication::open(session.address(), &self.login()?).await?;
+        let identity = replication.identify().await?;
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity);
+        Ok((replication, identity))
+    }
+
+    /// Which cluster and timeline the server of a session is on, by what it last said.
+    ///
+    /// # Errors
+    /// As [`replicate`](Self::replicate).
+    pub(crate) async fn identity(&self, session: &Session) -> Result<Identity> {
+        let known = *self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        match known {
+            Some(identity) => Ok(identity),
+            None => Ok(self.replicate(session).await?.1),
+        }
     }
 
     /// The connection for questions to the server that is read: that of the last questions where it still works.

@@ -85,6 +85,11 @@ impl TypeCatalog {
         self.types.insert(oid, Arc::new(definition));
     }
 
+    /// Adds or replaces the types of another catalog.
+    pub fn extend(&mut self, other: TypeCatalog) {
+        self.types.extend(other.types);
+    }
+
     /// A type that is not built in.
     #[must_use]
     pub fn get(&self, oid: u32) -> Option<&Arc<CatalogType>> {

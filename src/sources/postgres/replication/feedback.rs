@@ -89,6 +89,11 @@ impl Progress {
         self.changed.notify_one();
     }
 
+    /// Everything before is stored at the destination.
+    pub(crate) fn is_stored(&self) -> Lsn {
+        Lsn(self.stored.load(Relaxed))
+    }
+
     fn is_wanted(&self) -> bool {
         self.received.load(Relaxed) < self.wanted.load(Relaxed)
     }

@@ -22,9 +22,9 @@ use tokio::{
 };
 
 pub(super) use self::{
-    command::{CreateSlot, CreatedSlot, Identity, StartOptions},
+    command::{CreateSlot, Identity, StartOptions},
     feedback::Progress,
-    stream::WalStream,
+    stream::{HEADER, WalStream},
 };
 use crate::{
     error::{Error, Result},

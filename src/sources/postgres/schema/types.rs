@@ -4,13 +4,11 @@ use std::collections::HashMap;
 
 use slackwater_decoders::postgres::types::{CatalogType, TypeAttribute, TypeCatalog, TypeKind};
 
+use super::tables::FIRST_OWN;
 use crate::{
     error::Result,
     postgres_client::{Session, failed},
 };
-
-/// The first OID of what is not built in (`FirstNormalObjectId`, `src/include/access/transam.h`).
-pub(super) const FIRST_OWN: u32 = 16_384;
 
 /// All types that are not built in, those of extensions and the row types of tables among them.
 ///

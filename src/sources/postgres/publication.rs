@@ -1,0 +1,180 @@
+//! The publication: which tables the server sends.
+//!
+//! All tables where the task carries all and the account may publish all, else a list, which is brought up to date whenever the
+//! task starts to read. It has to be there before the slot: the server looks it up in the catalog as it was at each change.
+
+use std::collections::HashSet;
+
+use slackwater_decoders::schema::TableName;
+
+use crate::{
+    error::{Error, Result},
+    postgres_client::{Session, failed, literal, quoted},
+};
+
+/// How many tables one statement names.
+const TABLES_PER_STATEMENT: usize = 500;
+
+/// What a publication is to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) name: &'a str,
+    /// Whether every table is carried, also those to come.
+    pub(super) all: bool,
+    /// The tables that are carried now.
+    pub(super) tables: &'a [TableName],
+}
+
+/// What a server says of a publication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Publication {
+    /// Whether it has all tables.
+    pub(super) all: bool,
+    /// Whether it has inserts, updates, deletes and, where the version has them, truncates.
+    pub(super) complete: bool,
+    /// Whether rows of partitions come as those of the table that they are a part of (13 and later).
+    pub(super) via_root: bool,
+    /// Its tables.
+    pub(super) tables: HashSet<TableName>,
+}
+
+/// The publication of that name, if there is one.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub(super) async fn read(session: &Session, name: &str) -> Result<Option<Publication>> {
+    let truncate = if session.major() >= 11 { "pubtruncate" } else { "true" };
+    let via_root = if session.major() >= 13 { "pubviaroot" } else { "false" };
+    let question = format!(
+        "SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND {truncate}, {via_root} \
+         FROM pg_publication WHERE pubname = {}",
+        literal(name)
+    );
+    let unreadable = |error| failed("cannot read the publication", error).on(format!("publication {name}"));
+    let Some(row) = session.query_opt(&question, &[]).await.map_err(unreadable)? else { return Ok(None) };
+    let tables = format!(
+        "SELECT schemaname::text, tablename::text FROM pg_publication_tables WHERE pubname = {}",
+        literal(name)
+    );
+    let rows = session.query(&tables, &[]).await.map_err(unreadable)?;
+    let tables =
+        rows.iter().map(|row| Ok(TableName::new(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?)));
+    let read = || {
+        Ok(Publication {
+            all: row.try_get(0)?,
+            complete: row.try_get(1)?,
+            via_root: row.try_get(2)?,
+            tables: tables.collect::<Result<_, _>>()?,
+        })
+    };
+    read().map(Some).map_err(unreadable)
+}
+
+/// Whether the account may publish all tables.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub(super) async fn may_publish_all(session: &Session) -> Result<bool> {
+    let question = "SELECT rolsuper::int4::int8 FROM pg_roles WHERE rolname = current_user";
+    Ok(session.one_number(question).await? == 1)
+}
+
+/// Creates the publication, or brings its list up to date. The tables that it has since now alone.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<TableName>> {
+    let name = quoted(wanted.name);
+    let failed = |error| {
+        failed("cannot publish the tables", error).on(format!("publication {}", wanted.name)).remedy(
+            "publishing takes CREATE on the database and ownership of the tables; or let an administrator create the \
+             publication and set source.create = false",
+        )
+    };
+    let Some(existing) = read(session, wanted.name).await? else {
+        let with = if session.major() >= 13 { " WITH (publish_via_partition_root = true)" } else { "" };
+        let create = match (wanted.all && may_publish_all(session).await?, wanted.tables.is_empty()) {
+            (true, _) => format!("CREATE PUBLICATION {name} FOR ALL TABLES{with}"),
+            (false, true) => format!("CREATE PUBLICATION {name}{with}"),
+            (false, false) => {
+                let first: Vec<_> = wanted.tables.iter().take(TABLES_PER_STATEMENT).collect();
+                format!("CREATE PUBLICATION {name} FOR TABLE {}{with}", list(&first))
+            }
+        };
+        session.batch_execute(&create).await.map_err(failed)?;
+        let rest: Vec<_> = wanted.tables.iter().skip(TABLES_PER_STATEMENT).collect();
+        if !create.contains("FOR ALL TABLES") {
+            change(session, &name, "ADD", &rest).await.map_err(failed)?;
+        }
+        return Ok(Vec::new());
+    };
+    if existing.all {
+        return Ok(Vec::new());
+    }
+    let new: Vec<_> = wanted.tables.iter().filter(|table| !existing.tables.contains(*table)).collect();
+    let gone: Vec<_> = existing.tables.iter().filter(|table| !wanted.tables.contains(table)).collect();
+    change(session, &name, "ADD", &new).await.map_err(failed)?;
+    change(session, &name, "DROP", &gone).await.map_err(failed)?;
+    Ok(new.into_iter().cloned().collect())
+}
+
+async fn change(
+    session: &Session,
+    name: &str,
+    verb: &str,
+    tables: &[&TableName],
+) -> Result<(), tokio_postgres::Error> {
+    for tables in tables.chunks(TABLES_PER_STATEMENT) {
+        session.batch_execute(&format!("ALTER PUBLICATION {name} {verb} TABLE {}", list(tables))).await?;
+    }
+    Ok(())
+}
+
+fn list(tables: &[&TableName]) -> String {
+    let names: Vec<String> =
+        tables.iter().map(|name| format!("{}.{}", quoted(&name.database), quoted(&name.table))).collect();
+    names.join(", ")
+}
+
+/// Whether a publication that the task may not change has what it needs.
+///
+/// # Errors
+/// Definite when it is not there, or leaves out tables or operations.
+pub(super) async fn verify(session: &Session, wanted: Wanted<'_>) -> Result<()> {
+    let object = format!("publication {}", wanted.name);
+    let Some(existing) = read(session, wanted.name).await? else {
+        return Err(Error::definite("the publication is not there").on(object).remedy(format!(
+            "CREATE PUBLICATION {} FOR ALL TABLES; or set source.create = true",
+            quoted(wanted.name)
+        )));
+    };
+    if !existing.complete {
+        return Err(Error::definite("the publication leaves out operations").on(object).remedy(format!(
+            "ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate');",
+            quoted(wanted.name)
+        )));
+    }
+    let missing: Vec<_> = wanted.tables.iter().filter(|table| !existing.tables.contains(*table)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::definite(format!(
+        "the publication leaves out tables that the task carries: {}",
+        list(&missing)
+    ))
+    .on(object)
+    .remedy(format!("ALTER PUBLICATION {} ADD TABLE {};", quoted(wanted.name), list(&missing))))
+}
+
+/// Drops a publication. Whether there was one.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) async fn drop_publication(session: &Session, name: &str) -> Result<bool> {
+    let is_there = read(session, name).await?.is_some();
+    session
+        .batch_execute(&format!("DROP PUBLICATION IF EXISTS {}", quoted(name)))
+        .await
+        .map_err(|error| failed("cannot drop the publication", error).on(format!("publication {name}")))?;
+    Ok(is_there)
+}

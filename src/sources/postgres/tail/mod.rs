@@ -1,0 +1,213 @@
+//! Following the log: which session is asked for, and the three stages of [`stages`](crate::sources::stages) on it.
+//!
+//! * `read`: frames in the order of commits; `cut`: into pieces; `spill`: those of transactions whose end is not known.
+//! * `decode`: pieces into batches, with the catalog where the log does not say enough.
+
+mod cut;
+mod decode;
+mod read;
+mod spill;
+
+use std::sync::Arc;
+
+use slackwater_decoders::{
+    position::Position,
+    postgres::{
+        Decoder, DecoderOptions,
+        definitions::{Definition, Definitions},
+        lsn::Lsn,
+        message::Committed,
+    },
+};
+use tracing::{debug, info, warn};
+
+use self::{decode::LogDecoder, read::Reader, spill::Spill};
+use super::{
+    Postgres, ddl, publication, questions,
+    replication::{HEADER, StartOptions},
+    schema::{
+        tables::{self, Which},
+        types,
+    },
+    slot::{self, Slot},
+};
+use crate::{
+    config::postgres::{Origin, WireFormat},
+    error::{Error, Result},
+    pipeline::queue::BatchSender,
+    positions::SchemaHistory,
+    postgres_client::Session,
+    sources::stages,
+};
+
+/// What the reader says of a piece.
+#[derive(Default)]
+struct Note {
+    /// How the transaction ended whose frames the piece begins with.
+    announced: Option<Committed>,
+}
+
+impl Postgres {
+    /// Follows the log from a position.
+    pub(super) async fn follow(
+        &self,
+        from: Position,
+        history: &SchemaHistory,
+        out: &BatchSender,
+    ) -> Result<()> {
+        let config = self.hosts.config();
+        let session = self.hosts.connect().await?;
+        let (mut replication, identity) = self.hosts.replicate(&session).await?;
+        questions::is_in_history(&mut replication, identity, &from).await?;
+        let slot = self.slot_for(&session, &from).await?;
+        self.publish(&session).await?;
+        if history.is_empty() {
+            self.record_definitions(&session, &from, history).await?;
+        } else {
+            // The log brings again what lies behind the position.
+            history.rewind_to(&from)?;
+        }
+        let start = questions::lsn(&from)?;
+        let selected = Arc::clone(&self.selected);
+        let decoder = Decoder::new(DecoderOptions {
+            system: identity.system,
+            timeline: identity.timeline,
+            start,
+            types: types::read(&session).await?,
+            definitions: definitions(history, &from),
+            selected: Box::new(move |table| selected(table)),
+            payload_bytes: self.batch_bytes.saturating_mul(4),
+        });
+        let options = self.start_options(&session, start, &slot)?;
+        let held = options.two_phase.then_some(slot.confirmed).flatten();
+        let stream = replication.start(&options, config.heartbeat).await?;
+        info!(position = %from, slot = slot.name, protocol = options.protocol, "following the log");
+        drop(session);
+        let reader = Reader::new(
+            stream,
+            Spill::new(self.spill_directory())?,
+            Arc::clone(&self.progress),
+            read::Places { from: start, held },
+            self.batch_bytes,
+            config.heartbeat,
+        );
+        let decoder = LogDecoder::new(decoder, Arc::clone(&self.hosts));
+        stages::run(|pieces| reader.run(pieces), decoder, history, out).await
+    }
+
+    /// The state of the slot, from which the log behind `from` can be had.
+    async fn slot_for(&self, session: &Session, from: &Position) -> Result<Slot> {
+        let slot = slot::read(session, &self.names.slot).await?;
+        let slot = slot.ok_or_else(|| slot::missing(&self.names.slot, Some(from)))?;
+        slot.can_serve(from, &self.hosts.config().database)?;
+        Ok(slot)
+    }
+
+    /// Makes sure that the tables are published, and statements captured.
+    pub(super) async fn publish(&self, session: &Session) -> Result<()> {
+        let tables =
+            tables::read(session, &types::read(session).await?, Which::Selected(&self.selected)).await?;
+        let logged = tables.iter().filter(|table| !table.is_unlogged);
+        let names: Vec<_> = logged.map(|table| table.table.name.clone()).collect();
+        let wanted =
+            publication::Wanted { name: &self.names.publication, all: self.carries_all, tables: &names };
+        if !self.hosts.config().create || questions::is_standby(session).await? {
+            return publication::verify(session, wanted).await;
+        }
+        let is_captured = ddl::ensure(session, &self.names.trigger, self.hosts.config().ddl).await?;
+        debug!(is_captured, "statements that change definitions are written into the log");
+        let new = publication::ensure(session, wanted).await?;
+        for table in new {
+            warn!(%table, "the table is published from now on; what was written to it before is not in the log");
+        }
+        Ok(())
+    }
+
+    /// Fills the history with the definitions as they are now.
+    pub(super) async fn record_definitions(
+        &self,
+        session: &Session,
+        at: &Position,
+        history: &SchemaHistory,
+    ) -> Result<()> {
+        let types = types::read(session).await?;
+        let tables = tables::read(session, &types, Which::Selected(&self.selected)).await?;
+        let tables: Vec<_> = tables.into_iter().map(|table| table.table).collect();
+        history.replace_all(at, &tables)
+    }
+
+    /// What the server is asked for: the most that its version has, within what is configured.
+    fn start_options(&self, session: &Session, from: Lsn, slot: &Slot) -> Result<StartOptions> {
+        let (config, major) = (self.hosts.config(), session.major());
+        let has = match major {
+            ..=13 => 1,
+            14 => 2,
+            15 => 3,
+            _ => 4,
+        };
+        let needs = |version: u32, what: &str| {
+            if major >= version {
+                return Ok(());
+            }
+            Err(Error::definite(format!("{what} needs PostgreSQL {version}, and the server is {major}"))
+                .on(session.address())
+                .remedy("leave the setting out"))
+        };
+        let binary = config.format == WireFormat::Binary;
+        let is_two_phase = config.two_phase;
+        if let Some(protocol) = config.protocol.filter(|protocol| *protocol > has) {
+            return Err(Error::definite(format!("protocol {protocol} is not known to PostgreSQL {major}"))
+                .on(session.address())
+                .remedy(format!("set source.protocol to {has} or less, or leave it out")));
+        }
+        let protocol = config.protocol.unwrap_or(has);
+        if binary {
+            needs(14, "source.format = \"binary\"")?;
+        }
+        if is_two_phase {
+            needs(15, "source.two_phase")?;
+        }
+        if config.origin == Origin::None {
+            needs(16, "source.origin = \"none\"")?;
+        }
+        if is_two_phase && !slot.two_phase {
+            return Err(Error::definite("the replication slot was created without two_phase")
+                .on(slot)
+                .remedy("leave source.two_phase out, or copy the tables anew with a new slot"));
+        }
+        if is_two_phase && protocol < 3 {
+            return Err(
+                Error::definite("source.two_phase needs protocol 3").remedy("leave source.protocol out")
+            );
+        }
+        let streaming = match protocol {
+            _ if !config.streaming => None,
+            0 | 1 => None,
+            2 | 3 => Some("on"),
+            _ => Some("parallel"),
+        };
+        Ok(StartOptions {
+            slot: slot.name.clone(),
+            publication: self.names.publication.clone(),
+            // Prepared transactions before the position may still be needed: from where the slot is, see `read`.
+            from: if is_two_phase { Lsn(0) } else { from },
+            protocol,
+            binary,
+            messages: major >= 14,
+            streaming,
+            two_phase: is_two_phase,
+            origin: (config.origin == Origin::None).then_some("none"),
+        })
+    }
+}
+
+/// The tables that are known at a position.
+fn definitions(history: &SchemaHistory, at: &Position) -> Definitions {
+    let mut definitions = Definitions::new();
+    for table in history.catalog_at(at) {
+        if let Some(oid) = table.number {
+            definitions.insert(Definition::new(oid, table));
+        }
+    }
+    definitions
+}
