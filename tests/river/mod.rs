@@ -7,8 +7,8 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use slackwater_testkit::{
-    Flavor, Server,
-    compare::{Rows, destination_rows, expect_equal, source_rows, sqlite_rows},
+    Flavor, PostgresServer, PostgresVersion, Server,
+    compare::{Rows, Side, destination_rows, expect_equal, expect_same_tables, postgres_rows, source_rows, sqlite_rows},
 };
 use tempfile::TempDir;
 
@@ -16,6 +16,9 @@ use tempfile::TempDir;
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_slackwater");
 /// How long a task may take to get to the end of a log.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The database of PostgreSQL servers.
+pub(crate) const DATABASE: &str = "postgres";
 
 /// The source of a task: servers of one topology, the database `shop`.
 pub(crate) fn source_section(servers: &[&Server], start: &str) -> String {
@@ -34,6 +37,8 @@ pub(crate) enum Destination {
     Sqlite(TempDir),
     /// A server of its own.
     Server(Box<Server>),
+    /// The database [`DATABASE`] of a PostgreSQL server of its own.
+    Postgres(Box<PostgresServer>),
 }
 
 impl Destination {
@@ -47,11 +52,16 @@ impl Destination {
         Ok(Destination::Server(Box::new(Server::builder(flavor).server_id(77).start()?)))
     }
 
+    /// A new PostgreSQL server.
+    pub(crate) fn postgres(version: PostgresVersion) -> Result<Self> {
+        Ok(Destination::Postgres(Box::new(PostgresServer::builder(version).start()?)))
+    }
+
     /// The file, where it is one.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         match self {
             Destination::Sqlite(directory) => Some(directory.path().join("copy.db")),
-            Destination::Server(_) => None,
+            Destination::Server(_) | Destination::Postgres(_) => None,
         }
     }
 
@@ -65,12 +75,19 @@ impl Destination {
                 "[destination]\ntype = \"mysql\"\nhost = \"127.0.0.1:{}\"\nuser = \"root\"\npassword = \"\"\n",
                 server.port()
             ),
+            Destination::Postgres(server) => {
+                server.destination_section(DATABASE, "invalid_dates = \"drop\"\nzero_bytes = \"drop\"")
+            }
         }
     }
 
     /// Compares tables (`database.table`) with the source's, value by value.
     pub(crate) fn expect_tables(&self, source: &Server, tables: &[String]) -> Result<()> {
         assert!(!tables.is_empty());
+        if let Destination::Postgres(server) = self {
+            let pairs = tables.iter().map(|table| (table, table));
+            return expect_same_tables(Side::Mysql(source), Side::Postgres(server, DATABASE), pairs).map(drop);
+        }
         for table in tables {
             let what = format!("{} to {}: {table}", source.flavor(), self.name());
             expect_equal(&what, &source_rows(source, table)?, &self.rows(source, table)?)?;
@@ -83,6 +100,7 @@ impl Destination {
         match self {
             Destination::Sqlite(directory) => sqlite_rows(source, &directory.path().join("copy.db"), table),
             Destination::Server(server) => destination_rows(source, server, table),
+            Destination::Postgres(server) => postgres_rows(server, DATABASE, table),
         }
     }
 
@@ -91,6 +109,7 @@ impl Destination {
         match self {
             Destination::Sqlite(_) => "SQLite".to_owned(),
             Destination::Server(server) => server.flavor().to_string(),
+            Destination::Postgres(server) => server.version().to_string(),
         }
     }
 }

@@ -109,10 +109,7 @@ impl Planner<'_> {
                 }
             }
         }
-        match &details.identity {
-            Some(identity) => format!("{native} {}", self.here(identity)),
-            None => native,
-        }
+        native
     }
 
     /// A column with a type that is not the source's.
