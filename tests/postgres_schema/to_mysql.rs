@@ -10,7 +10,7 @@ const SCRIPT: &str = "CREATE SCHEMA shop; CREATE TYPE shop.mood AS ENUM ('sad', 
     CREATE TABLE shop.customers (id bigserial PRIMARY KEY, name text NOT NULL DEFAULT 'it''s', code char(3), v varchar(20) DEFAULT 'x', \
       flag boolean NOT NULL DEFAULT true, amount numeric(12,2) DEFAULT 1.50, any_number numeric, hundreds numeric(5,0), mood shop.mood DEFAULT 'sad', \
       made timestamptz(3), at timestamp(0) DEFAULT now(), day date, t time(2), long interval, ip inet, tags text[] DEFAULT '{}', doc jsonb, uid uuid, \
-      data bytea, bits bit(5) DEFAULT B'101', r real, d double precision, n int CHECK (n > 0)); \
+      data bytea, bits bit(5) DEFAULT B'10101', r real, d double precision, n int CHECK (n > 0)); \
     COMMENT ON TABLE shop.customers IS 'it''s people'; COMMENT ON COLUMN shop.customers.name IS 'a\\name'; \
     CREATE UNIQUE INDEX by_name ON shop.customers (name); CREATE INDEX by_v ON shop.customers (v DESC, code); \
     CREATE INDEX part ON shop.customers (n) WHERE n > 5; CREATE INDEX docs ON shop.customers USING gin (doc); \

@@ -70,7 +70,9 @@ fn carries(from: PostgresVersion, script: &str, to: PostgresVersion) -> Result<(
         for (object, fact) in &there {
             assert_eq!(here.get(object), Some(fact), "{object} from {from:?} to {to:?}");
         }
-        let more: Vec<_> = here.keys().filter(|object| !there.contains_key(*object)).collect();
+        // Ranges have got multiranges with PostgreSQL 14.
+        let is_more = |object: &&String| !there.contains_key(*object) && !object.contains("_multirange");
+        let more: Vec<_> = here.keys().filter(is_more).collect();
         assert!(more.is_empty(), "{more:?} from {from:?} to {to:?}");
     }
     Ok(())

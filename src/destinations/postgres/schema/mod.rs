@@ -173,6 +173,17 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// The same for a query.
+    fn query_here(&self, text: &str) -> String {
+        if self.renamed.is_empty() {
+            return text.to_owned();
+        }
+        text::with_tables(text, &|schema, name| {
+            let target = self.renamed.get(&TableName::new(schema, name))?;
+            Some((target.database.to_string(), target.table.to_string()))
+        })
+    }
+
     /// The same for a text that names columns of a table; `None` when one of them is not carried.
     fn here_of(&self, text: &str, table: &Carried<'_>) -> Option<String> {
         let source = &table.definition.table;

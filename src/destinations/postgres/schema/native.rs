@@ -109,7 +109,10 @@ impl Planner<'_> {
                 }
             }
         }
-        native
+        match &details.identity {
+            Some(identity) if !native.contains(" AS IDENTITY") => format!("{native} {}", self.here(identity)),
+            _ => native,
+        }
     }
 
     /// A column with a type that is not the source's.
