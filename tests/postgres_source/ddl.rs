@@ -28,16 +28,16 @@ fn columns(follower: &Follower, name: &str) -> Vec<String> {
 #[test]
 fn changed_definitions_are_followed_with_and_without_an_event_trigger() {
     let runtime = runtime();
-    for version in [PostgresVersion::V10, PostgresVersion::V14, PostgresVersion::V18] {
+    for (version, ddl) in [
+        (PostgresVersion::V10, "compare"),
+        (PostgresVersion::V14, "event-trigger"),
+        (PostgresVersion::V15, "compare"),
+        (PostgresVersion::V18, "event-trigger"),
+    ] {
         let server = PostgresServer::builder(version).start().unwrap();
         server.exec("CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY, name text, n int)").unwrap();
-        let mut followers = Vec::new();
-        for ddl in ["compare", "event-trigger"] {
-            if ddl == "compare" || version >= PostgresVersion::V14 {
-                let source = source(&server, ddl.split('-').next().unwrap(), &format!("ddl = '{ddl}'"));
-                followers.push((ddl, Follower::new(&runtime, &source).unwrap()));
-            }
-        }
+        let source = source(&server, "ddl", &format!("ddl = '{ddl}'"));
+        let mut followers = vec![(ddl, Follower::new(&runtime, &source).unwrap())];
         for (step, statement) in STATEMENTS.iter().enumerate() {
             let mut client = server.client().unwrap();
             for statement in statement.split("; ") {

@@ -110,7 +110,7 @@ fn what_cannot_go_on_says_why() {
     assert_eq!(kinds, ["replication slot", "event trigger", "event trigger", "function", "publication"]);
     assert!(runtime.block_on(ours.release()).is_err());
     // Another cluster.
-    let other = PostgresServer::builder(PostgresVersion::V18).start().unwrap();
+    let other = PostgresServer::builder(PostgresVersion::V17).start().unwrap();
     other.exec(TABLE).unwrap();
     let elsewhere = source(&other, "gone", "");
     let error =

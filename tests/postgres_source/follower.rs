@@ -145,8 +145,10 @@ impl Follower {
 
     /// Ends the tail; what was taken counts as stored at a destination.
     pub fn stop(mut self) -> (Position, SchemaHistory) {
-        self.task.abort();
-        let _ = self.runtime.block_on(&mut self.task);
+        if !self.task.is_finished() {
+            self.task.abort();
+            let _ = self.runtime.block_on(&mut self.task);
+        }
         (self.resume, self.history)
     }
 }

@@ -10,6 +10,7 @@
 //! before are not sent again. The slot's own position follows behind the destination's checkpoint, never before it.
 
 mod belongings;
+mod check;
 mod ddl;
 mod hosts;
 mod names;
@@ -141,8 +142,8 @@ impl Source for Postgres {
         self.hosts.describe()
     }
 
-    async fn check(&self, _plan: &Plan<'_>) -> Vec<Finding> {
-        Vec::new()
+    async fn check(&self, plan: &Plan<'_>) -> Vec<Finding> {
+        self.findings(plan).await
     }
 
     async fn start_position(&self, start: &Start) -> Result<Position> {

@@ -99,7 +99,7 @@ impl Progress {
     }
 
     /// What the server may forget.
-    fn flushed(&self) -> Lsn {
+    pub(crate) fn flushed(&self) -> Lsn {
         let stored = self.stored.load(Relaxed);
         match self.held.load(Relaxed) {
             0 => Lsn(stored),

@@ -26,9 +26,10 @@ use crate::{
 /// The first OID of what is not built in (`FirstNormalObjectId`, `src/include/access/transam.h`).
 pub(super) const FIRST_OWN: u32 = 16_384;
 /// Schemas that belong to the server, in a condition on `n.nspname`.
-pub(super) const OWN_SCHEMAS: &str = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
+pub(in crate::sources::postgres) const OWN_SCHEMAS: &str =
+    "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
 /// Whether `c` is no part of an extension.
-pub(super) const NO_EXTENSIONS: &str = "NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass \
+pub(in crate::sources::postgres) const NO_EXTENSIONS: &str = "NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass \
      AND e.objid = c.oid AND e.deptype = 'e')";
 
 /// A table of the catalog.

@@ -49,6 +49,12 @@ use crate::{
 
 /// The header of XLogData before the message.
 const XLOG_HEADER: usize = 25;
+/// A report that is asked for sooner than this after the last one is not sent at once.
+const URGED_OFTEN: Duration = Duration::from_millis(50);
+/// Reports that are asked for with this long between are those of a server that only wants a sign of life.
+const URGED_SELDOM: Duration = Duration::from_secs(2);
+/// How long a server that shuts down waits for what it sent to be stored.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Reads the stream until it fails or nobody takes pieces any more.
 pub(super) struct Reader {
@@ -79,6 +85,16 @@ struct Sorter {
     position: Lsn,
     passed_on: Instant,
     heartbeat: Duration,
+    urged: Option<Urged>,
+}
+
+/// Reports that the server asked for at one place of its log.
+#[derive(Clone, Copy, Debug)]
+struct Urged {
+    end: Lsn,
+    since: Instant,
+    last: Instant,
+    times: u32,
 }
 
 /// Where a stream begins.
@@ -135,6 +151,7 @@ impl Reader {
             position: from,
             passed_on: Instant::now(),
             heartbeat,
+            urged: None,
         };
         Reader { stream, sorter }
     }
@@ -213,7 +230,7 @@ impl Sorter {
         {
             Frame::Keepalive { end, reply_requested, .. } => {
                 if reply_requested {
-                    self.progress.report_now();
+                    self.urged(end)?;
                 }
                 self.passed(end);
                 Ok(self.alive(end, frame, pieces).await)
@@ -226,6 +243,25 @@ impl Sorter {
                 State::Prepare(xid) => self.prepare(xid, message, frame),
             },
         }
+    }
+
+    /// The server wants a report. One that shuts down does so again and again, and waits until all that it has is stored; that may
+    /// take as long as a transaction stays prepared, or a destination is slow. It gets a moment for it, and then it is let go.
+    fn urged(&mut self, end: Lsn) -> Result<()> {
+        let now = Instant::now();
+        let urged = match self.urged.filter(|urged| urged.end == end && now - urged.last < URGED_SELDOM) {
+            Some(urged) if now - urged.last < URGED_OFTEN => return Ok(()),
+            Some(urged) => Urged { last: now, times: urged.times + 1, ..urged },
+            None => Urged { end, since: now, last: now, times: 1 },
+        };
+        self.progress.report_now();
+        self.urged = Some(urged);
+        if urged.times >= 10 && now - urged.since >= SHUTDOWN_PATIENCE && self.progress.flushed() < end {
+            return Err(Error::disconnected(
+                "the server asks for reports without a pause: it shuts down, and is not made to wait",
+            ));
+        }
+        Ok(())
     }
 
     /// How far the server has decoded its log: passed on between transactions, when somebody waits for it and now and then.
