@@ -4,13 +4,15 @@
 //! first of them (1 unless set).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod lives;
 mod migration;
 mod river;
 
 use std::env;
 
 use anyhow::{Context as _, Result};
-use migration::{Migration, Phase, is_done, schema::expect_indexes};
+use lives::{Phase, is_done};
+use migration::{Migration, schema::expect_indexes};
 use river::Destination;
 use slackwater_testkit::{Flavor, PostgresVersion, Server};
 

@@ -5,13 +5,10 @@ pub(crate) mod load;
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use slackwater_testkit::{
     Flavor, PostgresServer, PostgresVersion, Server,
-    compare::{
-        Rows, Side, destination_rows, expect_equal, expect_same_table, postgres_rows, source_rows,
-        sqlite_rows,
-    },
+    compare::{Rows, Side, destination_rows, expect_equal, expect_same_tables, postgres_rows, source_rows, sqlite_rows},
 };
 use tempfile::{NamedTempFile, TempDir};
 
@@ -19,6 +16,9 @@ use tempfile::{NamedTempFile, TempDir};
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_slackwater");
 /// How long a task may take to get to the end of a log.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The database of PostgreSQL servers.
+pub(crate) const DATABASE: &str = "postgres";
 
 /// The source of a task: servers of one topology, the database `shop`.
 pub(crate) fn source_section(servers: &[&Server], start: &str) -> String {
@@ -37,7 +37,7 @@ pub(crate) enum Destination {
     Sqlite(TempDir),
     /// A server of its own.
     Server(Box<Server>),
-    /// A PostgreSQL server of its own, and the types that are chosen there.
+    /// The database [`DATABASE`] of a PostgreSQL server of its own, and the file with the types that are chosen there.
     Postgres(Box<PostgresServer>, NamedTempFile),
 }
 
@@ -78,25 +78,23 @@ impl Destination {
                 "[destination]\ntype = \"mysql\"\nhost = \"127.0.0.1:{}\"\nuser = \"root\"\npassword = \"\"\n",
                 server.port()
             ),
-            Destination::Postgres(server, types) => format!(
-                "[destination]\ntype = \"postgresql\"\nhost = \"127.0.0.1:{}\"\nuser = \"postgres\"\n\
-                 database = \"postgres\"\ninvalid_dates = \"drop\"\nzero_bytes = \"drop\"\n[schema]\noverrides = {:?}\n",
-                server.port(),
-                types.path()
-            ),
+            Destination::Postgres(server, types) => {
+                let more = "invalid_dates = \"drop\"\nzero_bytes = \"drop\"";
+                let section = server.destination_section(DATABASE, more);
+                format!("{section}[schema]\noverrides = {:?}\n", types.path())
+            }
         }
     }
 
     /// Compares tables (`database.table`) with the source's, value by value.
     pub(crate) fn expect_tables(&self, source: &Server, tables: &[String]) -> Result<()> {
         assert!(!tables.is_empty());
+        if let Destination::Postgres(server, _) = self {
+            let pairs = tables.iter().map(|table| (table, table));
+            return expect_same_tables(Side::Mysql(source), Side::Postgres(server, DATABASE), pairs).map(drop);
+        }
         for table in tables {
             let what = format!("{} to {}: {table}", source.flavor(), self.name());
-            if let Destination::Postgres(server, _) = self {
-                expect_same_table((Side::Mysql(source), table), (Side::Postgres(server, "postgres"), table))
-                    .context(what)?;
-                continue;
-            }
             expect_equal(&what, &source_rows(source, table)?, &self.rows(source, table)?)?;
         }
         Ok(())
@@ -107,7 +105,7 @@ impl Destination {
         match self {
             Destination::Sqlite(directory) => sqlite_rows(source, &directory.path().join("copy.db"), table),
             Destination::Server(server) => destination_rows(source, server, table),
-            Destination::Postgres(server, _) => postgres_rows(server, "postgres", table),
+            Destination::Postgres(server, _) => postgres_rows(server, DATABASE, table),
         }
     }
 

@@ -1,0 +1,88 @@
+//! A migration from PostgreSQL that is killed again and again while others write to its source.
+
+mod bulk;
+
+use anyhow::Result;
+use bulk::Bulk;
+use slackwater_testkit::{
+    PostgresServer, Task,
+    compare::{Side, expect_same_tables},
+    workload::PostgresWorkload,
+};
+use tempfile::TempDir;
+
+use crate::{
+    lives::{Kills, Phase, Step, kill_under_load, wait_for},
+    river::{DATABASE, Destination, PATIENCE, PROGRAM},
+};
+
+/// Transactions and statements before the task first starts.
+const BACKLOG: usize = 150;
+/// The schema that is carried.
+pub(crate) const SCHEMA: &str = "shop";
+
+/// A task with its source, its load and what has happened to it.
+pub(crate) struct Migration<'a> {
+    source: &'a PostgresServer,
+    seed: u64,
+    load: PostgresWorkload,
+    bulk: Bulk,
+    pub(crate) task: Task,
+    /// How often it was killed in which phase.
+    pub(crate) kills: Kills,
+    _directory: TempDir,
+}
+
+impl<'a> Migration<'a> {
+    /// Fills the source.
+    pub(crate) fn new(source: &'a PostgresServer, destination: &Destination, seed: u64) -> Result<Self> {
+        let mut load = PostgresWorkload::new(seed).in_schema(SCHEMA);
+        if !matches!(destination, Destination::Postgres(..)) {
+            load = load.portable();
+        }
+        let mut client = source.client_of(DATABASE)?;
+        load.setup(&mut client)?;
+        for _ in 0..BACKLOG {
+            load.step(&mut client)?;
+        }
+        let bulk = Bulk::setup(&mut client, seed)?;
+        let directory = tempfile::tempdir()?;
+        let toml = format!(
+            "start = \"snapshot\"\n{}{}[objects]\ninclude = [\"{SCHEMA}.*\"]\n",
+            source.source_section(DATABASE, ""),
+            destination.section()
+        );
+        let task = Task::new(PROGRAM, directory.path(), &toml)?;
+        Ok(Migration { source, seed, load, bulk, task, kills: Kills::new(), _directory: directory })
+    }
+
+    /// Runs and kills the task while the loads go on; then lets it come to the end. Returns the source's tables.
+    pub(crate) fn run(&mut self) -> Result<Vec<String>> {
+        let Migration { source, seed, load, bulk, task, .. } = self;
+        let (mut one, mut other) = (source.client_of(DATABASE)?, source.client_of(DATABASE)?);
+        let loads: Vec<Step<'_>> = vec![
+            Box::new(move || load.step(&mut one).map(drop)),
+            Box::new(move || bulk.step(&mut other)),
+        ];
+        self.kills = kill_under_load(task, *seed, loads)?;
+        self.task.start()?;
+        self.task.wait_for_wal(self.source.end_of_log()?, PATIENCE)?;
+        wait_for(&mut self.task, Phase::Tailing)?;
+        self.load.tables(&mut self.source.client_of(DATABASE)?)
+    }
+}
+
+/// Compares tables (`schema.table`) with the source's, value by value.
+pub(crate) fn expect_tables(source: &PostgresServer, destination: &Destination, tables: &[String]) -> Result<()> {
+    let file = destination.file();
+    let there = match (destination, &file) {
+        (Destination::Server(server), _) => Side::Mysql(server),
+        (Destination::Postgres(server, _), _) => Side::Postgres(server, DATABASE),
+        (Destination::Sqlite(_), file) => Side::Sqlite(file.as_deref().expect("it is a file")),
+    };
+    let pairs = tables.iter().map(|table| match there {
+        Side::Sqlite(_) => (table.as_str(), table.rsplit('.').next().unwrap_or_default()),
+        _ => (table.as_str(), table.as_str()),
+    });
+    expect_same_tables(Side::Postgres(source, DATABASE), there, pairs).map(drop)
+}
