@@ -12,6 +12,7 @@ mod decode;
 mod exit;
 mod positions;
 mod progress;
+mod release;
 mod run;
 mod schema;
 mod status;
@@ -43,6 +44,7 @@ enum Command {
     Decode(decode::Arguments),
     Positions(positions::Arguments),
     Cutover(cutover::Arguments),
+    Release(release::Arguments),
 }
 
 /// The task file, as every subcommand takes it.
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
             Command::Decode(arguments) => decode::run(&arguments),
             Command::Positions(arguments) => positions::run(arguments).await,
             Command::Cutover(arguments) => cutover::run(arguments).await,
+            Command::Release(arguments) => release::run(arguments).await,
         }
     });
     let outcome = runtime.block_on(outcome);

@@ -37,7 +37,7 @@ fn definitions_of_mysql_are_created() -> Result<()> {
             ("column customers.name", "character varying(40) not null default 'it''s'::character varying"),
             ("column customers.born", "date not null default '1970-01-01'::date"),
             ("column customers.flag", "boolean not null default true"),
-            ("column customers.bits", "bit(5) default '00101'::\"bit\""),
+            ("column customers.bits", "bit(5) default B'00101'::\"bit\""),
             ("column customers.tiny", "smallint default 0"),
             ("column customers.ub", "numeric(20,0)"),
             ("column customers.ui", "bigint default 7"),
@@ -78,7 +78,9 @@ fn definitions_of_mysql_are_created() -> Result<()> {
             ("index keyless_name", "CREATE INDEX keyless_name ON shop.keyless USING btree (a)"),
             ("relation customers", "r d -- people"),
         ] {
-            assert_eq!(facts.get(name).map(String::as_str), Some(fact), "{name} on {version:?}: {facts:#?}");
+            // PostgreSQL 16 and later print a bit string as any other.
+            let found = facts.get(name).map(|fact| fact.replace("default '00101'", "default B'00101'"));
+            assert_eq!(found.as_deref(), Some(fact), "{name} on {version:?}: {facts:#?}");
         }
         assert!(facts["column customers.seen"].starts_with("timestamp(3) with time zone default"));
         let said = |text: &str| plan.notes.iter().any(|note| note.to_owned().text.contains(text));

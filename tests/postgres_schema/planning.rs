@@ -114,32 +114,32 @@ pub(crate) fn facts(server: &PostgresServer, schema: &str) -> Result<BTreeMap<St
         format!(
             "SELECT 'column ' || c.relname || '.' || a.attname, format_type(a.atttypid, a.atttypmod) \
              || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '') \
-             || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || a.attidentity END \
+             || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || a.attidentity::text END \
              || coalesce(' -- ' || col_description(c.oid, a.attnum), '') \
              FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
-             WHERE c.relnamespace = '{schema}'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
+             WHERE c.relnamespace = quote_ident('{schema}')::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
         ),
         format!(
             "SELECT 'constraint ' || conrelid::regclass || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint \
-             WHERE connamespace = '{schema}'::regnamespace AND conrelid <> 0 AND contype <> 'n'"
+             WHERE connamespace = quote_ident('{schema}')::regnamespace AND conrelid <> 0 AND contype <> 'n'"
         ),
         format!("SELECT 'index ' || indexname, indexdef FROM pg_indexes WHERE schemaname = '{schema}'"),
         format!(
             "SELECT 'relation ' || relname, relkind::text || coalesce(' ' || pg_get_partkeydef(oid), '') \
              || coalesce(' ' || pg_get_expr(relpartbound, oid), '') || ' ' || relreplident::text || coalesce(' ' || reloptions::text, '') \
              || coalesce(' -- ' || obj_description(oid, 'pg_class'), '') || coalesce(' ' || pg_get_viewdef(oid), '') FROM pg_class \
-             WHERE relnamespace = '{schema}'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')"
+             WHERE relnamespace = quote_ident('{schema}')::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')"
         ),
         format!(
-            "SELECT 'function ' || oid::regprocedure, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = '{schema}'::regnamespace"
+            "SELECT 'function ' || oid::regprocedure, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = quote_ident('{schema}')::regnamespace"
         ),
         format!(
             "SELECT 'trigger ' || tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid \
-             WHERE c.relnamespace = '{schema}'::regnamespace AND NOT tgisinternal"
+             WHERE c.relnamespace = quote_ident('{schema}')::regnamespace AND NOT tgisinternal"
         ),
         format!(
             "SELECT 'enum ' || t.typname, string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder) FROM pg_type t \
-             JOIN pg_enum e ON e.enumtypid = t.oid WHERE t.typnamespace = '{schema}'::regnamespace GROUP BY 1"
+             JOIN pg_enum e ON e.enumtypid = t.oid WHERE t.typnamespace = quote_ident('{schema}')::regnamespace GROUP BY 1"
         ),
     ];
     let mut facts = BTreeMap::new();

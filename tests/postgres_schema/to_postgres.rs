@@ -45,7 +45,7 @@ CREATE TRIGGER touch BEFORE UPDATE ON app.customers FOR EACH ROW EXECUTE PROCEDU
 "#;
 
 const SINCE_15: &str = r#"
-CREATE TABLE app.newer (id integer PRIMARY KEY INCLUDE (b), b integer, twice integer GENERATED ALWAYS AS (b * 2) STORED,
+CREATE TABLE app.newer (id integer, b integer, PRIMARY KEY (id) INCLUDE (b), twice integer GENERATED ALWAYS AS (b * 2) STORED,
   u integer, UNIQUE NULLS NOT DISTINCT (u), t text COMPRESSION pglz);
 ALTER TABLE app.newer ALTER COLUMN t SET STORAGE EXTERNAL;
 CREATE PROCEDURE app.go(n integer) LANGUAGE sql BEGIN ATOMIC DELETE FROM app.newer WHERE id = n; END;
@@ -70,7 +70,9 @@ fn carries(from: PostgresVersion, script: &str, to: PostgresVersion) -> Result<(
         for (object, fact) in &there {
             assert_eq!(here.get(object), Some(fact), "{object} from {from:?} to {to:?}");
         }
-        let more: Vec<_> = here.keys().filter(|object| !there.contains_key(*object)).collect();
+        // Ranges have got multiranges with PostgreSQL 14.
+        let is_more = |object: &&String| !there.contains_key(*object) && !object.contains("_multirange");
+        let more: Vec<_> = here.keys().filter(is_more).collect();
         assert!(more.is_empty(), "{more:?} from {from:?} to {to:?}");
     }
     Ok(())

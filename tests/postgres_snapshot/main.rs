@@ -19,10 +19,7 @@ use slackwater_testkit::{PostgresServer, PostgresVersion, run_postgres};
 const VERSIONS: [PostgresVersion; 2] = [PostgresVersion::V10, PostgresVersion::V18];
 
 fn selected(server: &PostgresServer, table: &str) -> Vec<Vec<Option<String>>> {
-    let question = format!("SELECT * FROM {table}");
-    let mut rows = tokio::task::block_in_place(|| server.query_in("shop", &question)).unwrap();
-    rows.sort();
-    rows
+    server_rows(server, &format!("SELECT * FROM {table}"))
 }
 
 /// All readers show the database at one place of the log, whatever is written meanwhile.
@@ -64,6 +61,55 @@ async fn rows_are_those_of_the_start() {
             source.tables().await.unwrap().iter().map(|estimate| estimate.table.table.to_string()).collect();
         assert_eq!(names, ["Mixed Case", "a", "b", "empty"], "what is in no log is not copied");
     }
+}
+
+/// A partitioned table is one table, whatever its partitions' columns are in; one whose partitions change begins again.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_read_as_their_table() {
+    for version in VERSIONS {
+        let server = server(version);
+        exec(
+            &server,
+            "CREATE TABLE p (id int NOT NULL, day date NOT NULL, v text) PARTITION BY RANGE (day); \
+             CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2023-01-01') TO ('2024-01-01'); \
+             CREATE TABLE p2 (gone int, v text, day date NOT NULL, id int NOT NULL); ALTER TABLE p2 DROP gone; \
+             ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM ('2024-01-01') TO ('2025-01-01'); \
+             INSERT INTO p SELECT i, date '2023-01-01' + i % 700, repeat('x', i % 9) FROM generate_series(1, 2000) i",
+        );
+        let source = source(&server);
+        let then = server_rows(&server, "SELECT id, v FROM p");
+        let mut reader = open(&source, "p").await;
+        let start = reader.start().clone();
+        let mut copied = Copied::default();
+        assert!(!copied.read(&mut *reader, 2).await);
+        let point = copied.point(reader.table(), &start);
+        exec(&server, "DELETE FROM p WHERE id > 1000");
+        let mut again = source.read_table(&named("p"), Some(&point)).await.unwrap().unwrap();
+        copied.read(&mut *reader, usize::MAX).await;
+        let without_day = |rows: &[Vec<Option<String>>]| {
+            let mut rows: Vec<_> = rows.iter().map(|row| vec![row[0].clone(), row[2].clone()]).collect();
+            rows.sort();
+            rows
+        };
+        assert_eq!(without_day(&copied.rows), then, "{version}");
+        assert_eq!(again.start(), &start);
+        exec(&server, "ALTER TABLE p DETACH PARTITION p1");
+        let last = loop {
+            match again.next().await.unwrap() {
+                Read::Block(_) => {}
+                last => break last,
+            }
+        };
+        assert!(matches!(last, Read::Changed), "{version}");
+        let names = source.tables().await.unwrap();
+        assert_eq!(names.iter().filter(|estimate| &*estimate.table.table == "p2").count(), 0, "{version}");
+    }
+}
+
+fn server_rows(server: &PostgresServer, question: &str) -> Vec<Vec<Option<String>>> {
+    let mut rows = tokio::task::block_in_place(|| server.query_in("shop", question)).unwrap();
+    rows.sort();
+    rows
 }
 
 /// A table that changed after the snapshot was taken has a later start, and one that changes while it is read says so.

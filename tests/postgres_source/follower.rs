@@ -14,7 +14,7 @@ use slackwater::{
     sources::{Source, postgres::Postgres},
 };
 use slackwater_decoders::{
-    event::{Event, RowChange},
+    event::{Event, RowChange, SchemaChange},
     position::Position,
     value::Cell,
 };
@@ -49,6 +49,8 @@ pub struct Follower {
     /// Events of whole transactions, as lines.
     pub lines: Vec<String>,
     open: Vec<String>,
+    /// What statements did.
+    pub changes: Vec<SchemaChange>,
     /// Batches that began or ended inside of a transaction.
     pub parts: usize,
     pub resume: Position,
@@ -83,6 +85,7 @@ impl Follower {
             messages,
             lines: Vec::new(),
             open: Vec::new(),
+            changes: Vec::new(),
             parts: 0,
             resume,
         }
@@ -108,6 +111,9 @@ impl Follower {
                     for (place, event) in places {
                         assert!(place == 0 || !matches!(event, Event::Ddl(_)), "a statement comes first");
                         self.open.extend(line(event));
+                        if let Event::Ddl(ddl) = event {
+                            self.changes.extend(ddl.changes.iter().cloned());
+                        }
                     }
                     match &batch.summary().resume {
                         Some(resume) => {
@@ -115,7 +121,9 @@ impl Follower {
                             // Before PostgreSQL 15 transactions are sent that have nothing for us.
                             for line in self.open.drain(..) {
                                 match self.lines.last() {
-                                    Some(last) if last == "begin" && line == "commit" => drop(self.lines.pop()),
+                                    Some(last) if last == "begin" && line == "commit" => {
+                                        drop(self.lines.pop())
+                                    }
                                     _ => self.lines.push(line),
                                 }
                             }

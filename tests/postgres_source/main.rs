@@ -2,6 +2,8 @@
 //! slot or log go away.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod ddl;
+mod faults;
 mod follower;
 mod workload;
 

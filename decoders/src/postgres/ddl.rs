@@ -27,12 +27,12 @@
 //!   `pg_get_expr(adbin, adrelid)`; `generated` is `"s"` or `"v"` (`attgenerated`; the expression is then `default`), `identity` is `"a"` or `"d"`
 //!   (`attidentity`); both may be missing, null or empty. `primary_key` and `unique` name columns by `attnum`, in key order; `partial`
 //!   (may be missing) is true for an index with a condition or an expression.
-//! * `types`: the types that columns of `tables` use and that are not built in, as [`CatalogType`](super::types::CatalogType) with
+//! * `types`: the types that columns of `tables` use and that are not built in, as [`CatalogType`] with
 //!   its OID: `kind` is `{"enum": [labels]}`, `{"domain": {"base": oid, "typmod": -1}}`, `{"composite": [{"name", "type_oid", "typmod"}]}`,
 //!   `{"array": {"element": oid}}`, `{"range": {"subtype": oid}}`, `{"multirange": {"range": oid}}` or `"base"`. May be missing; then
 //!   the reader supplies them when a [`Need`](super::Need) asks for them.
 //! * `dropped`: what `pg_event_trigger_dropped_objects` says of tables (`kind` is its `object_type`). `oid` may be missing. Other
-//!   kinds may be there and are described in [`SchemaChange::Other`](crate::event::SchemaChange::Other).
+//!   kinds may be there and are described in [`SchemaChange::Other`].
 //!
 //! Members that are not named here are passed over.
 

@@ -21,6 +21,18 @@ impl fmt::Display for Log {
     }
 }
 
+/// A value in both formats.
+pub(crate) struct TwoForms {
+    pub(crate) type_oid: u32,
+    pub(crate) typmod: i32,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) text: String,
+}
+
+fn hex(digits: &str) -> Vec<u8> {
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
+}
+
 fn fixture(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/postgres").join(name);
     let bytes = zstd::decode_all(fs::File::open(&path).unwrap()).unwrap();
@@ -41,9 +53,8 @@ impl Log {
     pub(crate) fn load(major: u8, version: u8, format: &'static str) -> Self {
         let text = fixture(&format!("{major}-v{version}-{format}.log.zst"));
         let messages = text.lines().map(|line| {
-            let (lsn, hex) = line.split_once("|\\x").unwrap();
-            let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
-            (lsn.parse().unwrap(), (0..hex.len()).step_by(2).map(byte).collect())
+            let (lsn, digits) = line.split_once("|\\x").unwrap();
+            (lsn.parse().unwrap(), hex(digits))
         });
         Log { major, version, format, messages: messages.collect() }
     }
@@ -56,6 +67,16 @@ impl Log {
             (row.remove(0).unwrap(), row)
         });
         rows.collect()
+    }
+
+    pub(crate) fn values(&self) -> Vec<TwoForms> {
+        let text = fixture(&format!("{}.values.zst", self.major));
+        let values = text.lines().map(|line| {
+            let (type_oid, typmod, bytes, text): (u32, i32, String, String) =
+                serde_json::from_str(line).unwrap();
+            TwoForms { type_oid, typmod, bytes: hex(&bytes), text }
+        });
+        values.collect()
     }
 
     fn catalog_text(&self) -> String {

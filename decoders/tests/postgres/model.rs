@@ -106,7 +106,11 @@ impl Model {
 }
 
 fn apply(table: &mut Vec<Row>, change: &RowChange<'_>, columns: usize) {
-    let printed = |cell: &Cell<'_>| text::print(&cell.value().expect("a value"));
+    let printed = |cell: &Cell<'_>| match cell {
+        // A generated column, which the stream does not have.
+        Cell::Absent => Some(text::ANY.to_owned()),
+        _ => text::print(&cell.value().expect("a value")),
+    };
     let found = change.before().map(|before| {
         let is_same = |row: &Row| {
             before

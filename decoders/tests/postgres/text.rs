@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use slackwater_decoders::value::{Date, UuidText, Value};
 
+/// What stands for a value that is not known.
+pub(crate) const ANY: &str = "(any)";
+
 /// The text of a value. Floating point numbers are compared as numbers: see [`same`].
 pub(crate) fn print(value: &Value<'_>) -> Option<String> {
     let without_zeros = |text: String| match text.split_once('.') {
@@ -53,6 +56,9 @@ pub(crate) fn print(value: &Value<'_>) -> Option<String> {
 /// Whether a printed value is what the server printed.
 pub(crate) fn same(ours: Option<&str>, theirs: Option<&str>) -> bool {
     let number = |ours: &str, name| ours.strip_prefix(name).map(str::to_owned);
+    if ours == Some(ANY) {
+        return true;
+    }
     let (Some(ours), Some(theirs)) = (ours, theirs) else { return ours.is_none() && theirs.is_none() };
     if let Some(ours) = number(ours, "float4 ") {
         let (ours, theirs): (f32, f32) = (ours.parse().unwrap(), theirs.parse().unwrap());

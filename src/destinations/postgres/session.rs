@@ -11,10 +11,11 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{BufMut as _, BytesMut};
+use tokio::time::sleep;
 use tokio_postgres::{
     Statement,
     types::{Format, IsNull, ToSql, Type},
@@ -36,7 +37,11 @@ const STATEMENTS: usize = 512;
 /// Rows are found by their keys, whatever the statistics of a table that was filled a moment ago say; a list of keys is a parameter
 /// that need not be planned for anew.
 const SETTINGS: &str = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; \
-     SET client_min_messages = warning; SET row_security = off";
+     SET client_min_messages = warning; SET row_security = off; SET tcp_keepalives_idle = 60; \
+     SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
+
+/// How long a former session of a worker may take to end.
+const FORMER_SESSION: Duration = Duration::from_secs(3);
 
 /// What the server refuses, with its parameters.
 pub(super) const UNIQUE_VIOLATION: &str = "23505";
@@ -146,20 +151,40 @@ impl Session {
         let create = "SELECT CASE WHEN pg_replication_origin_oid($1::text) IS NULL \
                       THEN pg_replication_origin_create($1::text) END";
         let setup = "SELECT pg_replication_origin_session_setup($1::text)";
+        let deadline = Instant::now() + FORMER_SESSION;
         for sql in [create, setup] {
-            match self.connection.execute(sql, &[&name]).await.map_err(refused) {
-                Ok(_) => {}
-                // No privilege; no place left (`max_replication_slots`, `max_active_replication_origins`); none at all.
-                Err(error) if matches!(code(&error).as_deref(), Some("42501" | "53400" | "55000")) => {
-                    warn!(origin = name, %error, "what is written has no replication origin: a task in the other direction cannot tell it from other changes");
-                    return Ok(());
+            while let Err(error) = self.connection.execute(sql, &[&name]).await.map_err(refused) {
+                match code(&error).as_deref() {
+                    // No privilege; no place left (`max_replication_slots`, `max_active_replication_origins`); none at all.
+                    Some("42501" | "53400" | "55000") => {
+                        warn!(origin = name, %error, "what is written has no replication origin: a task in the other direction cannot tell it from other changes");
+                        return Ok(());
+                    }
+                    // Another session of this worker created it just now.
+                    Some("23505" | "42710") => {}
+                    // A session of this worker before has it, which the server has not seen the end of yet.
+                    Some("55006") if Instant::now() < deadline => sleep(Duration::from_millis(20)).await,
+                    Some("55006") if self.end_holder(&error).await? => {}
+                    _ => return Err(error.on(format!("replication origin {name}"))),
                 }
-                // Another session of this worker created it just now.
-                Err(error) if matches!(code(&error).as_deref(), Some("23505" | "42710")) => {}
-                Err(error) => return Err(error.on(format!("replication origin {name}"))),
+                if sql == create {
+                    break;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Ends the session of this task that an error says to hold an origin: its connection is lost. `false`: it is none of ours.
+    async fn end_holder(&mut self, error: &Error) -> Result<bool> {
+        let said = error.cause_as::<ServerError>().and_then(ServerError::message).unwrap_or_default();
+        let process = said.rsplit(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty());
+        let process: i32 = process.and_then(|digits| digits.parse().ok()).unwrap_or_default();
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND usename = current_user \
+                   AND application_name = current_setting('application_name')";
+        let ended = self.connection.query(sql, &[&process]).await.map_err(refused)?;
+        sleep(Duration::from_millis(100)).await;
+        Ok(!ended.is_empty())
     }
 
     /// Runs statements without parameters, behind all that was sent.

@@ -1,7 +1,7 @@
 //! PostgreSQL: the write-ahead log through a logical replication slot and `pgoutput`.
 //!
 //! * `hosts`: which server is read; `questions`: what it says about its log; `names` of what the task creates there.
-//! * `slot`, `publication`, `ddl`: what the task creates at the source, lists and removes.
+//! * `slot`, `publication`, `ddl`: what the task creates at the source; `belongings` lists and removes it.
 //! * `replication`: the connection that streams the log; `tail` makes batches of it.
 //! * `schema`: all definitions; `snapshot`: the tables' rows, through COPY. `check`: the precheck.
 //!
@@ -9,6 +9,8 @@
 //! that the server has decoded its log up to. A task resumes by telling the slot its position: transactions that were committed
 //! before are not sent again. The slot's own position follows behind the destination's checkpoint, never before it.
 
+mod belongings;
+mod ddl;
 mod hosts;
 mod names;
 mod publication;
@@ -227,7 +229,14 @@ impl Source for Postgres {
     }
 
     async fn belongings(&self) -> Result<Vec<Belonging>> {
-        Ok(Vec::new())
+        let control = self.hosts.control().await?;
+        let found = self.found(&control.session).await;
+        control.keep(found)
+    }
+
+    async fn release(&self) -> Result<Vec<Belonging>> {
+        self.copies.end().await;
+        self.remove(&self.hosts.connect().await?).await
     }
 }
 

@@ -35,6 +35,7 @@ pub fn literal(expression: &str) -> Option<Literal> {
         return Some(Literal::Number(text));
     }
     match (cast, text.as_str()) {
+        ("bit" | "bit varying", digits) => Some(Literal::Bits(digits.to_owned())),
         ("boolean", "t" | "true") => Some(Literal::Number("1".to_owned())),
         ("boolean", "f" | "false") => Some(Literal::Number("0".to_owned())),
         ("bytea", hex) => bytes(hex.strip_prefix("\\x")?).map(Literal::Bytes),
@@ -107,6 +108,7 @@ mod tests {
             ("NULL::character varying", Some(Literal::Null)),
             ("'\\x00ff'::bytea", Some(Literal::Bytes(vec![0, 255]))),
             ("B'101'::\"bit\"", Some(Literal::Bits("101".into()))),
+            ("'101'::\"bit\"", Some(Literal::Bits("101".into()))),
             ("'{}'::integer[]", Some(Literal::Text("{}".into()))),
             ("'sad'::app.mood", Some(Literal::Text("sad".into()))),
             ("now()", None),

@@ -21,7 +21,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use slackwater_decoders::schema::{
     TableName,
-    definition::{Dialect, KeyKind},
+    definition::{Dialect, KeyKind, ObjectKind},
 };
 use tokio_postgres::Client;
 
@@ -69,7 +69,10 @@ pub async fn plan(client: &Client, wanted: &Wanted<'_>, config: &PostgresDestina
         schemas.insert(partition.name.database.to_string());
     }
     let schemas: Vec<_> = schemas.into_iter().collect();
-    let existing = Existing::read(client, &schemas).await?;
+    let mut existing = Existing::read(client, &schemas).await?;
+    if wanted.schema.objects.iter().any(|object| object.kind == ObjectKind::Extension) {
+        existing.read_available_extensions(client).await?;
+    }
     plan_for(wanted, config.invalid_dates, &existing, &tables, plan)
 }
 
@@ -165,6 +168,17 @@ impl<'a> Planner<'a> {
             return text.to_owned();
         }
         text::with_objects(text, &|schema, name| {
+            let target = self.renamed.get(&TableName::new(schema, name))?;
+            Some((target.database.to_string(), target.table.to_string()))
+        })
+    }
+
+    /// The same for a query.
+    fn query_here(&self, text: &str) -> String {
+        if self.renamed.is_empty() {
+            return text.to_owned();
+        }
+        text::with_tables(text, &|schema, name| {
             let target = self.renamed.get(&TableName::new(schema, name))?;
             Some((target.database.to_string(), target.table.to_string()))
         })

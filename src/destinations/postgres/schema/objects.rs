@@ -144,6 +144,7 @@ impl<'a> Planner<'a> {
             return;
         }
         match self.existing.available_extension(name) {
+            None if !self.existing.lacks_extension(name) => {}
             None => self.plan.note(
                 &object,
                 "is not installed on the destination's machine: install its package before anything is created",
@@ -168,7 +169,12 @@ impl<'a> Planner<'a> {
             self.plan.kept.push(object);
             return;
         }
-        let mut sql = self.here(&wanted.stored.statement);
+        let is_query = matches!(wanted.stored.kind, ObjectKind::View | ObjectKind::MaterializedView);
+        let mut sql = if is_query {
+            self.query_here(&wanted.stored.statement)
+        } else {
+            self.here(&wanted.stored.statement)
+        };
         if matches!(wanted.stored.kind, ObjectKind::Function | ObjectKind::Procedure)
             && self.renamed.iter().any(|(source, target)| source != target)
         {

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 pub(super) use self::{
-    command::{CreateSlot, CreatedSlot, Identity, StartOptions},
+    command::{CreateSlot, Identity, StartOptions},
     feedback::Progress,
     stream::{HEADER, WalStream},
 };

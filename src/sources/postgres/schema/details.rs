@@ -125,10 +125,11 @@ fn storage(letter: &str) -> Option<&'static str> {
 /// The server's refusal, or a lost connection.
 pub(super) async fn keys(session: &Session, oids: &[u32]) -> Result<HashMap<u32, Vec<Key>>> {
     let parts = if session.major() >= 11 { "i.indnkeyatts" } else { "i.indnatts" };
-    // A key of a partition that is a part of its table's comes with that.
+    // A key of a partition that is a part of its table's comes with that: so the table's is not written with ONLY.
     let question = format!(
         "SELECT i.indrelid, c.relname::text, am.amname::text, i.indisprimary, i.indisunique, co.contype::text, \
-           coalesce(pg_get_constraintdef(co.oid), pg_get_indexdef(i.indexrelid)), pg_get_expr(i.indpred, i.indrelid), \
+           coalesce(pg_get_constraintdef(co.oid), CASE c.relkind WHEN 'I' \
+             THEN regexp_replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') ELSE pg_get_indexdef(i.indexrelid) END), pg_get_expr(i.indpred, i.indrelid), \
            obj_description(c.oid, 'pg_class'), \
            ARRAY(SELECT a.attname::text FROM generate_series(0, {parts} - 1) n LEFT JOIN pg_attribute a \
              ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n] AND a.attnum <> 0 ORDER BY n), \

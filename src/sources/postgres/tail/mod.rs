@@ -19,11 +19,11 @@ use slackwater_decoders::{
         message::Committed,
     },
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use self::{decode::LogDecoder, read::Reader, spill::Spill};
 use super::{
-    Postgres, publication, questions,
+    Postgres, ddl, publication, questions,
     replication::{HEADER, StartOptions},
     schema::{
         tables::{self, Which},
@@ -103,7 +103,7 @@ impl Postgres {
         Ok(slot)
     }
 
-    /// Makes sure that the tables are published.
+    /// Makes sure that the tables are published, and statements captured.
     pub(super) async fn publish(&self, session: &Session) -> Result<()> {
         let tables =
             tables::read(session, &types::read(session).await?, Which::Selected(&self.selected)).await?;
@@ -114,6 +114,8 @@ impl Postgres {
         if !self.hosts.config().create || questions::is_standby(session).await? {
             return publication::verify(session, wanted).await;
         }
+        let is_captured = ddl::ensure(session, &self.names.trigger, self.hosts.config().ddl).await?;
+        debug!(is_captured, "statements that change definitions are written into the log");
         let new = publication::ensure(session, wanted).await?;
         for table in new {
             warn!(%table, "the table is published from now on; what was written to it before is not in the log");
