@@ -201,3 +201,49 @@ async fn what_a_file_would_change_in_silence_is_an_error_or_a_replacement() {
         );
     }
 }
+
+#[tokio::test]
+async fn changes_of_the_log_go_as_a_file_that_is_taken_whole_or_not_at_all() {
+    for flavor in FLAVORS {
+        let server = Server::builder(flavor).start().unwrap();
+        let mut destination = opened(&server).await;
+        destination.store_checkpoint(&checkpoint(0)).await.unwrap();
+        server.exec("CREATE DATABASE shop").unwrap();
+        let columns =
+            || vec![Column::new("id", INT), text_column("v", 9, "utf8mb4_bin"), Column::new("u", INT)];
+        let row = |id| vec![int(id), text("abc"), int(id)];
+        let log: Vec<_> = (0..700).map(|id| Insert(row(id))).collect();
+        let all = |name: &str| lines(&server, &format!("SELECT * FROM shop.{name} ORDER BY id"));
+        let expected: Vec<_> = (0..700).map(|id| format!("{id}|abc|{id}")).collect();
+
+        let files = count(&server, "load");
+        let new = table("new", columns(), &[0], &[2]);
+        destination.apply(&changes(&new, &log), Some(&checkpoint(1))).await.unwrap();
+        assert_eq!(all("new"), expected);
+        assert_eq!(count(&server, "load"), files + 1, "{flavor:?}");
+
+        // A row with a key of the file, and one with a unique value of it: the file's rows take their places.
+        server.exec("CREATE TABLE shop.old (id INT PRIMARY KEY, v VARCHAR(9), u INT UNIQUE)").unwrap();
+        server.exec("INSERT INTO shop.old VALUES (5, 'x', 1000), (2000, 'y', 300)").unwrap();
+        let old = table("old", columns(), &[0], &[2]);
+        destination.apply(&changes(&old, &log), Some(&checkpoint(2))).await.unwrap();
+        assert_eq!(all("old"), expected);
+        assert_eq!(count(&server, "load"), files + 2, "{flavor:?}");
+
+        // A file would cut the values.
+        server.exec("CREATE TABLE shop.short (id INT PRIMARY KEY, v VARCHAR(2), u INT)").unwrap();
+        let short = table("short", columns(), &[0], &[]);
+        let error = destination.apply(&changes(&short, &log), Some(&checkpoint(3))).await.unwrap_err();
+        assert!(!error.is_transient() && error.to_string().contains("shop.short"), "{error}");
+        assert!(!error.to_string().contains("abc"), "{error}");
+        let standing = destination.open().await.unwrap().unwrap();
+        assert_eq!(standing.checkpoint, checkpoint(2));
+        assert!(all("short").is_empty());
+
+        // A server that takes no files.
+        server.exec("SET GLOBAL local_infile = OFF").unwrap();
+        let none = table("none", columns(), &[0], &[2]);
+        destination.apply(&changes(&none, &log), Some(&checkpoint(3))).await.unwrap();
+        assert_eq!(all("none"), expected);
+    }
+}

@@ -1,7 +1,8 @@
 //! The Debezium envelope: the normalized format's one public serialization, as JSON, one object a change.
 //!
-//! Layout after Debezium's documentation ("Debezium connector for MySQL", *Data change events*, *Schema change topic*): `before`,
-//! `after`, `source`, `op` (`c` create, `u` update, `d` delete, `t` truncate), `ts_ms`, `transaction`. Values are in the forms
+//! Layout after Debezium's documentation ("Debezium connector for MySQL" and "for PostgreSQL", *Data change events*, *Schema change
+//! topic*): `before`, `after`, `source`, `op` (`c` create, `u` update, `d` delete, `t` truncate), `ts_ms`, `transaction`. In `source`, changes
+//! of a binlog have `file`, `pos`, `gtid` and `row`, changes of PostgreSQL `schema`, `txId` and `lsn`. Values are in the forms
 //! that lose nothing:
 //!
 //! | value | JSON |
@@ -32,7 +33,7 @@ use serde::{
 
 use crate::{
     event::{Ddl, Event, RowChange, Rows, Truncate},
-    position::LogPosition,
+    position::{LogPosition, TransactionId},
     schema::{Table, TableName},
     value::{Bits, Cell, DateTime, Geometry, JsonDiff, JsonDiffOperation, UuidText, Value},
 };
@@ -46,7 +47,9 @@ pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
 pub struct EnvelopeWriter {
     connector: String,
     name: String,
+    database: Option<String>,
     transaction: Option<String>,
+    xid: Option<u32>,
     /// Number of changes of each table so far in the transaction.
     table_orders: HashMap<TableName, u64>,
 }
@@ -58,9 +61,17 @@ impl EnvelopeWriter {
         EnvelopeWriter {
             connector: connector.into(),
             name: name.into(),
+            database: None,
             transaction: None,
+            xid: None,
             table_orders: HashMap::new(),
         }
+    }
+
+    /// Names the database that the schemas of a PostgreSQL source are in: `source.db`.
+    #[must_use]
+    pub fn of_database(self, database: impl Into<String>) -> Self {
+        EnvelopeWriter { database: Some(database.into()), ..self }
     }
 
     /// Appends one JSON object and a line end for each change, truncation and schema change. `now_millis` is the time of
@@ -72,11 +83,15 @@ impl EnvelopeWriter {
         match event {
             Event::Begin(begin) => {
                 self.transaction = begin.transaction.as_ref().map(ToString::to_string);
+                self.xid = match begin.transaction {
+                    Some(TransactionId::Postgres(xid)) => Some(xid),
+                    _ => None,
+                };
                 self.table_orders.clear();
                 Ok(())
             }
             Event::Commit(_) => {
-                self.transaction = None;
+                (self.transaction, self.xid) = (None, None);
                 Ok(())
             }
             Event::Heartbeat(_) => Ok(()),
@@ -165,7 +180,7 @@ impl EnvelopeWriter {
         time_micros: i64,
         row: Option<u64>,
     ) -> Source<'a> {
-        let binlog = position.binlog();
+        let (binlog, lsn) = (position.binlog(), position.lsn());
         Source {
             version: env!("CARGO_PKG_VERSION"),
             connector: &self.connector,
@@ -173,13 +188,15 @@ impl EnvelopeWriter {
             ts_ms: time_micros.div_euclid(1000),
             ts_us: time_micros,
             snapshot: "false",
-            db: &table.database,
+            db: self.database.as_deref().unwrap_or(&table.database),
+            schema: lsn.map(|_| &*table.database),
             table: Some(&*table.table).filter(|table| !table.is_empty()),
-            gtid: self.transaction.as_deref(),
+            gtid: if lsn.is_some() { None } else { Some(self.transaction.as_deref()) },
             file: binlog.map(|(file, _)| &**file),
             pos: binlog.map(|(_, offset)| offset),
-            lsn: position.lsn().map(|lsn| lsn.0),
-            row,
+            tx_id: self.xid,
+            lsn: lsn.map(|lsn| lsn.0),
+            row: if lsn.is_some() { None } else { Some(row) },
         }
     }
 }
@@ -231,15 +248,22 @@ struct Source<'a> {
     ts_us: i64,
     snapshot: &'static str,
     db: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<&'a str>,
     table: Option<&'a str>,
-    gtid: Option<&'a str>,
+    /// `null` for a transaction without one; no member for PostgreSQL, nor `row`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gtid: Option<Option<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pos: Option<u64>,
+    #[serde(rename = "txId", skip_serializing_if = "Option::is_none")]
+    tx_id: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lsn: Option<u64>,
-    row: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<Option<u64>>,
 }
 
 #[derive(Serialize)]

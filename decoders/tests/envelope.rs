@@ -115,3 +115,33 @@ fn changes_are_counted_within_their_transaction() {
     assert_eq!((&last["source"]["file"], &last["source"]["pos"]), (&json!("binlog.000001"), &json!(4)));
     assert_eq!(last["source"]["gtid"], "3e3e3e3e-3e3e-3e3e-3e3e-3e3e3e3e3e3e:5");
 }
+
+/// The members of Debezium's source block for PostgreSQL (its documentation, *Data change events*), and none of a binlog's.
+#[test]
+fn a_change_of_postgresql_has_its_schema_its_place_and_its_transaction() {
+    let position = LogPosition::Wal { system: 1, timeline: 1, lsn: "0/16B3748".parse().unwrap() };
+    let after = [Cell::Value(Value::Int(1))];
+    let events = [
+        Event::Begin(Begin { transaction: Some(TransactionId::Postgres(732)), position: position.clone() }),
+        Event::Rows(Rows {
+            table: table(1),
+            position,
+            time_micros: 1_700_000_000_123_456,
+            sequence: 0,
+            unlogged_cascades: false,
+            changes: &[RowChange::Insert { after: &after }],
+        }),
+    ];
+    let mut writer = EnvelopeWriter::new("postgresql", "pg1").of_database("app");
+    let mut out = Vec::new();
+    events.iter().for_each(|event| writer.write(event, 1_700_000_001_000, &mut out).unwrap());
+    let written: JsonValue = serde_json::from_slice(&out).unwrap();
+    let source = written["source"].as_object().unwrap();
+    assert_eq!(source["db"], "app");
+    assert_eq!(source["schema"], "shop");
+    assert_eq!(source["table"], "orders");
+    assert_eq!(source["txId"], 732);
+    assert_eq!(source["lsn"], 23_803_720);
+    assert!(["gtid", "file", "pos", "row"].iter().all(|member| !source.contains_key(*member)));
+    assert_eq!(written["transaction"]["id"], "732");
+}

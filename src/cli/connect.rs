@@ -89,8 +89,9 @@ pub(super) fn destination(task: &Task) -> Result<Box<dyn Destination>> {
             let mysql = destinations::mysql::Mysql::new(task.name.as_str(), config.clone());
             Box::new(mysql.with_row_errors(task.apply.on_row_error))
         }
-        DestinationConfig::Postgres(_) => {
-            return Err(Error::definite("PostgreSQL is no destination yet"));
+        DestinationConfig::Postgres(config) => {
+            let postgres = destinations::postgres::Postgres::new(task.name.as_str(), config.clone());
+            Box::new(postgres.with_row_errors(task.apply.on_row_error))
         }
     })
 }

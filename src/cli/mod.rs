@@ -63,7 +63,8 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&Failure::definite(format!("cannot start threads: {error}"))),
     };
-    let outcome = runtime.block_on(async {
+    // A task like all others: from this thread every step to one of them would be a change of threads.
+    let outcome = runtime.spawn(async {
         match arguments.command {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Check(arguments) => check::run(arguments).await,
@@ -75,10 +76,12 @@ pub fn main() -> ExitCode {
             Command::Release(arguments) => release::run(arguments).await,
         }
     });
+    let outcome = runtime.block_on(outcome);
     // What still runs on a blocking thread must not hold up the end.
     runtime.shutdown_background();
     match outcome {
-        Ok(code) => code,
-        Err(failure) => exit::report(&failure),
+        Ok(Ok(code)) => code,
+        Ok(Err(failure)) => exit::report(&failure),
+        Err(broken) => exit::report(&Failure::definite(format!("the command was broken off: {broken}"))),
     }
 }

@@ -35,7 +35,7 @@ pub struct Apply {
     /// Bytes that decoded batches may hold in memory, 1 MiB to 4 GiB.
     pub memory: ByteSize,
     /// Bytes of decoded batches that are applied together at most while the destination is behind, 64 KiB to 1 GiB; never more
-    /// than a third of `memory`. One that keeps up gets each batch at once.
+    /// than a half of `memory`. One that keeps up gets each batch at once.
     pub group_size: ByteSize,
     /// How often progress without changes is stored, 100 ms to 1 h. (Progress with changes is stored with them.)
     #[serde(with = "humantime_serde")]
@@ -69,7 +69,7 @@ impl Default for Apply {
     fn default() -> Self {
         Apply {
             batch_size: ByteSize::mib(1),
-            memory: ByteSize::mib(48),
+            memory: ByteSize::mib(32),
             group_size: ByteSize::mib(16),
             checkpoint_interval: Duration::from_secs(5),
             connection_lost_limit: Duration::from_secs(720 * 60),

@@ -55,8 +55,8 @@ pub struct TailSettings {
     pub start: Start,
     /// Bytes that decoded batches may hold in memory.
     pub memory: u64,
-    /// Bytes of decoded batches after which a group is complete; at most a third of `memory` counts, as one group is applied while
-    /// the next one is folded and a third one read.
+    /// Bytes of decoded batches after which a group is complete; at most a half of `memory` counts, as one group is applied while
+    /// the next one is folded.
     pub group_size: u64,
     /// What the copies of the tables show already.
     pub starts: TableStarts,
@@ -289,7 +289,7 @@ impl Tail {
     }
 
     fn rules(&self, workers: usize) -> Rules {
-        let bytes = self.settings.group_size.min(self.settings.memory / 3);
+        let bytes = self.settings.group_size.min(self.settings.memory / 2);
         let converging = match self.applier.completeness() {
             Completeness::Converging(until) => Some(until),
             Completeness::Complete | Completeness::Copying => None,

@@ -117,9 +117,11 @@ pub(crate) async fn run<D: PieceDecoder, R: Future<Output = Result<()>>>(
         let mut finished = None;
         let sent = loop {
             tokio::select! {
+                // In the order in which an event passes, which it does at once then.
+                biased;
+                (read, decoded) = &mut producing, if finished.is_none() => finished = Some(decoded.and(read)),
                 // Nobody wants more: reading, which may wait for an idle log, is dropped.
                 sent = &mut sending => break sent,
-                (read, decoded) = &mut producing, if finished.is_none() => finished = Some(decoded.and(read)),
             }
         };
         (finished.unwrap_or(Ok(())), sent)

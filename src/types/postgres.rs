@@ -30,6 +30,8 @@
 //!
 //! Chosen types are in the override file of the schema phase.
 
+pub mod expression;
+
 use std::fmt::Write as _;
 
 use slackwater_decoders::schema::{Column, ColumnType};

@@ -53,7 +53,9 @@ pub use {mysql, postgres};
 
 pub use flavor::Flavor;
 pub use options::ServerBuilder;
-pub use postgresql::{PostgresBuilder, PostgresServer, PostgresVersion, query_postgres, run_postgres};
+pub use postgresql::{
+    PostgresBuilder, PostgresServer, PostgresVersion, WalPosition, query_postgres, run_postgres,
+};
 pub use replication::BinlogPosition;
 pub use server::Server;
 pub use sql::{TextRow, query_rows, run_statements};

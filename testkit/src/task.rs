@@ -1,6 +1,7 @@
 //! A task under test: the daemon's own program in a process of its own, as an operator runs it.
 
 use std::{
+    fmt::Debug,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -11,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::BinlogPosition;
+use crate::{BinlogPosition, PostgresServer, WalPosition};
 
 /// How often a condition is looked at again.
 const POLL: Duration = Duration::from_millis(10);
@@ -185,28 +186,52 @@ impl Task {
         })
     }
 
+    /// The same in the write-ahead log of a PostgreSQL source.
+    #[must_use]
+    pub fn wal_position(&self) -> Option<WalPosition> {
+        let status = self.status()?;
+        status.get("position")?.get("log")?.get("lsn")?.as_str()?.parse().ok()
+    }
+
     /// Waits until the task has applied everything up to `end`.
     ///
     /// # Errors
     /// When the task ends before, or does not get there in time.
     pub fn wait_for(&mut self, end: &BinlogPosition, timeout: Duration) -> Result<()> {
+        self.wait_until(
+            Task::position,
+            |position| (&position.file, position.offset) >= (&end.file, end.offset),
+            end,
+            timeout,
+        )
+    }
+
+    /// The same for a PostgreSQL source.
+    ///
+    /// # Errors
+    /// When the task ends before, or does not get there in time.
+    pub fn wait_for_wal(&mut self, end: WalPosition, timeout: Duration) -> Result<()> {
+        self.wait_until(Task::wal_position, |position| *position >= end, &end, timeout)
+    }
+
+    fn wait_until<P: Debug>(
+        &mut self,
+        position: impl Fn(&Task) -> Option<P>,
+        is_there: impl Fn(&P) -> bool,
+        end: &impl Debug,
+        timeout: Duration,
+    ) -> Result<()> {
         let deadline = Instant::now() + timeout;
         loop {
-            if self
-                .position()
-                .is_some_and(|position| (&position.file, position.offset) >= (&end.file, end.offset))
-            {
+            let reached = position(self);
+            if reached.as_ref().is_some_and(&is_there) {
                 return Ok(());
             }
             if !self.is_running() {
                 bail!("the task ended before {end:?}:\n{}", self.log());
             }
             if Instant::now() > deadline {
-                bail!(
-                    "the task is at {:?} and not at {end:?} after {timeout:?}:\n{}",
-                    self.position(),
-                    self.log()
-                );
+                bail!("the task is at {reached:?} and not at {end:?} after {timeout:?}:\n{}", self.log());
             }
             thread::sleep(POLL);
         }
@@ -222,6 +247,37 @@ impl Task {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
         let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kilobytes * 1024)
+    }
+}
+
+impl PostgresServer {
+    /// The `[source]` section of a task that follows one of this server's databases; `more` has further lines.
+    #[must_use]
+    pub fn source_section(&self, database: &str, more: &str) -> String {
+        PostgresServer::source_section_of(&[self], database, more)
+    }
+
+    /// The same with several servers: a primary, and the standbys that may be promoted.
+    #[must_use]
+    pub fn source_section_of(servers: &[&PostgresServer], database: &str, more: &str) -> String {
+        let hosts: Vec<String> =
+            servers.iter().map(|server| format!("\"127.0.0.1:{}\"", server.port())).collect();
+        let login = servers.first().map(|server| server.login(database)).unwrap_or_default();
+        format!("[source]\ntype = \"postgresql\"\nhosts = [{}]\n{login}{more}\n", hosts.join(", "))
+    }
+
+    /// The `[destination]` section of a task that writes to one of this server's databases; `more` has further lines.
+    #[must_use]
+    pub fn destination_section(&self, database: &str, more: &str) -> String {
+        let (port, login) = (self.port(), self.login(database));
+        format!("[destination]\ntype = \"postgresql\"\nhost = \"127.0.0.1:{port}\"\n{login}{more}\n")
+    }
+
+    /// Lines that the two sections share.
+    fn login(&self, database: &str) -> String {
+        let password =
+            self.password().map(|password| format!("password = {password:?}\n")).unwrap_or_default();
+        format!("database = {database:?}\nuser = \"postgres\"\n{password}")
     }
 }
 

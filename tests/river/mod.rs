@@ -5,12 +5,15 @@ pub(crate) mod load;
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use slackwater_testkit::{
-    Flavor, Server,
-    compare::{Rows, destination_rows, expect_equal, source_rows, sqlite_rows},
+    Flavor, PostgresServer, PostgresVersion, Server,
+    compare::{
+        Rows, Side, destination_rows, expect_equal, expect_same_table, postgres_rows, source_rows,
+        sqlite_rows,
+    },
 };
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// The daemon's program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_slackwater");
@@ -34,6 +37,8 @@ pub(crate) enum Destination {
     Sqlite(TempDir),
     /// A server of its own.
     Server(Box<Server>),
+    /// A PostgreSQL server of its own, and the types that are chosen there.
+    Postgres(Box<PostgresServer>, NamedTempFile),
 }
 
 impl Destination {
@@ -47,11 +52,19 @@ impl Destination {
         Ok(Destination::Server(Box::new(Server::builder(flavor).server_id(77).start()?)))
     }
 
+    /// A new PostgreSQL server.
+    pub(crate) fn postgres(version: PostgresVersion) -> Result<Self> {
+        let types = NamedTempFile::new()?;
+        // A TIME of MySQL's may be longer than a day.
+        std::fs::write(types.path(), "[columns]\n\"shop.measures.lasted\" = \"interval\"\n")?;
+        Ok(Destination::Postgres(Box::new(PostgresServer::builder(version).start()?), types))
+    }
+
     /// The file, where it is one.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         match self {
             Destination::Sqlite(directory) => Some(directory.path().join("copy.db")),
-            Destination::Server(_) => None,
+            Destination::Server(_) | Destination::Postgres(..) => None,
         }
     }
 
@@ -65,6 +78,12 @@ impl Destination {
                 "[destination]\ntype = \"mysql\"\nhost = \"127.0.0.1:{}\"\nuser = \"root\"\npassword = \"\"\n",
                 server.port()
             ),
+            Destination::Postgres(server, types) => format!(
+                "[destination]\ntype = \"postgresql\"\nhost = \"127.0.0.1:{}\"\nuser = \"postgres\"\n\
+                 database = \"postgres\"\ninvalid_dates = \"drop\"\nzero_bytes = \"drop\"\n[schema]\noverrides = {:?}\n",
+                server.port(),
+                types.path()
+            ),
         }
     }
 
@@ -73,6 +92,11 @@ impl Destination {
         assert!(!tables.is_empty());
         for table in tables {
             let what = format!("{} to {}: {table}", source.flavor(), self.name());
+            if let Destination::Postgres(server, _) = self {
+                expect_same_table((Side::Mysql(source), table), (Side::Postgres(server, "postgres"), table))
+                    .context(what)?;
+                continue;
+            }
             expect_equal(&what, &source_rows(source, table)?, &self.rows(source, table)?)?;
         }
         Ok(())
@@ -83,6 +107,7 @@ impl Destination {
         match self {
             Destination::Sqlite(directory) => sqlite_rows(source, &directory.path().join("copy.db"), table),
             Destination::Server(server) => destination_rows(source, server, table),
+            Destination::Postgres(server, _) => postgres_rows(server, "postgres", table),
         }
     }
 
@@ -91,6 +116,7 @@ impl Destination {
         match self {
             Destination::Sqlite(_) => "SQLite".to_owned(),
             Destination::Server(server) => server.flavor().to_string(),
+            Destination::Postgres(server, _) => server.version().to_string(),
         }
     }
 }

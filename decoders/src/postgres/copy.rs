@@ -68,11 +68,14 @@ pub(super) fn micros(since_2000: i64) -> i64 {
     since_2000.saturating_add(EPOCH_MICROS)
 }
 
-/// Splits the first whole `CopyData` message off `log`: its content and what follows it. `None`: there is no whole one yet.
+/// The content of a `CopyData` message and what follows it; `None` where there is no whole message yet.
+pub type Split<'a> = Option<(&'a [u8], &'a [u8])>;
+
+/// Splits the first whole `CopyData` message off `log`.
 ///
 /// # Errors
 /// When it is another message, or has an impossible length.
-pub fn split(log: &[u8]) -> Result<Option<(&[u8], &[u8])>, Malformed> {
+pub fn split(log: &[u8]) -> Result<Split<'_>, Malformed> {
     let Some((header, _)) = log.split_first_chunk::<HEADER>() else { return Ok(None) };
     let [kind, length @ ..] = *header;
     if kind != b'd' {
@@ -129,5 +132,47 @@ impl StandbyStatus {
             .chain([u8::from(self.reply_requested)]);
         out.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
         out
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// What PostgreSQL 18 sent at 2026-11-21 01:29:16 UTC by its clock, and a status that it answered.
+    #[test]
+    fn frames_of_a_connection_are_read_and_written() {
+        let log = b"d\x00\x00\x00\x16k\x00\x00\x00\x00\x03\x2f\xe4\x88\x00\x03\x03\xbe\x0e\xc5\x94\xf1\x00";
+        let (content, rest) = split(log).unwrap().unwrap();
+        assert!(rest.is_empty());
+        let keepalive = Frame::parse(content).unwrap();
+        let sent_micros = 1795224556631281;
+        assert_eq!(keepalive, Frame::Keepalive { end: Lsn(0x32f_e488), sent_micros, reply_requested: false });
+        let status = StandbyStatus {
+            written: Lsn(1),
+            flushed: Lsn(1),
+            applied: Lsn(1),
+            time_micros: EPOCH_MICROS,
+            reply_requested: true,
+        };
+        let one = [0, 0, 0, 0, 0, 0, 0, 1];
+        let expected = [&b"r"[..], &one, &one, &one, &[0; 8], &[1]].concat();
+        assert_eq!(status.encode().as_slice(), expected);
+    }
+
+    #[test]
+    fn a_log_is_split_at_whole_messages_only() {
+        let mut log = Vec::new();
+        append(b"one", &mut log).unwrap();
+        append(b"", &mut log).unwrap();
+        let (content, rest) = split(&log).unwrap().unwrap();
+        assert_eq!(content, b"one");
+        assert_eq!(split(rest), Ok(Some((&b""[..], &b""[..]))));
+        for end in 0..8 {
+            assert_eq!(split(log.get(..end).unwrap()), Ok(None));
+        }
+        assert!(split(b"c\0\0\0\x04").is_err());
+        assert!(split(b"d\0\0\0\x03").is_err());
     }
 }

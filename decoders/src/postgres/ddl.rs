@@ -27,12 +27,12 @@
 //!   `pg_get_expr(adbin, adrelid)`; `generated` is `"s"` or `"v"` (`attgenerated`; the expression is then `default`), `identity` is `"a"` or `"d"`
 //!   (`attidentity`); both may be missing, null or empty. `primary_key` and `unique` name columns by `attnum`, in key order; `partial`
 //!   (may be missing) is true for an index with a condition or an expression.
-//! * `types`: the types that columns of `tables` use and that are not built in, as [`CatalogType`](super::types::CatalogType) with
+//! * `types`: the types that columns of `tables` use and that are not built in, as [`CatalogType`] with
 //!   its OID: `kind` is `{"enum": [labels]}`, `{"domain": {"base": oid, "typmod": -1}}`, `{"composite": [{"name", "type_oid", "typmod"}]}`,
 //!   `{"array": {"element": oid}}`, `{"range": {"subtype": oid}}`, `{"multirange": {"range": oid}}` or `"base"`. May be missing; then
 //!   the reader supplies them when a [`Need`](super::Need) asks for them.
 //! * `dropped`: what `pg_event_trigger_dropped_objects` says of tables (`kind` is its `object_type`). `oid` may be missing. Other
-//!   kinds may be there and are described in [`SchemaChange::Other`](crate::event::SchemaChange::Other).
+//!   kinds may be there and are described in [`SchemaChange::Other`].
 //!
 //! Members that are not named here are passed over.
 
@@ -54,6 +54,42 @@ use crate::{
 pub const DDL_PREFIX: &str = "slackwater:ddl";
 /// The prefix of logical messages that only move the log on.
 pub const HEARTBEAT_PREFIX: &str = "slackwater:heartbeat";
+
+/// Reads the definitions at the start of a stream: an object with the members `tables` and `types` as in a message, written by the
+/// same query as the trigger's, so that both say the same in the same way. What is there is added.
+///
+/// # Errors
+/// When it is not as documented above. The text names a place, and nothing of the content.
+pub fn read_definitions(
+    json: &[u8],
+    types: &mut TypeCatalog,
+    definitions: &mut Definitions,
+) -> Result<(), String> {
+    let catalog: Catalog = parse(json)?;
+    for new in catalog.types {
+        types.insert(new.oid, new.definition);
+    }
+    for table in &catalog.tables {
+        let name = TableName::new(table.schema.as_str(), table.name.as_str());
+        definitions.insert(table.definition(name, None, types));
+    }
+    Ok(())
+}
+
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
+    // Of an error only the place: its text may hold pieces of the message.
+    serde_json::from_slice(json).map_err(|error| {
+        format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
+    })
+}
+
+#[derive(Debug, Deserialize)]
+struct Catalog {
+    #[serde(default)]
+    tables: Vec<DdlTable>,
+    #[serde(default)]
+    types: Vec<DdlType>,
+}
 
 /// A command that changed the schema, as the trigger describes it.
 #[derive(Debug, Deserialize)]
@@ -132,10 +168,7 @@ pub(super) struct Applied {
 impl Command {
     /// Reads a message's content.
     pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
-        // Of an error only the place: its text may hold pieces of the message.
-        serde_json::from_slice(content).map_err(|error| {
-            format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
-        })
+        parse(content)
     }
 
     /// Takes the command's definitions over, and says what they change.

@@ -10,8 +10,16 @@
 //! look the same, so it has not run; they look different, so it has. On MySQL 8 and MariaDB 10.6 and later a statement happens
 //! whole or not at all; on MySQL 5.7 a crash of the server in the middle of a statement over several tables may leave a
 //! part of it, and the next change of such a table says so.
+//!
+//! Where statements are a part of their transaction (PostgreSQL), changes of rows may come before one of them, and the server
+//! commits these with it, without a checkpoint: the task begins again before them. A statement is alone in its group and
+//! ends the one before, so that the place is the same each time: behind the checkpoint comes this transaction, and in it the
+//! statement of that number. The intent says both, and that what is before it is committed. It commits together with that,
+//! and a task that finds it passes over everything up to the statement. So each change is applied once, also to tables
+//! without a key. What the destination shows until the transaction ends is a part of it; the server has nothing better.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use slackwater_decoders::position::LogPosition;
 
 use super::{
     literal::quoted,
@@ -32,10 +40,29 @@ const TABLE: &str = "slackwater_checkpoint";
 /// A DDL statement that is about to run, or has run since the last checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Intent {
-    /// The statement as the source logged it.
+    /// The statement as the source logged it; what it does, where the log does not have it.
     pub(super) statement: String,
     /// `SHOW CREATE TABLE` of the tables it touches, as they were before; `None` for one that did not exist.
     pub(super) tables: Vec<Option<String>>,
+    /// How many statements behind the checkpoint it is, itself included.
+    #[serde(default = "first")]
+    pub(super) number: usize,
+    /// Its place in the log, where changes before it have committed with it. They are not to be applied again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) behind_changes: Option<LogPosition>,
+}
+
+fn first() -> usize {
+    1
+}
+
+impl Intent {
+    /// Whether it is of that statement, the one of that number behind the checkpoint.
+    pub(super) fn is_of(&self, statement: &str, number: usize, position: &LogPosition) -> bool {
+        self.statement == statement
+            && self.number == number
+            && self.behind_changes.as_ref().is_none_or(|place| place == position)
+    }
 }
 
 /// What is stored of a task.

@@ -5,6 +5,13 @@
 //! statement made from the definition. What may name several objects (DROP, RENAME) is written anew, for the selected ones.
 //! Triggers, events, routines and views are not carried: a trigger would fire again on rows that the log has already
 //! changed, and is created after the cutover.
+//!
+//! A statement of PostgreSQL is never run: all that it does is made from the definitions before and after it. What PostgreSQL does
+//! to rows without a word in its log (a column that takes another type, or a default that is no literal) is done where the server
+//! does it alike, and refused elsewhere, unless the table is empty.
+
+#[path = "ddl_of_postgres.rs"]
+mod of_postgres;
 
 use slackwater_decoders::{
     event::{Ddl, Language, SchemaChange},
@@ -24,6 +31,11 @@ use crate::{
     error::{Error, Result},
     types::mysql::quote_name,
 };
+
+/// What identifies a statement: its text, and where the log does not have that, what it does.
+pub(super) fn told(ddl: &Ddl<'_>) -> String {
+    if ddl.statement.is_empty() { format!("{:?}", ddl.changes) } else { ddl.statement.to_owned() }
+}
 
 /// The tables whose look tells whether the statement has run.
 pub(super) fn touched(ddl: &Ddl<'_>) -> Vec<TableName> {
@@ -49,6 +61,18 @@ pub(super) async fn looks(session: &mut Session, tables: &[TableName]) -> Result
 
 /// Does what the statement does to the selected objects. `converging`: rows are of different times.
 pub(super) async fn apply(session: &mut Session, ddl: &Ddl<'_>, converging: bool) -> Result<()> {
+    let of_postgres;
+    let ddl = if ddl.language == Language::Postgres {
+        for change in &ddl.changes {
+            of_postgres::refuse_unlike(session, ddl, change)
+                .await
+                .map_err(|error| error.at(&ddl.position))?;
+        }
+        of_postgres = Ddl { statement: "", ..ddl.clone() };
+        &of_postgres
+    } else {
+        ddl
+    };
     let mut renames = Vec::new();
     for change in &ddl.changes {
         if let SchemaChange::RenameTable { from, to } = change {
@@ -205,6 +229,13 @@ async fn rename(session: &mut Session, renames: &[(&TableName, &TableName)]) -> 
 async fn unlogged(session: &mut Session, ddl: &Ddl<'_>, table: &TableName, description: &str) -> Result<()> {
     if columns(session, table).await?.is_empty() {
         return Ok(());
+    }
+    if ddl.language == Language::Postgres {
+        return Err(Error::definite(format!("{description}: what became of the rows is not in the log"))
+            .on(table)
+            .remedy(
+                "copy the table anew, and continue behind this statement with `slackwater positions import`",
+            ));
     }
     if ddl.statement.to_ascii_uppercase().contains("EXCHANGE") {
         return Err(Error::definite(format!("{description}: what became of the rows is not in the log")).on(table).remedy(

@@ -2,11 +2,22 @@
 
 use slackwater_decoders::schema::{Column, Table};
 
-use crate::types::mysql::{Server, column_type, known_collation, quote_name};
+use crate::types::{
+    Mapped,
+    mysql::{
+        Server, column_type, known_collation,
+        of_postgres::{default_of, table_types},
+        quote_name,
+    },
+    postgres::is_of_postgres,
+};
 
 /// `CREATE TABLE` for a table as the source has it: columns, primary key, unique keys. Other indexes do not come with rows.
 pub(super) fn create_statement(table: &Table, server: Server) -> String {
-    let mut parts: Vec<_> = shown(table).map(|column| column_definition(table, column, server)).collect();
+    let types = table_types(table, &[], server);
+    let shown = table.columns.iter().zip(&types).filter(|(column, _)| !column.is_hidden());
+    let mut parts: Vec<_> =
+        shown.map(|(column, mapped)| definition(table, column, &mapped.declaration, server)).collect();
     parts.extend(key_definitions(table));
     let mut statement = format!(
         "CREATE TABLE {}.{} (\n  {}\n)",
@@ -22,11 +33,6 @@ pub(super) fn create_statement(table: &Table, server: Server) -> String {
     statement
 }
 
-/// The columns that the source shows.
-fn shown(table: &Table) -> impl Iterator<Item = &Column> {
-    table.columns.iter().filter(|column| !column.is_hidden())
-}
-
 /// `ALTER TABLE` that brings the definition `before` to `after`, without the name. `None` when nothing differs.
 pub(super) fn alter_statement(
     before: &Table,
@@ -34,6 +40,8 @@ pub(super) fn alter_statement(
     columns_from: &[Option<u16>],
     server: Server,
 ) -> Option<String> {
+    let types = table_types(after, &[], server);
+    let types_before = table_types(before, &[], server);
     let mut parts = Vec::new();
     for key in before.unique_keys.iter().filter(|key| !key.partial && !has_key(after, before, key)) {
         parts.push(format!("DROP KEY {}", quote_name(&key.name)));
@@ -42,6 +50,12 @@ pub(super) fn alter_statement(
     if !same_primary && !before.primary_key.is_empty() {
         parts.push("DROP PRIMARY KEY".to_owned());
     }
+    let is_same = |old: &Column, column: &Column, from: Option<u16>, ordinal: usize| {
+        let declared =
+            |types: &[Mapped], place: usize| types.get(place).map(|mapped| mapped.declaration.clone());
+        let before = from.and_then(|from| declared(&types_before, usize::from(from)));
+        old == column && before == declared(&types, ordinal)
+    };
     let gone =
         |(column, ordinal): &(&Column, u16)| !column.is_hidden() && !columns_from.contains(&Some(*ordinal));
     for (column, _) in before.columns.iter().zip(0_u16..).filter(gone) {
@@ -53,10 +67,11 @@ pub(super) fn alter_statement(
     for ((ordinal, column), from) in shown {
         let place =
             previous.map_or("FIRST".to_owned(), |column| format!("AFTER {}", quote_name(&column.name)));
-        let definition = column_definition(after, column, server);
+        let declared = types.get(ordinal).map_or("", |mapped| mapped.declaration.as_str());
+        let definition = definition(after, column, declared, server);
         match from.and_then(|from| before.columns.get(usize::from(from))) {
             None => parts.push(format!("ADD COLUMN {definition} {place}")),
-            Some(old) if old != column || from.map(usize::from) != Some(ordinal) => {
+            Some(old) if !is_same(old, column, *from, ordinal) || from.map(usize::from) != Some(ordinal) => {
                 parts.push(format!("CHANGE COLUMN {} {definition} {place}", quote_name(&old.name)));
             }
             Some(_) => {}
@@ -101,8 +116,23 @@ fn key_definitions(table: &Table) -> Vec<String> {
     keys
 }
 
+/// A column by itself, with the type that it has apart from keys.
 pub(super) fn column_definition(table: &Table, column: &Column, server: Server) -> String {
-    let mut definition = format!("{} {}", quote_name(&column.name), column_type(column, server).declaration);
+    definition(table, column, &column_type(column, server).declaration, server)
+}
+
+fn definition(table: &Table, column: &Column, declared: &str, server: Server) -> String {
+    let mut definition = format!("{} {declared}", quote_name(&column.name));
+    if is_of_postgres(column) {
+        // Its expression is PostgreSQL's: a plain column, which is written like any other.
+        definition.push_str(if column.nullable { " NULL" } else { " NOT NULL" });
+        let literal =
+            column.default.as_deref().and_then(|default| default_of(column, default, declared, server));
+        if let Some(literal) = literal.filter(|_| column.generated.is_none() && !column.auto_increment) {
+            definition.push_str(&format!(" DEFAULT {literal}"));
+        }
+        return definition;
+    }
     // The versions of rows that MariaDB keeps elsewhere are columns like any other.
     let is_version = |expression: &str| matches!(expression, "ROW START" | "ROW END");
     if let Some(generated) = &column.generated

@@ -2,7 +2,8 @@
 //!
 //! Several workers apply, each on a connection of its own: the shares of a group run side by side, and each commits its data
 //! with its own row of the checkpoint (`checkpoint`). A source transaction that is larger than a group stays open on one of
-//! them. A DDL statement, which the server commits by itself, has its intent stored before it runs.
+//! them. A DDL statement, which the server commits by itself, has its intent stored before it runs, together with what its
+//! transaction changed before it.
 
 mod cascade;
 mod checkpoint;
@@ -46,6 +47,7 @@ use super::{
     Checkpoint, Destination, Standing,
     load::Loader,
     schema::{PlannedStatement, SchemaPlan, Wanted},
+    several,
     workers::{Worker as _, Workers, not_connected},
 };
 use crate::{
@@ -64,7 +66,8 @@ pub struct Mysql {
     on_row_error: OnRowError,
     dead_letters: Arc<AtomicU64>,
     open: Option<Workers<Worker>>,
-    /// The session that objects are created in, beside the one that applies: their statements would commit what is open.
+    /// The session that objects are created, emptied and dropped in, beside the one that applies: their statements would commit what
+    /// is open.
     creating: Option<Session>,
 }
 
@@ -103,8 +106,31 @@ impl Mysql {
         Ok(self.creating.insert(session))
     }
 
+    /// What came of it: a session that may be lost is not used again.
+    fn created<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        if outcome.as_ref().is_err_and(Error::is_transient) {
+            self.creating = None;
+        }
+        outcome
+    }
+
     fn opened(&mut self) -> Result<&mut Workers<Worker>> {
         self.open.as_mut().ok_or_else(not_connected)
+    }
+}
+
+#[async_trait]
+impl several::Creating for Session {
+    type Config = MysqlDestination;
+
+    async fn connect(config: &MysqlDestination) -> Result<Self> {
+        let mut session = Session::connect(config).await?;
+        schema::prepare(&mut session).await;
+        Ok(session)
+    }
+
+    async fn create(&mut self, statement: &PlannedStatement) -> Result<()> {
+        schema::execute(self, statement).await
     }
 }
 
@@ -143,6 +169,7 @@ impl Destination for Mysql {
             Arc::new(Shared { config: self.config.clone(), rows, tables: Tables::default(), dead_letters });
         let mut first = Worker::new(0, session, Arc::clone(&shared));
         first.intent = stored.intent;
+        first.sequence = stored.standing.as_ref().map_or(0, |standing| standing.checkpoint.sequence);
         first.generation = stored.standing.as_ref().map_or(0, |standing| standing.checkpoint.generation);
         self.open = Some(Workers::new(shared, first, stored.standing.as_ref(), stored.committed));
         Ok(stored.standing)
@@ -189,9 +216,7 @@ impl Destination for Mysql {
 
     async fn execute(&mut self, statement: &PlannedStatement) -> Result<()> {
         let result = schema::execute(self.creating().await?, statement).await;
-        if result.as_ref().is_err_and(Error::is_transient) {
-            self.creating = None;
-        }
+        let result = self.created(result);
         if let Some(open) = &self.open {
             open.shared.tables.forget();
         }
@@ -199,7 +224,7 @@ impl Destination for Mysql {
     }
 
     async fn execute_all(&mut self, statements: &[PlannedStatement]) -> Result<Vec<Result<()>>> {
-        let outcomes = schema::several::execute_all(&self.config, statements).await;
+        let outcomes = several::execute_all::<Session>(&self.config, statements).await;
         if let Some(open) = &self.open {
             open.shared.tables.forget();
         }
@@ -213,15 +238,17 @@ impl Destination for Mysql {
     }
 
     async fn empty_table(&mut self, table: &TableName) -> Result<()> {
-        // On a connection of its own, as below: it commits.
-        existing::empty(&mut Session::connect(&self.config).await?, table).await
+        let emptied = existing::empty(self.creating().await?, table).await;
+        self.created(emptied)
     }
 
     async fn occupied(&mut self, tables: &[TableName]) -> Result<Vec<TableName>> {
-        existing::occupied(&mut Session::connect(&self.config).await?, tables).await
+        let occupied = existing::occupied(self.creating().await?, tables).await;
+        self.created(occupied)
     }
 
     async fn drop_table(&mut self, table: &TableName) -> Result<()> {
-        existing::drop_table(&mut Session::connect(&self.config).await?, table).await
+        let dropped = existing::drop_table(self.creating().await?, table).await;
+        self.created(dropped)
     }
 }

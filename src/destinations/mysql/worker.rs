@@ -61,6 +61,10 @@ pub(super) struct Worker {
     letters: u64,
     /// The first DDL statement behind the checkpoint, where one was begun. Of worker 0.
     pub(super) intent: Option<Intent>,
+    /// Number of DDL statements behind the checkpoint, in the transaction of the source that goes on. Of worker 0.
+    statements: usize,
+    /// The sequence of the checkpoint that was read or written last. Of worker 0.
+    pub(super) sequence: u64,
     /// The generation of the checkpoint that was read or written last. Of worker 0.
     pub(super) generation: u64,
 }
@@ -76,9 +80,9 @@ impl workers::Worker for Worker {
         Ok(Worker::new(number, session, shared))
     }
 
-    /// Whether a transaction is open.
+    /// Whether a transaction is open, here or at the source.
     fn in_transaction(&self) -> bool {
-        self.in_transaction
+        self.in_transaction || self.statements > 0 || self.passes_over()
     }
 
     /// Does the work. Where another transaction is in the way (a deadlock, a lock that is not given in time), it is done again
@@ -116,6 +120,7 @@ impl workers::Worker for Worker {
     async fn rollback(&mut self) -> Result<()> {
         self.gathered.clear();
         self.letters = 0;
+        self.statements = 0;
         if self.in_transaction {
             self.session.run("ROLLBACK").await?;
             self.in_transaction = false;
@@ -130,10 +135,16 @@ impl workers::Worker for Worker {
         let shared = Arc::clone(&self.shared);
         shared.rows.store(&mut self.session, self.number, checkpoint, None).await?;
         shared.rows.empty_others(&mut self.session, checkpoint.generation).await?;
+        // The log has moved on to the transaction whose beginning is here already.
+        let moves_on = self.generation == checkpoint.generation && self.sequence + 1 == checkpoint.sequence;
+        let kept = self.intent.take_if(|_| moves_on).filter(|intent| intent.behind_changes.is_some());
+        if let Some(intent) = &kept {
+            shared.rows.store_intent(&mut self.session, intent, checkpoint.generation).await?;
+        }
         self.session.run("COMMIT").await?;
         self.committed();
-        self.generation = checkpoint.generation;
-        self.intent = None;
+        self.reached(checkpoint);
+        self.intent = kept;
         Ok(())
     }
 }
@@ -152,6 +163,8 @@ impl Worker {
             in_transaction: false,
             letters: 0,
             intent: None,
+            statements: 0,
+            sequence: 0,
             generation: 0,
         }
     }
@@ -184,9 +197,8 @@ impl Worker {
             Ok(_) => {
                 self.committed();
                 if let Some(commit) = &work.commit {
-                    self.generation = commit.checkpoint.generation;
+                    self.reached(&commit.checkpoint);
                 }
-                self.intent = None;
                 Ok(true)
             }
             // The server executes nothing behind a statement that fails.
@@ -201,7 +213,8 @@ impl Worker {
 
     /// The transaction as one text, where it is a short one of net changes alone.
     async fn packet(&mut self, work: &Work) -> Result<Option<Vec<u8>>> {
-        let Some(commit) = work.commit.as_ref().filter(|_| !self.in_transaction) else { return Ok(None) };
+        let alone = !self.in_transaction && !self.passes_over();
+        let Some(commit) = work.commit.as_ref().filter(|_| alone) else { return Ok(None) };
         let mut packet = b"START TRANSACTION;".to_vec();
         for share in work.shares() {
             for job in &share.jobs {
@@ -245,6 +258,8 @@ impl Worker {
     async fn read_tables(&mut self, share: &Share<'_>) -> Result<()> {
         for job in &share.jobs {
             match job {
+                // Their definitions are gone.
+                _ if self.passes_over() => break,
                 Job::InOrder(rows) => drop(self.table(&rows.table, &rows.position).await?),
                 Job::Net(net) => drop(self.table(&net.table, &net.position).await?),
                 Job::Truncate(_) => {}
@@ -259,6 +274,8 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let dead_letters = shared.dead_letters.as_ref().filter(|_| singly);
         match job {
+            Job::Ddl(ddl) => self.ddl(ddl).await?,
+            _ if self.passes_over() => {}
             Job::InOrder(rows) if rows.changes.is_empty() => {}
             Job::InOrder(rows) => {
                 let table = self.table(&rows.table, &rows.position).await?;
@@ -283,7 +300,6 @@ impl Worker {
                 self.letters = singly.letters;
             }
             Job::Truncate(truncate) => self.truncate(truncate).await?,
-            Job::Ddl(ddl) => self.ddl(ddl).await?,
         }
         Ok(())
     }
@@ -314,15 +330,37 @@ impl Worker {
     }
 
     async fn commit(&mut self, checkpoint: &Checkpoint, parts: Option<&Parts>) -> Result<()> {
+        if self.passes_over() {
+            return Err(came_otherwise().at(&checkpoint.position.log));
+        }
         self.begin().await?;
         self.gathered.send_all(&mut self.session).await?;
         let shared = Arc::clone(&self.shared);
         shared.rows.store(&mut self.session, self.number, checkpoint, parts).await?;
         self.session.run("COMMIT").await?;
         self.committed();
-        self.generation = checkpoint.generation;
-        self.intent = None;
+        self.reached(checkpoint);
         Ok(())
+    }
+
+    /// What was behind the checkpoint before is before this one.
+    fn reached(&mut self, checkpoint: &Checkpoint) {
+        self.generation = checkpoint.generation;
+        self.sequence = checkpoint.sequence;
+        self.intent = None;
+        self.statements = 0;
+    }
+
+    /// Whether it was passed over everything before the statement that is to come now.
+    fn has_passed_over(&self) -> bool {
+        let intent = self.intent.as_ref().filter(|intent| intent.behind_changes.is_some());
+        intent.is_some_and(|intent| self.statements == intent.number)
+    }
+
+    /// Whether what comes was committed with a statement that is still to come.
+    fn passes_over(&self) -> bool {
+        let intent = self.intent.as_ref().filter(|intent| intent.behind_changes.is_some());
+        intent.is_some_and(|intent| self.statements < intent.number)
     }
 
     fn committed(&mut self) {
@@ -349,30 +387,51 @@ impl Worker {
     /// Runs a statement once: what an interrupted run left is told by the intent.
     async fn ddl(&mut self, ddl: &Ddl<'_>) -> Result<()> {
         let failed = |error: Error| error.at(&ddl.position);
-        if self.in_transaction {
-            // It would commit what was applied so far, without the checkpoint.
-            return Err(failed(Error::definite("a DDL statement came behind changes of rows in one batch")));
+        self.statements += 1;
+        if self.passes_over() {
+            return Ok(());
         }
         let converging = self.gathered.is_converging();
         let looks = ddl::looks(&mut self.session, &ddl::touched(ddl)).await.map_err(failed)?;
-        match self.intent.as_ref().filter(|intent| intent.statement == ddl.statement) {
+        let statement = ddl::told(ddl);
+        match self.intent.as_ref().filter(|intent| intent.is_of(&statement, self.statements, &ddl.position)) {
             Some(intent) if intent.tables != looks => {
                 info!(position = %ddl.position, "the DDL statement has run already");
             }
             Some(_) => ddl::apply(&mut self.session, ddl, converging).await?,
+            None if self.has_passed_over() => return Err(failed(came_otherwise())),
             None => {
-                let intent = Intent { statement: ddl.statement.to_owned(), tables: looks };
-                let shared = Arc::clone(&self.shared);
-                shared
-                    .rows
-                    .store_intent(&mut self.session, &intent, self.generation)
-                    .await
-                    .map_err(failed)?;
-                self.intent = Some(intent);
+                let before = self.in_transaction || self.statements > 1;
+                let intent = Intent {
+                    statement,
+                    tables: looks,
+                    number: self.statements,
+                    behind_changes: before.then(|| ddl.position.clone()),
+                };
+                self.intend(intent).await.map_err(failed)?;
                 ddl::apply(&mut self.session, ddl, converging).await?;
             }
         }
         self.shared.tables.forget();
         Ok(())
     }
+
+    /// Stores what is about to run, and commits it with the changes before it.
+    async fn intend(&mut self, intent: Intent) -> Result<()> {
+        self.gathered.send_all(&mut self.session).await?;
+        let shared = Arc::clone(&self.shared);
+        shared.rows.store_intent(&mut self.session, &intent, self.generation).await?;
+        if self.in_transaction {
+            self.session.run("COMMIT").await?;
+            self.committed();
+        }
+        self.intent = Some(intent);
+        Ok(())
+    }
+}
+
+/// The log is not what it was when a part of a transaction was committed.
+fn came_otherwise() -> Error {
+    Error::definite("a transaction that was applied up to a DDL statement came again without that statement")
+        .remedy("its tables have to be copied anew: what of it is at the destination is not known any more")
 }

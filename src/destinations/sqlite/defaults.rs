@@ -3,6 +3,7 @@
 //! MySQL 8.0, *Data Type Default Values*: without a DEFAULT clause a nullable column has NULL, and a NOT NULL column in an
 //! existing row has the implicit default of its type: 0, the empty string, the zero date, the first member of an ENUM.
 
+use crate::types::postgres::{expression, is_of_postgres};
 use rusqlite::types::Value as Owned;
 use slackwater_decoders::{
     mysql::ddl::{self, Literal},
@@ -18,7 +19,7 @@ pub(super) fn initial_value(column: &Column, time_micros: i64) -> Result<Owned, 
     match column.default.as_deref().map(str::trim) {
         None if column.nullable => Ok(Owned::Null),
         None => implicit(&column.column_type),
-        Some(expression) => explicit(&column.column_type, expression, time_micros),
+        Some(expression) => explicit(column, expression, time_micros),
     }
 }
 
@@ -50,16 +51,23 @@ fn implicit(column_type: &ColumnType) -> Result<Owned, &'static str> {
 
 const UNKNOWN: &str = "its default is an expression that only the source can evaluate";
 
-fn explicit(column_type: &ColumnType, expression: &str, time_micros: i64) -> Result<Owned, &'static str> {
-    if let (ColumnType::Timestamp(fraction), true) = (column_type, is_now(expression)) {
+fn explicit(column: &Column, expression: &str, time_micros: i64) -> Result<Owned, &'static str> {
+    let (column_type, of_postgres) = (&column.column_type, is_of_postgres(column));
+    if let (ColumnType::Timestamp(fraction), true) = (column_type, !of_postgres && is_now(expression)) {
         return Ok(Owned::Text(Timestamp { micros: time_micros, precision: *fraction }.to_string()));
     }
-    let literal = ddl::literal(expression).ok_or(UNKNOWN)?;
+    let literal = if of_postgres { expression::literal(expression) } else { ddl::literal(expression) };
+    let literal = literal.ok_or(UNKNOWN)?;
     if literal == Literal::Null {
         return Ok(Owned::Null);
     }
     match column_type {
-        ColumnType::Integer { .. } | ColumnType::Year | ColumnType::Bits(_) => integer(literal),
+        ColumnType::Boolean | ColumnType::Integer { .. } | ColumnType::Year | ColumnType::Bits(_) => {
+            integer(literal)
+        }
+        // Each number and each text is as it is written there.
+        ColumnType::Decimal { precision: 0, .. } => Ok(Owned::Text(number(&literal)?.to_owned())),
+        ColumnType::Native(_) | ColumnType::Uuid if of_postgres => text(literal).map(Owned::Text),
         ColumnType::Double => number(&literal)?.parse().map(Owned::Real).map_err(|_| UNKNOWN),
         ColumnType::Float => {
             number(&literal)?.parse::<f32>().map(|number| Owned::Real(number.into())).map_err(|_| UNKNOWN)

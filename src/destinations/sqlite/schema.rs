@@ -3,7 +3,7 @@
 //! Every value comes from the source, so that defaults, conditions, foreign keys and expressions of computed columns are not
 //! declared: they could only refuse or change what the source has already decided.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 use slackwater_decoders::schema::{
@@ -75,6 +75,15 @@ impl Planner<'_> {
     fn table(&mut self, definition: &TableDefinition, route: &Route) -> Result<()> {
         let (source, target) = (&definition.table.name, route.target());
         let name = self.tables.name_of(&target.name);
+        let mut seen = HashSet::new();
+        if let Some(twice) = target.columns.iter().find(|column| !seen.insert(column.name.to_lowercase())) {
+            let what = format!(
+                "its columns named like {} differ in case alone, which SQLite does not tell apart",
+                twice.name
+            );
+            self.conflict(source, &name, what);
+            return Ok(());
+        }
         match self.names.insert(name.to_lowercase(), target.name.clone()) {
             // Several tables that become one: the first defines it.
             Some(other) if other == target.name => return Ok(()),
@@ -193,6 +202,9 @@ impl Planner<'_> {
 fn index_columns(key: &Key, names: &ColumnNames<'_>) -> Result<(Vec<String>, bool), String> {
     if !matches!(key.kind, KeyKind::Unique | KeyKind::Plain) {
         return Err("SQLite has no index of this kind".to_owned());
+    }
+    if key.condition.is_some() {
+        return Err("it is over a part of the rows, by an expression of the source's dialect".to_owned());
     }
     let mut columns = Vec::new();
     let mut is_whole = true;

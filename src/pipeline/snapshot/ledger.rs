@@ -132,12 +132,14 @@ impl Ledger {
         Some(CopyPoint { table, start, after })
     }
 
-    /// Where a new reader goes on in place of one that was lost; `None`: the copy begins again.
+    /// Where a new reader goes on in place of one that was lost; `None`: the copy begins again. A row that was changed meanwhile may
+    /// come once more.
     pub(super) fn reading_point(&self) -> Option<CopyPoint> {
-        let account = self.account();
+        let mut account = self.account();
         let CopyState::Begun { start, resumable: true, .. } = &account.copy.state else { return None };
-        let table = account.copy.definition.clone()?;
-        Some(CopyPoint { table, start: start.clone(), after: account.read.clone() })
+        let (start, table) = (start.clone(), account.copy.definition.clone()?);
+        account.again = true;
+        Some(CopyPoint { table, start, after: account.read.clone() })
     }
 
     /// The destination's table was emptied or made anew.

@@ -31,7 +31,7 @@ use async_trait::async_trait;
 use slackwater_decoders::{
     position::Position,
     postgres::lsn::Lsn,
-    schema::{Table, TableName},
+    schema::{Table, TableName, definition::Schema},
 };
 use tracing::info;
 
@@ -226,6 +226,12 @@ impl Source for Postgres {
 
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {
         Some(self)
+    }
+
+    async fn schema(&self, tables: Option<&[TableName]>) -> Result<Option<Schema>> {
+        let control = self.hosts.control().await?;
+        let schema = schema::read(&control.session, &self.selected, tables).await;
+        control.keep(schema).map(Some)
     }
 
     async fn belongings(&self) -> Result<Vec<Belonging>> {

@@ -23,9 +23,13 @@
 //! | interval, inet, cidr, macaddr, time with time zone, money, … | `varchar(n)` that holds their text | the text as PostgreSQL prints it |
 //! | arrays, ranges, composites, hstore and all others | `longtext` | the text as PostgreSQL prints it |
 
-use slackwater_decoders::schema::{Column, ColumnType, Table};
+use slackwater_decoders::{
+    mysql::ddl::Literal,
+    schema::{Column, ColumnType, Table},
+};
 
 use super::{Mapped, Server, column_type};
+use crate::types::postgres::{expression, is_of_postgres};
 
 /// Bytes that a key takes (MySQL Reference Manual, *InnoDB Limits*, for rows in the DYNAMIC format).
 const KEY_BYTES: u32 = 3_072;
@@ -47,7 +51,7 @@ const IN_KEY: &str = "a key has no room for longer values: they are refused";
 /// beside the primary key and the unique keys.
 #[must_use]
 pub fn table_types(table: &Table, keys: &[Vec<u16>], server: Server) -> Vec<Mapped> {
-    let of_postgres = table.columns.iter().any(super::super::postgres::is_of_postgres);
+    let of_postgres = table.columns.iter().any(is_of_postgres);
     if !of_postgres {
         return table.columns.iter().map(|column| column_type(column, server)).collect();
     }
@@ -252,6 +256,50 @@ fn collation(column: &Column, server: Server) -> (String, Option<&'static str>) 
         }
     };
     (format!(" character set utf8mb4 collate {name}"), loss)
+}
+
+/// A default of PostgreSQL as MySQL takes it for a column of the type `declared`; `None` for one that it does not have.
+#[must_use]
+pub fn default_of(column: &Column, default: &str, declared: &str, server: Server) -> Option<String> {
+    let long =
+        ["longtext", "mediumtext", "text", "longblob", "json"].iter().any(|name| declared.starts_with(name));
+    let enclosed = |expression: String| match server {
+        server if server.mariadb => Some(expression),
+        server => server.mysql_since(8).then(|| format!("({expression})")),
+    };
+    let Some(value) = expression::literal(default) else {
+        return match &column.column_type {
+            ColumnType::DateTime(0) if expression::is_now(default) => Some("CURRENT_TIMESTAMP".to_owned()),
+            ColumnType::DateTime(fraction) if expression::is_now(default) => {
+                Some(format!("CURRENT_TIMESTAMP({fraction})"))
+            }
+            ColumnType::Timestamp(fraction) if expression::is_now(default) => {
+                enclosed(format!("UTC_TIMESTAMP({fraction})"))
+            }
+            ColumnType::Date if expression::is_now(default) => enclosed("CURRENT_DATE".to_owned()),
+            ColumnType::Uuid if expression::is_random_uuid(default) => enclosed("uuid()".to_owned()),
+            _ => None,
+        };
+    };
+    let text = match value {
+        Literal::Null => return Some("NULL".to_owned()),
+        Literal::Number(digits) => digits,
+        Literal::Bits(digits) => format!("b'{digits}'"),
+        Literal::Bytes(bytes) => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("x'{digits}'")
+        }
+        // An instant depends on the zone of the session that declared it; `infinity` is no date here.
+        Literal::Text(text)
+            if matches!(column.column_type, ColumnType::Timestamp(_))
+                || (matches!(column.column_type, ColumnType::Date | ColumnType::DateTime(_))
+                    && !text.starts_with(|c: char| c.is_ascii_digit())) =>
+        {
+            return None;
+        }
+        Literal::Text(text) => super::quote_text(&text),
+    };
+    if long { enclosed(text) } else { Some(text) }
 }
 
 /// Precision and scale as MySQL counts them; `None` beyond its limits.

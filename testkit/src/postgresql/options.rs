@@ -73,6 +73,7 @@ impl PostgresBuilder {
     }
 
     /// Starts the server as a hot standby that streams from `primary` through a physical slot of its own, which this makes.
+    /// It has the primary's password and certificate.
     ///
     /// With `sync_replication_slots` set to `on` (17 and later) it also keeps the primary's failover slots.
     ///

@@ -126,6 +126,11 @@ impl PostgresServer {
         self.options.password.as_deref()
     }
 
+    /// Whether it was built with [`PostgresBuilder::tls`].
+    pub fn offers_tls(&self) -> bool {
+        self.options.tls
+    }
+
     /// The certificate (PEM) that the server shows when it was built with [`PostgresBuilder::tls`]; it is its own authority.
     pub fn certificate(&self) -> PathBuf {
         self.data.join(tls::CERTIFICATE)

@@ -22,8 +22,14 @@ const NOT_COPIED: [&str; 6] =
     ["postmaster.pid", "postmaster.opts", "pg_wal", "pg_replslot", "pg_stat_tmp", "pg_dynshmem"];
 
 impl PostgresServer {
-    pub(super) fn start_standby(options: PostgresBuilder, primary: &PostgresServer) -> anyhow::Result<Self> {
+    pub(super) fn start_standby(
+        mut options: PostgresBuilder,
+        primary: &PostgresServer,
+    ) -> anyhow::Result<Self> {
         ensure!(options.version == primary.version(), "{} cannot follow {primary}", options.version);
+        // Accounts and certificate are copied.
+        options.password = primary.password().map(str::to_owned);
+        options.tls = primary.offers_tls();
         let standby = Self::prepare(options)?;
         let slot = format!("standby_{}", standby.port());
         primary.exec(&format!("SELECT pg_create_physical_replication_slot('{slot}', true)"))?;
@@ -53,29 +59,27 @@ impl PostgresServer {
     }
 
     fn configure_standby(&self, primary: &PostgresServer, slot: &str) -> anyhow::Result<()> {
-        let password = primary.password().map(|password| format!(" password={password}")).unwrap_or_default();
-        // The database's name is for the synchronization of slots.
-        let dbname = if primary.version() >= PostgresVersion::V17 { " dbname=postgres" } else { "" };
-        let settings = format!(
-            "primary_conninfo = 'host=127.0.0.1 port={} user=postgres{dbname}{password}'\nprimary_slot_name = '{slot}'\n",
-            primary.port()
-        );
+        let mut conninfo = format!("host=127.0.0.1 port={} user=postgres", primary.port());
+        if let Some(password) = primary.password() {
+            let escaped = password.replace('\\', "\\\\").replace('\'', "\\'");
+            conninfo += &format!(" password='{escaped}'");
+        }
+        if primary.version() >= PostgresVersion::V17 {
+            // For the synchronization of slots.
+            conninfo += " dbname=postgres";
+        }
+        // A backslash and a quote stand twice in a configuration file.
+        let conninfo = conninfo.replace('\\', "\\\\").replace('\'', "''");
+        let settings = format!("primary_conninfo = '{conninfo}'\nprimary_slot_name = '{slot}'\n");
+        let mut auto =
+            File::options().append(true).create(true).open(self.data_dir().join("postgresql.auto.conf"))?;
+        auto.write_all(b"hot_standby_feedback = on\n")?;
         if self.version() >= PostgresVersion::V12 {
-            let auto = self.data_dir().join("postgresql.auto.conf");
-            let mut file = File::options().append(true).create(true).open(auto)?;
-            file.write_all(format!("{settings}hot_standby_feedback = on\n").as_bytes())?;
+            auto.write_all(settings.as_bytes())?;
             write_private(&self.data_dir().join("standby.signal"), "")?;
         } else {
-            let auto = self.data_dir().join("postgresql.auto.conf");
-            File::options()
-                .append(true)
-                .create(true)
-                .open(auto)?
-                .write_all(b"hot_standby_feedback = on\n")?;
-            write_private(
-                &self.data_dir().join("recovery.conf"),
-                &format!("standby_mode = on\nrecovery_target_timeline = 'latest'\n{settings}"),
-            )?;
+            let recovery = format!("standby_mode = on\nrecovery_target_timeline = 'latest'\n{settings}");
+            write_private(&self.data_dir().join("recovery.conf"), &recovery)?;
         }
         launcher::give_to_server(self.data_dir())
     }
@@ -126,15 +130,6 @@ impl PostgresServer {
             thread::sleep(POLL);
         }
         Ok(())
-    }
-
-    /// Where the log ends: the position after the last record, as `X/X`.
-    ///
-    /// # Errors
-    ///
-    /// When the server is not running or is a standby.
-    pub fn end_of_log(&self) -> anyhow::Result<String> {
-        self.query_string("SELECT pg_current_wal_insert_lsn()")?.context("no position")
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod changes;
 mod ddl;
+mod postgres;
 mod tables;
 mod values;
 
@@ -15,6 +16,8 @@ use rand::{RngExt, SeedableRng};
 
 use crate::sql::{TextRow, query_rows, run_statements};
 use tables::{Schema, TABLES};
+
+pub use postgres::{PostgresWorkload, RunningWorkload};
 
 /// What a [`Workload::step`] has done.
 #[derive(Debug, Clone, PartialEq, Eq)]

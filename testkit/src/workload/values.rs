@@ -104,7 +104,7 @@ impl Kind {
 }
 
 /// Each breaks a reader that takes one byte for a character, or a quote for the end.
-const WORDS: &[&str] = &[
+pub(super) const WORDS: &[&str] = &[
     "tide",
     "Ebbe",
     "marée",
@@ -121,11 +121,11 @@ const WORDS: &[&str] = &[
     "",
 ];
 
-fn pick<'a>(rng: &mut ChaCha8Rng, from: &[&'a str]) -> &'a str {
+pub(super) fn pick<'a>(rng: &mut ChaCha8Rng, from: &[&'a str]) -> &'a str {
     from.get(rng.random_range(0..from.len())).copied().unwrap_or_default()
 }
 
-fn text(rng: &mut ChaCha8Rng, longest: usize) -> String {
+pub(super) fn text(rng: &mut ChaCha8Rng, longest: usize) -> String {
     // Mostly short; now and then as long as it gets.
     let characters = if rng.random_ratio(1, 20) { longest } else { rng.random_range(0..=longest.min(40)) };
     let mut text = String::new();
@@ -140,11 +140,11 @@ fn text(rng: &mut ChaCha8Rng, longest: usize) -> String {
     text
 }
 
-fn digits(rng: &mut ChaCha8Rng, count: u32) -> String {
+pub(super) fn digits(rng: &mut ChaCha8Rng, count: u32) -> String {
     (0..count).map(|_| char::from(b'0' + rng.random_range(0..10_u8))).collect()
 }
 
-fn date(rng: &mut ChaCha8Rng) -> String {
+pub(super) fn date(rng: &mut ChaCha8Rng) -> String {
     format!(
         "{:04}-{:02}-{:02}",
         rng.random_range(1000..9999),
@@ -153,7 +153,7 @@ fn date(rng: &mut ChaCha8Rng) -> String {
     )
 }
 
-fn clock(rng: &mut ChaCha8Rng) -> String {
+pub(super) fn clock(rng: &mut ChaCha8Rng) -> String {
     format!("{:02}:{:02}:{:02}", rng.random_range(0..24), rng.random_range(0..60), rng.random_range(0..60))
 }
 

@@ -35,7 +35,9 @@ impl Dimensions {
         // Every element takes four bytes at least.
         let lengths = dimensions.iter().take(count as usize).map(|(length, _)| *length as usize);
         let elements = lengths.into_iter().try_fold(1_usize, |product, length| product.checked_mul(length));
-        if elements.is_none_or(|elements| count > 0 && (elements == 0 || elements > reader.len() / 4)) {
+        if elements
+            .is_none_or(|elements| count > 0 && (elements == 0 && count > 1 || elements > reader.len() / 4))
+        {
             return Err(Malformed("has another number of elements than it says"));
         }
         Ok(Dimensions { count: count as usize, dimensions })
@@ -56,7 +58,7 @@ pub(super) fn print_array(
 ) -> Result<(), Malformed> {
     let dimensions = Dimensions::parse(reader, Some(element))?;
     let dimensions = dimensions.all();
-    if dimensions.is_empty() {
+    if matches!(dimensions, [] | [(0, _)]) {
         out.push("{}");
         return Ok(());
     }

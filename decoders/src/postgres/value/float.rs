@@ -9,7 +9,8 @@ pub(super) fn print_double(number: f64, out: &mut Buffer) {
     if special(number, out) {
         return;
     }
-    print(number, &format!("{number:e}"), 15, |digits| format!("{number:.digits$e}"), out);
+    let shortest = scientific(ryu::Buffer::new().format_finite(number));
+    print(number, &shortest, 15, |digits| format!("{number:.digits$e}"), out);
 }
 
 /// Prints a single precision number.
@@ -17,7 +18,8 @@ pub(super) fn print_float(number: f32, out: &mut Buffer) {
     if special(f64::from(number), out) {
         return;
     }
-    print(number, &format!("{number:e}"), 6, |digits| format!("{number:.digits$e}"), out);
+    let shortest = scientific(ryu::Buffer::new().format_finite(number));
+    print(number, &shortest, 6, |digits| format!("{number:.digits$e}"), out);
 }
 
 fn special(number: f64, out: &mut Buffer) -> bool {
@@ -30,6 +32,24 @@ fn special(number: f64, out: &mut Buffer) -> bool {
         _ => return false,
     });
     true
+}
+
+/// A number other than zero with one digit before the point: `12.5` and `1.25e1` as `1.25e1`.
+fn scientific(text: &str) -> String {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(mantissa) => ("-", mantissa),
+        None => ("", mantissa),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0');
+    let zeros = digits.len() - significant.len();
+    let exponent = exponent.parse::<i32>().unwrap_or(0) + whole.len() as i32 - 1 - zeros as i32;
+    let (first, rest) = significant.split_at_checked(1).unwrap_or((significant, ""));
+    let rest = rest.trim_end_matches('0');
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{sign}{first}{point}{rest}e{exponent}")
 }
 
 /// Prints a number from its shortest digits (`1.25e-7`). `fixed` is the first exponent that is printed as such.

@@ -40,7 +40,6 @@ fn print_ipv6(bytes: [u8; 16], out: &mut Buffer) {
         _ if gap != 0 => false,
         5 => groups.get(5) == Some(&0xFFFF),
         6 => true,
-        7 => groups.get(7) != Some(&1),
         _ => false,
     };
     for (place, group) in groups.iter().enumerate() {

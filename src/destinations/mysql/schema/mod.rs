@@ -1,17 +1,17 @@
 //! What a MySQL or MariaDB server is to create.
 //!
 //! Towards a server of the same dialect that is not older, columns, keys and options are the source's own text. Else they are
-//! written from what the text says, and what has no counterpart is noted.
+//! written from what the text says, and what has no counterpart is noted. Those of PostgreSQL are first told in MySQL's words.
 //!
 //! * `existing`: what is there.
 //! * `table`, `column`, `keys`, `objects`: the statements. `text`: changes of the source's own.
-//! * `several`: statements side by side.
+//! * `of_postgres`: what PostgreSQL says, in MySQL's words. `several`: statements side by side.
 
 mod column;
 mod existing;
 mod keys;
 mod objects;
-pub(super) mod several;
+mod of_postgres;
 mod table;
 mod text;
 
@@ -22,7 +22,7 @@ use std::{
 
 use slackwater_decoders::schema::{
     TableName,
-    definition::{Indexed, Key, KeyKind, TableDetails},
+    definition::{Dialect, Indexed, Key, KeyKind, TableDetails},
 };
 
 use self::{existing::Existing, table::FirstKeys};
@@ -88,6 +88,15 @@ struct Planner<'a> {
 /// What has to be created at the server behind `session`.
 pub(super) async fn plan(session: &mut Session, wanted: &Wanted<'_>) -> Result<SchemaPlan> {
     let mut plan = SchemaPlan::default();
+    let told;
+    let in_own_words;
+    let wanted = if matches!(wanted.schema.dialect, Dialect::Postgres(..)) {
+        told = of_postgres::told(wanted, session.server, &mut plan);
+        in_own_words = Wanted { schema: &told.schema, mapping: wanted.mapping, types: &told.types };
+        &in_own_words
+    } else {
+        wanted
+    };
     let routes = routes(wanted, &mut plan);
     let tables = carried(&routes, &mut plan);
     let names: Vec<_> = tables.iter().map(|table| table.target).collect();

@@ -44,7 +44,7 @@ pub(super) struct Existing {
     /// Triggers and rules, by their table.
     triggers: HashSet<(TableName, String)>,
     extensions: HashSet<String>,
-    available_extensions: HashMap<String, String>,
+    available_extensions: Option<HashMap<String, String>>,
 }
 
 impl Existing {
@@ -62,11 +62,21 @@ impl Existing {
         for row in rows(client, "SELECT extname::text FROM pg_extension", &[]).await? {
             existing.extensions.insert(row.get(0));
         }
-        let available = "SELECT name::text, coalesce(default_version, '') FROM pg_available_extensions";
-        for row in rows(client, available, &[]).await? {
-            existing.available_extensions.insert(row.get(0), row.get(1));
-        }
         Ok(existing)
+    }
+
+    /// Asks what could be installed. A server whose files are of several versions does not tell.
+    pub(super) async fn read_available_extensions(&mut self, client: &Client) -> Result<()> {
+        let available = "SELECT name::text, coalesce(default_version, '') FROM pg_available_extensions";
+        match client.query(available, &[]).await {
+            Ok(rows) => {
+                let all = rows.iter().map(|row| (row.get(0), row.get(1)));
+                self.available_extensions = Some(all.collect());
+                Ok(())
+            }
+            Err(error) if error.as_db_error().is_some() => Ok(()),
+            Err(error) => Err(failed("cannot read what the destination has", error)),
+        }
     }
 
     async fn read_relations(&mut self, client: &Client, schemas: &[String]) -> Result<()> {
@@ -189,9 +199,14 @@ impl Existing {
         self.empty_views.contains(name)
     }
 
+    /// Whether an extension is known not to be there to be installed.
+    pub(super) fn lacks_extension(&self, name: &str) -> bool {
+        self.available_extensions.as_ref().is_some_and(|available| !available.contains_key(name))
+    }
+
     /// The version of an extension that the server would install.
     pub(super) fn available_extension(&self, name: &str) -> Option<&str> {
-        self.available_extensions.get(name).map(String::as_str)
+        self.available_extensions.as_ref()?.get(name).map(String::as_str)
     }
 }
 

@@ -21,9 +21,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use slackwater_decoders::schema::{
     TableName,
-    definition::{Dialect, KeyKind},
+    definition::{Dialect, KeyKind, ObjectKind},
 };
 use tokio_postgres::Client;
+
+pub(super) use self::translated::default as translated_default;
 
 use self::existing::{Existing, ExistingTable};
 use crate::{
@@ -67,7 +69,10 @@ pub async fn plan(client: &Client, wanted: &Wanted<'_>, config: &PostgresDestina
         schemas.insert(partition.name.database.to_string());
     }
     let schemas: Vec<_> = schemas.into_iter().collect();
-    let existing = Existing::read(client, &schemas).await?;
+    let mut existing = Existing::read(client, &schemas).await?;
+    if wanted.schema.objects.iter().any(|object| object.kind == ObjectKind::Extension) {
+        existing.read_available_extensions(client).await?;
+    }
     plan_for(wanted, config.invalid_dates, &existing, &tables, plan)
 }
 
@@ -86,7 +91,7 @@ fn plan_for(
     let mut planner =
         Planner { wanted: *wanted, existing, invalid_dates, native, renamed: HashMap::new(), plan };
     planner.names(tables);
-    let objects = planner.objects(tables);
+    let objects = planner.objects();
     planner.schemas(tables, &objects);
     planner.before_tables(&objects);
     for table in in_order(tables) {
@@ -163,6 +168,17 @@ impl<'a> Planner<'a> {
             return text.to_owned();
         }
         text::with_objects(text, &|schema, name| {
+            let target = self.renamed.get(&TableName::new(schema, name))?;
+            Some((target.database.to_string(), target.table.to_string()))
+        })
+    }
+
+    /// The same for a query.
+    fn query_here(&self, text: &str) -> String {
+        if self.renamed.is_empty() {
+            return text.to_owned();
+        }
+        text::with_tables(text, &|schema, name| {
             let target = self.renamed.get(&TableName::new(schema, name))?;
             Some((target.database.to_string(), target.table.to_string()))
         })

@@ -110,8 +110,8 @@ impl Planner<'_> {
             }
         }
         match &details.identity {
-            Some(identity) => format!("{native} {}", self.here(identity)),
-            None => native,
+            Some(identity) if !native.contains(" AS IDENTITY") => format!("{native} {}", self.here(identity)),
+            _ => native,
         }
     }
 

@@ -1,18 +1,15 @@
 //! Extensions, types, sequences, routines, views, triggers and rules.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use slackwater_decoders::schema::{
     Table, TableName,
-    definition::{ObjectKind, StoredObject, TableDefinition},
+    definition::{ObjectKind, StoredObject},
 };
 
 use super::{Planner, qualified, text};
 use crate::{
-    destinations::{
-        carried::Carried,
-        schema::{Kind, Object, PlannedStatement, Stage},
-    },
+    destinations::schema::{Kind, Object, PlannedStatement, Stage},
     types::postgres::{quote_name, quote_text},
 };
 
@@ -33,12 +30,9 @@ impl Wanted<'_> {
     }
 }
 
-/// Names that texts mention, without the types of arguments.
-type Mentioned = HashSet<(String, String)>;
-
 impl<'a> Planner<'a> {
     /// The objects that are selected, and those that tables or other objects need. Those of MySQL are noted.
-    pub(super) fn objects(&mut self, tables: &[Carried<'_>]) -> Vec<Wanted<'a>> {
+    pub(super) fn objects(&mut self) -> Vec<Wanted<'a>> {
         let stored: &'a [StoredObject] = &self.wanted.schema.objects;
         if !self.native {
             for object in stored {
@@ -49,19 +43,10 @@ impl<'a> Planner<'a> {
             }
             return Vec::new();
         }
-        let mut mentioned = Mentioned::new();
-        for table in tables {
-            texts_of(table.definition).for_each(|text| mentioned.extend(text::qualified_names(text)));
-        }
-        // Each is made of what comes before it.
-        let mut wanted = Vec::new();
-        for object in stored.iter().rev() {
-            if let Some(target) = self.object_target(object, &mentioned) {
-                mentioned.extend(text::qualified_names(&object.statement));
-                wanted.push(Wanted { stored: object, target });
-            }
-        }
-        wanted.reverse();
+        let wanted: Vec<_> = stored
+            .iter()
+            .filter_map(|stored| Some(Wanted { stored, target: self.object_target(stored)? }))
+            .collect();
         for object in &wanted {
             let (source, target) = (base(&object.stored.name), base(&object.target));
             if source != target {
@@ -71,7 +56,7 @@ impl<'a> Planner<'a> {
         wanted
     }
 
-    fn object_target(&self, object: &StoredObject, mentioned: &Mentioned) -> Option<TableName> {
+    fn object_target(&self, object: &StoredObject) -> Option<TableName> {
         if object.kind == ObjectKind::Extension {
             return Some(TableName::new(
                 self.wanted.mapping.target_name(&object.name).database,
@@ -86,10 +71,8 @@ impl<'a> Planner<'a> {
                 Arc::clone(&object.name.table),
             ));
         }
-        let name = base(&object.name);
-        let is_needed = matches!(object.kind, ObjectKind::Type | ObjectKind::Sequence | ObjectKind::Function)
-            && mentioned.contains(&(name.database.to_string(), name.table.to_string()));
-        self.selected(&object.name).or_else(|| is_needed.then(|| object.name.clone()))
+        // What is not selected is there because something selected is made of it.
+        Some(self.selected(&object.name).unwrap_or_else(|| object.name.clone()))
     }
 
     /// What the rules make of an object of that name; `None` when it is not selected.
@@ -161,6 +144,7 @@ impl<'a> Planner<'a> {
             return;
         }
         match self.existing.available_extension(name) {
+            None if !self.existing.lacks_extension(name) => {}
             None => self.plan.note(
                 &object,
                 "is not installed on the destination's machine: install its package before anything is created",
@@ -185,7 +169,12 @@ impl<'a> Planner<'a> {
             self.plan.kept.push(object);
             return;
         }
-        let mut sql = self.here(&wanted.stored.statement);
+        let is_query = matches!(wanted.stored.kind, ObjectKind::View | ObjectKind::MaterializedView);
+        let mut sql = if is_query {
+            self.query_here(&wanted.stored.statement)
+        } else {
+            self.here(&wanted.stored.statement)
+        };
         if matches!(wanted.stored.kind, ObjectKind::Function | ObjectKind::Procedure)
             && self.renamed.iter().any(|(source, target)| source != target)
         {
@@ -257,15 +246,4 @@ fn named(name: &TableName) -> String {
     let plain = base(name);
     let arguments = name.table.get(plain.table.len()..).unwrap_or_default();
     format!("{}{arguments}", qualified(&plain))
-}
-
-/// The texts of a table that may name other objects.
-fn texts_of(definition: &TableDefinition) -> impl Iterator<Item = &str> {
-    let details = &definition.details;
-    let columns = details.columns.iter().map(|column| column.native.as_str());
-    let declared = definition.table.columns.iter().filter_map(|column| column.declared.as_deref());
-    let keys = details.keys.iter().map(|key| key.native.as_str());
-    let checks = details.checks.iter().filter_map(|check| check.native.as_deref());
-    let defaults = definition.table.columns.iter().filter_map(|column| column.default.as_deref());
-    columns.chain(declared).chain(keys).chain(checks).chain(defaults).chain(details.partitions.as_deref())
 }

@@ -140,6 +140,70 @@ pub(super) fn with_objects(text: &str, target: &impl Fn(&str, &str) -> Option<(S
     changed
 }
 
+/// Words behind a table in FROM that are no other name for it, as a server prints them.
+const BEHIND_TABLES: [&str; 22] = [
+    "WHERE",
+    "JOIN",
+    "LEFT",
+    "RIGHT",
+    "FULL",
+    "INNER",
+    "CROSS",
+    "NATURAL",
+    "ON",
+    "USING",
+    "GROUP",
+    "ORDER",
+    "HAVING",
+    "LIMIT",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+    "WINDOW",
+    "OFFSET",
+    "FETCH",
+    "FOR",
+    "TABLESAMPLE",
+];
+
+/// A query with other names of tables, which keep their former ones inside of it: columns are qualified by these.
+pub(super) fn with_tables(text: &str, target: &impl Fn(&str, &str) -> Option<(String, String)>) -> String {
+    let pieces = pieces(text);
+    let is_space = |piece: &&Piece<'_>| piece.text().chars().all(char::is_whitespace);
+    let mut changed = String::with_capacity(text.len());
+    let mut at = 0;
+    let mut before = "";
+    while let Some(piece) = pieces.get(at) {
+        let qualified = match (pieces.get(at + 1), pieces.get(at + 2)) {
+            (Some(Piece::Other(".")), Some(name)) => piece.name().zip(name.name()),
+            _ => None,
+        };
+        if let Some((schema, former)) = qualified
+            && matches!(before, "FROM" | "JOIN" | "," | "(")
+            && let Some((schema, name)) = target(&schema, &former)
+            && name != former
+        {
+            changed.push_str(&format!("{}.{}", quote_name(&schema), quote_name(&name)));
+            at += 3;
+            let next = pieces.get(at..).unwrap_or_default().iter().find(|piece| !is_space(piece));
+            let has_other = match next {
+                Some(Piece::Word(word)) => !BEHIND_TABLES.contains(word),
+                next => matches!(next, Some(Piece::Name(_))),
+            };
+            if !has_other {
+                changed.push_str(&format!(" {}", quote_name(&former)));
+            }
+            continue;
+        }
+        if !is_space(&piece) {
+            before = piece.text();
+        }
+        changed.push_str(piece.text());
+        at += 1;
+    }
+    with_objects(&changed, target)
+}
+
 fn with_objects_in_string(quoted: &str, target: &impl Fn(&str, &str) -> Option<(String, String)>) -> String {
     let inner = quoted.trim_matches('\'').replace("''", "'");
     format!("'{}'", with_objects(&inner, target).replace('\'', "''"))
@@ -188,6 +252,14 @@ mod tests {
         ] {
             assert_eq!(with_objects(text, &other), expected);
         }
+    }
+
+    #[test]
+    fn tables_of_a_query_keep_their_former_names_inside() {
+        assert_eq!(
+            with_tables("SELECT t.n, u.a FROM (shop.t JOIN shop.u u ON t.n = u.a) WHERE f(t.n) > 0", &other),
+            r#"SELECT t.n, u.a FROM ("store"."t2" "t" JOIN "store"."u2" u ON t.n = u.a) WHERE f(t.n) > 0"#
+        );
     }
 
     #[test]

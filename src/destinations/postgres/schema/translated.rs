@@ -259,7 +259,7 @@ fn is_key_column(table: &Carried<'_>, column: &Column) -> bool {
 
 /// A default of MySQL for a column of that type here; `None` for an expression that is not known, and for a value that the
 /// type does not have.
-fn default(expression: &str, declared: &str) -> Option<String> {
+pub(in super::super) fn default(expression: &str, declared: &str) -> Option<String> {
     let name = declared.split('(').next().unwrap_or_default();
     let Some(value) = literal(expression) else { return expression_default(expression, name) };
     let number = |text: &str| {

@@ -23,6 +23,8 @@ use crate::{
     sources::postgres::TableFilter,
 };
 
+/// The first OID of what is not built in (`FirstNormalObjectId`, `src/include/access/transam.h`).
+pub(super) const FIRST_OWN: u32 = 16_384;
 /// Schemas that belong to the server, in a condition on `n.nspname`.
 pub(in crate::sources::postgres) const OWN_SCHEMAS: &str =
     "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";

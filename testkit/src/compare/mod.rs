@@ -2,6 +2,12 @@
 //!
 //! Each column is asked for in a form that shows every difference: text as UTF-8, binaries in hexadecimal, floating point
 //! numbers by their bits through the binary protocol, temporals and decimals with all digits.
+//!
+//! [`expect_same_table`] compares a table with its copy across databases, too.
+
+mod normal;
+mod side;
+mod tables;
 
 use std::path::Path;
 
@@ -10,6 +16,9 @@ use mysql::{Value, prelude::Queryable};
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 
 use crate::Server;
+
+pub use side::Side;
+pub use tables::{expect_same_table, expect_same_tables, postgres_rows};
 
 /// Rows of a table, each value in its comparable form, in the order of their values.
 pub type Rows = Vec<Vec<Option<String>>>;
