@@ -8,7 +8,7 @@ use super::exit::Failure;
 use crate::{
     config::{DestinationConfig, Overrides, SourceConfig, Task},
     destinations::{self, Destination, sqlite::Sqlite},
-    error::{Error, Result},
+    error::Result,
     mapping::{Mapping, Selection},
     pipeline::schema::SchemaPhase,
     service::{Ends, limits},
