@@ -24,7 +24,8 @@ fn number(variable: &str) -> Result<u64> {
 /// All seeds of a pair, one after the other.
 fn seeds(mut one: impl FnMut(u64) -> Result<()>) -> Result<()> {
     let first = number("SLACKWATER_FIRST_SEED")?;
-    (first..first + number("SLACKWATER_SEEDS")?).try_for_each(|seed| one(seed).with_context(|| format!("seed {seed}")))
+    (first..first + number("SLACKWATER_SEEDS")?)
+        .try_for_each(|seed| one(seed).with_context(|| format!("seed {seed}")))
 }
 
 fn from_postgres(source: PostgresVersion, destination: impl Fn() -> Result<Destination>) -> Result<()> {

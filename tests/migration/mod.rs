@@ -49,10 +49,8 @@ impl<'a> Migration<'a> {
     pub(crate) fn run(&mut self) -> Result<Vec<String>> {
         let Migration { source, seed, load, bulk, task, .. } = self;
         let (mut one, mut other) = (source.conn()?, source.conn()?);
-        let loads: Vec<Step<'_>> = vec![
-            Box::new(move || load.step(&mut one).map(drop)),
-            Box::new(move || bulk.step(&mut other)),
-        ];
+        let loads: Vec<Step<'_>> =
+            vec![Box::new(move || load.step(&mut one).map(drop)), Box::new(move || bulk.step(&mut other))];
         self.kills = kill_under_load(task, *seed, loads)?;
         self.task.start()?;
         self.task.wait_for(&self.source.end_of_log()?, PATIENCE)?;

@@ -60,10 +60,8 @@ impl<'a> Migration<'a> {
     pub(crate) fn run(&mut self) -> Result<Vec<String>> {
         let Migration { source, seed, load, bulk, task, .. } = self;
         let (mut one, mut other) = (source.client_of(DATABASE)?, source.client_of(DATABASE)?);
-        let loads: Vec<Step<'_>> = vec![
-            Box::new(move || load.step(&mut one).map(drop)),
-            Box::new(move || bulk.step(&mut other)),
-        ];
+        let loads: Vec<Step<'_>> =
+            vec![Box::new(move || load.step(&mut one).map(drop)), Box::new(move || bulk.step(&mut other))];
         self.kills = kill_under_load(task, *seed, loads)?;
         self.task.start()?;
         self.task.wait_for_wal(self.source.end_of_log()?, PATIENCE)?;
@@ -73,7 +71,11 @@ impl<'a> Migration<'a> {
 }
 
 /// Compares tables (`schema.table`) with the source's, value by value.
-pub(crate) fn expect_tables(source: &PostgresServer, destination: &Destination, tables: &[String]) -> Result<()> {
+pub(crate) fn expect_tables(
+    source: &PostgresServer,
+    destination: &Destination,
+    tables: &[String],
+) -> Result<()> {
     let file = destination.file();
     let there = match (destination, &file) {
         (Destination::Server(server), _) => Side::Mysql(server),
