@@ -3,6 +3,7 @@
 //! The message is a part of the statement's transaction: it comes where the statement stands between changes of rows, and not at all when
 //! it is rolled back. What it says is described in [`slackwater_decoders::postgres::ddl`].
 
+use super::schema::tables::NAMES_ROWS;
 use crate::{
     config::postgres::DdlCapture,
     error::{Error, Result},
@@ -62,7 +63,8 @@ fn statements(session: &Session, name: &str) -> String {
         &FUNCTION
             .replace("{function}", &function)
             .replace("{generated}", generated)
-            .replace("{key_columns}", columns),
+            .replace("{key_columns}", columns)
+            .replace("{names_rows}", NAMES_ROWS),
     );
     for (event, end) in EVENTS {
         let trigger = format!("{name}{end}");
