@@ -81,6 +81,7 @@ fn lines(destination: &Destination, database: &str, table: &str, order: &str) ->
             let line = |row: &Vec<Option<Vec<u8>>>| row.iter().map(cell).collect::<Vec<_>>().join(" ");
             Ok(rows.iter().map(line).collect::<Vec<_>>().join("\n"))
         }
+        Destination::Postgres(..) => unreachable!("these rules are about names of MySQL and SQLite"),
         Destination::Sqlite(_) => {
             let connection = rusqlite::Connection::open(destination.file().unwrap())?;
             let name: String = connection.query_row(

@@ -14,21 +14,18 @@ use anyhow::{Context as _, Result};
 use lives::{Phase, is_done};
 use migration::{Migration, schema::expect_indexes};
 use river::Destination;
-use slackwater_testkit::{Flavor, Server};
+use slackwater_testkit::{Flavor, PostgresVersion, Server};
 
 fn number(variable: &str) -> Result<u64> {
     env::var(variable).map_or(Ok(1), |text| text.parse().with_context(|| format!("{variable}: {text}")))
 }
 
 /// All seeds of a pair, one after the other on the same source.
-fn migrate(source: Flavor, destination: Option<Flavor>) -> Result<()> {
+fn migrate(source: Flavor, destination: impl Fn() -> Result<Destination>) -> Result<()> {
     let source = Server::builder(source).arg("--innodb-buffer-pool-size=256M").start()?;
     let first = number("SLACKWATER_FIRST_SEED")?;
     for seed in first..first + number("SLACKWATER_SEEDS")? {
-        let destination = match destination {
-            Some(flavor) => Destination::server(flavor)?,
-            None => Destination::sqlite()?,
-        };
+        let destination = destination()?;
         one(&source, &destination, seed)
             .with_context(|| format!("seed {seed}, {} to {}", source.flavor(), destination.name()))?;
     }
@@ -53,16 +50,17 @@ macro_rules! migrations {
     ($($name:ident: $source:ident => $destination:expr;)*) => {$(
         #[test]
         fn $name() -> Result<()> {
-            migrate(Flavor::$source, $destination)
+            migrate(Flavor::$source, || $destination)
         }
     )*};
 }
 
 migrations! {
-    mysql_97_to_mariadb_1011: Mysql97 => Some(Flavor::Mariadb1011);
-    mysql_97_to_sqlite: Mysql97 => None;
-    mysql_57_to_mysql_97: Mysql57 => Some(Flavor::Mysql97);
-    mysql_57_to_sqlite: Mysql57 => None;
-    mariadb_1011_to_mysql_97: Mariadb1011 => Some(Flavor::Mysql97);
-    mariadb_1011_to_sqlite: Mariadb1011 => None;
+    mysql_97_to_mariadb_1011: Mysql97 => Destination::server(Flavor::Mariadb1011);
+    mysql_97_to_sqlite: Mysql97 => Destination::sqlite();
+    mysql_97_to_postgresql_18: Mysql97 => Destination::postgres(PostgresVersion::V18);
+    mysql_57_to_mysql_97: Mysql57 => Destination::server(Flavor::Mysql97);
+    mysql_57_to_sqlite: Mysql57 => Destination::sqlite();
+    mariadb_1011_to_mysql_97: Mariadb1011 => Destination::server(Flavor::Mysql97);
+    mariadb_1011_to_sqlite: Mariadb1011 => Destination::sqlite();
 }

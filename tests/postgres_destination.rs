@@ -13,9 +13,11 @@ use changes::{
 use postgres_server::{destination, lines, run, servers};
 use slackwater::{
     changes::Group,
-    config::OnRowError,
-    destinations::Destination,
+    config::{Objects, OnRowError, postgres::PostgresDestination},
+    destinations::{Destination, postgres::Postgres},
     error::{Error, Kind},
+    mapping::Selection,
+    sources::{Finding, Level},
 };
 use slackwater_decoders::{
     batch::{Batch, Decoded},
@@ -399,5 +401,54 @@ async fn definitions_follow_the_log() {
             .unwrap();
         assert_eq!(lines(&server, "SELECT to_regclass('shop.p') IS NULL"), ["t"]);
         assert_eq!(destination.open().await.unwrap(), Some(checkpoint(8).into()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_account_lacks_is_said_with_the_remedy() {
+    for server in servers() {
+        run(
+            &server,
+            "CREATE ROLE plain LOGIN; CREATE SCHEMA shop; CREATE TABLE shop.t (id int PRIMARY KEY);
+             CREATE FUNCTION shop.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+             CREATE TRIGGER g BEFORE INSERT ON shop.t EXECUTE FUNCTION shop.f()",
+        );
+        let selection = Selection::new(&Objects::default());
+        let found = destination(&server, "").check(&selection).await;
+        assert!(
+            found.iter().all(|finding| finding.level == Level::Ok || finding.code == "destination.tls"),
+            "{found:?}"
+        );
+        let section = format!(
+            "host = '127.0.0.1:{}'\nuser = 'plain'\ndatabase = 'postgres'\nworkers = 1",
+            server.port()
+        );
+        let plain = || Postgres::new("plain", toml::from_str::<PostgresDestination>(&section).unwrap());
+        let repairs = |findings: Vec<Finding>| -> String {
+            let lacking = findings.into_iter().filter(|finding| finding.level != Level::Ok);
+            lacking.filter_map(|finding| finding.repair).collect::<Vec<_>>().join("\n")
+        };
+        let repair = repairs(plain().check(&selection).await);
+        for statement in [
+            "ALTER TABLE \"shop\".\"t\" OWNER TO \"plain\";",
+            "GRANT CREATE ON DATABASE \"postgres\" TO \"plain\";",
+            "GRANT EXECUTE ON FUNCTION pg_replication_origin_session_setup TO \"plain\";",
+            "GRANT SET ON PARAMETER session_replication_role TO \"plain\";",
+        ] {
+            assert!(repair.contains(statement), "{statement} is not in:\n{repair}");
+        }
+        // The repairs are statements that can be run, and then nothing is lacking.
+        run(
+            &server,
+            &repair.lines().filter(|line| !line.contains("--") && line.ends_with(';')).collect::<String>(),
+        );
+        run(&server, "GRANT USAGE, CREATE ON SCHEMA shop TO plain");
+        let mut able = plain();
+        let repair = repairs(able.check(&selection).await);
+        assert!(!repair.contains("GRANT"), "{repair}");
+        able.open().await.unwrap();
+        let t = table("t", vec![Column::new("id", INT)], &[0], &[]);
+        able.apply(&changes(&t, &[Insert(vec![int(1)])]), Some(&checkpoint(1))).await.unwrap();
+        assert_eq!(lines(&server, "SELECT * FROM shop.t"), ["1"]);
     }
 }

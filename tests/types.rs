@@ -99,7 +99,7 @@ fn compare(
         let (mut expected, mut found) =
             (source_rows(source, &qualified)?, destination.rows(source, &qualified)?);
         let server = match destination {
-            Destination::Sqlite(_) => None,
+            Destination::Sqlite(_) | Destination::Postgres(..) => None,
             Destination::Server(server) => Some(&**server),
         };
         let keyed = !name.ends_with("_nokey");

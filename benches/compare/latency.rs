@@ -7,90 +7,86 @@
 //! in the numbers of all contenders alike.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use slackwater_testkit::{Flavor, Server, Task, mysql::prelude::Queryable as _, run_statements};
 
-use crate::{
-    apply, ours,
-    settings::{self, Durability},
-};
+use crate::settings;
 
-const FLAVOR: Flavor = Flavor::Mariadb1011;
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The keys of `sbtest.counters`: from 1.
+pub(crate) const UPDATED_ROWS: u64 = 10_000;
 /// Between two questions, so that asking does not take a processor away from those that are measured.
 const PAUSE: Duration = Duration::from_micros(100);
 /// What is written before the clocks run.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Changes a second.
 const LOADS: [(&str, u32); 2] = [("idle, 20 changes/s", 20), ("2,000 changes/s", 2_000)];
-const UPDATED_ROWS: u64 = 10_000;
 
-/// Measures every load with every durability.
-pub(crate) fn compare() -> Result<()> {
-    for durability in Durability::all()? {
-        let contenders: Vec<_> =
-            ["slackwater", "replica"].into_iter().filter(|name| settings::takes_part(name)).collect();
-        let mut results = Vec::new();
-        for round in 1..=settings::rounds()? {
-            for &name in &contenders {
-                for (load, latencies) in one(name, durability)? {
-                    results.push((load, name, round, latencies));
-                }
+/// Writes at the source; each call is a transaction.
+pub(crate) trait Writer {
+    /// Adds a row to `sbtest.events` and returns its key.
+    fn insert(&mut self) -> Result<u64>;
+    /// Changes a row of `sbtest.counters`.
+    fn update(&mut self, id: u64) -> Result<()>;
+}
+
+/// Asks the destination.
+pub(crate) trait Reader {
+    /// The keys of `sbtest.events` above `low`.
+    fn above(&mut self, low: u64) -> Result<Vec<u64>>;
+}
+
+/// A pair of servers between which changes travel, and keep travelling until it is dropped.
+pub(crate) trait River {
+    fn writer(&self) -> Result<Box<dyn Writer>>;
+    fn reader(&self) -> Result<Box<dyn Reader + Send>>;
+}
+
+/// Lets the contenders take turns, each with a new river by `start`, and prints their latencies.
+pub(crate) fn compare(
+    title: &str,
+    contenders: &[&'static str],
+    start: impl Fn(&str) -> Result<Box<dyn River>>,
+) -> Result<()> {
+    let mut results = Vec::new();
+    for round in 1..=settings::rounds()? {
+        for &name in contenders.iter().filter(|name| settings::takes_part(name)) {
+            for (load, latencies) in one(name, &*start(name)?)? {
+                results.push((load, name, round, latencies));
             }
         }
-        println!("\nlatency from commit to visibility, milliseconds; {durability}");
+    }
+    println!("\nlatency from commit to visibility, milliseconds; {title}");
+    println!(
+        "{:<20} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "", "", "round", "rows", "p50", "p90", "p99", "max"
+    );
+    results.sort_by_key(|(load, name, round, _)| (*load, *name, *round));
+    for (load, name, round, latencies) in &results {
+        let at = |part: f64| quantile(latencies, part);
         println!(
-            "{:<20} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8}",
-            "", "", "round", "rows", "p50", "p90", "p99", "max"
+            "{load:<20} {name:<12} {round:>5} {:>8} {:>8.2} {:>8.2} {:>8.2} {:>8.2}",
+            latencies.len(),
+            at(0.5),
+            at(0.9),
+            at(0.99),
+            at(1.0)
         );
-        results.sort_by_key(|(load, name, round, _)| (*load, *name, *round));
-        for (load, name, round, latencies) in &results {
-            let at = |part: f64| quantile(latencies, part);
-            println!(
-                "{load:<20} {name:<12} {round:>5} {:>8} {:>8.2} {:>8.2} {:>8.2} {:>8.2}",
-                latencies.len(),
-                at(0.5),
-                at(0.9),
-                at(0.99),
-                at(1.0)
-            );
-        }
     }
     Ok(())
 }
 
-/// A new pair of servers, and both loads on it.
-fn one(name: &str, durability: Durability) -> Result<Vec<(&'static str, Vec<f64>)>> {
-    let source = Durability::source(FLAVOR)?;
-    let destination = durability.server(FLAVOR, 2)?;
-    source.exec(
-        "CREATE DATABASE sbtest; \
-         CREATE TABLE sbtest.events (id INT PRIMARY KEY AUTO_INCREMENT, k INT NOT NULL, c CHAR(120) NOT NULL, KEY (k)); \
-         CREATE TABLE sbtest.counters (id INT PRIMARY KEY, k INT NOT NULL, pad CHAR(60) NOT NULL, KEY (k)); \
-         INSERT INTO sbtest.counters SELECT seq, 0, REPEAT('x', 60) FROM mysql.seq_1_to_10000",
-    )?;
-    let directory = tempfile::tempdir()?;
-    let toml = ours::task(&source, &destination, "earliest");
-    let mut task = Task::new(settings::program(), directory.path(), &toml)?;
-    if name == "slackwater" {
-        task.start()?;
-        task.wait_for(&source.end_of_log()?, PATIENCE)?;
-    } else {
-        apply::prepare(&source, &destination)?;
-        destination.exec("START SLAVE")?;
-        destination.wait_for_replication(&source, PATIENCE)?;
-    }
+/// Both loads on one river.
+fn one(name: &str, river: &dyn River) -> Result<Vec<(&'static str, Vec<f64>)>> {
     let seconds = settings::number("SLACKWATER_BENCH_SECONDS", 20)?;
     LOADS
         .iter()
         .map(|&(load, rate)| {
-            let mut latencies = under(&source, &destination, rate, Duration::from_secs(seconds))?;
+            let mut latencies = under(river, rate, Duration::from_secs(seconds))?;
             latencies.sort_by(f64::total_cmp);
             println!(
                 "  {name}, {load}: p50 {:.2} ms, p99 {:.2} ms",
@@ -103,20 +99,21 @@ fn one(name: &str, durability: Durability) -> Result<Vec<(&'static str, Vec<f64>
 }
 
 /// Milliseconds from commit to visibility of each insert under a load of `rate` changes a second.
-fn under(source: &Server, destination: &Server, rate: u32, time: Duration) -> Result<Vec<f64>> {
-    let first: u64 =
-        source.conn()?.query_first("SELECT COALESCE(MAX(id), 0) FROM sbtest.events")?.context("a number")?;
+fn under(river: &dyn River, rate: u32, time: Duration) -> Result<Vec<f64>> {
+    let mut reader = river.reader()?;
+    let first = reader.above(0)?.into_iter().max().unwrap_or_default();
+    let mut writer = river.writer()?;
     let done = AtomicBool::new(false);
     let (written, seen) = thread::scope(|scope| {
-        let reader = scope.spawn(|| watch(destination, first, &done));
-        let written = write(source, rate, time);
+        let watching = scope.spawn(|| watch(&mut *reader, first, &done));
+        let written = write(&mut *writer, rate, time);
         done.store(true, Ordering::Relaxed);
-        (written, reader.join())
+        (written, watching.join())
     });
     let (written, seen) = (written?, seen.map_err(|_| anyhow::anyhow!("the reader has ended"))??);
     ensure!(written.len() == seen.len(), "{} rows were written and {} have come", written.len(), seen.len());
     let begin = written.first().context("nothing was written")?.1 + WARM_UP;
-    let seen: std::collections::HashMap<u64, Instant> = seen.into_iter().collect();
+    let seen: HashMap<u64, Instant> = seen.into_iter().collect();
     written
         .iter()
         .filter(|(_, commit)| *commit >= begin)
@@ -130,10 +127,7 @@ fn under(source: &Server, destination: &Server, rate: u32, time: Duration) -> Re
 }
 
 /// Writes at a steady rate; returns the keys of the inserts with the moments at which their commits returned.
-fn write(source: &Server, rate: u32, time: Duration) -> Result<Vec<(u64, Instant)>> {
-    let mut conn = source.conn()?;
-    let insert = conn.prep("INSERT INTO sbtest.events (k, c) VALUES (?, REPEAT('c', 119))")?;
-    let update = conn.prep("UPDATE sbtest.counters SET k = k + 1 WHERE id = ?")?;
+fn write(writer: &mut dyn Writer, rate: u32, time: Duration) -> Result<Vec<(u64, Instant)>> {
     let (start, step) = (Instant::now(), Duration::from_secs(1) / rate);
     let mut written = Vec::new();
     let mut late = 0_u32;
@@ -147,10 +141,9 @@ fn write(source: &Server, rate: u32, time: Duration) -> Result<Vec<(u64, Instant
             late += 1;
         }
         if number % 2 == 0 {
-            conn.exec_drop(&insert, (number,))?;
-            written.push((conn.last_insert_id(), Instant::now()));
+            written.push((writer.insert()?, Instant::now()));
         } else {
-            conn.exec_drop(&update, (u64::from(number) * 7_919 % UPDATED_ROWS + 1,))?;
+            writer.update(u64::from(number) * 7_919 % UPDATED_ROWS + 1)?;
         }
     }
     ensure!(
@@ -161,16 +154,12 @@ fn write(source: &Server, rate: u32, time: Duration) -> Result<Vec<(u64, Instant
 }
 
 /// Asks for new keys above `first` until the writer is done and nothing has come for a second.
-fn watch(destination: &Server, first: u64, done: &AtomicBool) -> Result<Vec<(u64, Instant)>> {
-    let mut conn = destination.conn()?;
-    // Each question sees what is committed.
-    run_statements(&mut conn, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")?;
-    let question = conn.prep("SELECT id FROM sbtest.events WHERE id > ? ORDER BY id")?;
+fn watch(reader: &mut dyn Reader, first: u64, done: &AtomicBool) -> Result<Vec<(u64, Instant)>> {
     let (mut low, mut ahead) = (first, BTreeSet::new());
     let mut seen = Vec::new();
     let mut last = Instant::now();
     while !done.load(Ordering::Relaxed) || last.elapsed() < Duration::from_secs(1) {
-        let found: Vec<u64> = conn.exec(&question, (low,))?;
+        let found = reader.above(low)?;
         let now = Instant::now();
         for id in found {
             if ahead.insert(id) {

@@ -8,12 +8,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use slackwater_testkit::{Flavor, Server};
+use slackwater_testkit::{PostgresServer, Server};
 
-use crate::{
-    data,
-    settings::{self, Durability},
-};
+use crate::settings;
 
 /// How often a running process is looked at.
 const POLL: Duration = Duration::from_millis(5);
@@ -63,16 +60,61 @@ pub(crate) fn run(mut command: Command) -> Result<Usage> {
     Ok(usage)
 }
 
-/// A process's state letter, and the seconds of user and system time that it has used.
+/// A process's state letter, and the seconds of user and system time that it and those of its children have used that it has waited
+/// for.
 fn state_and_cpu(pid: u32) -> Result<(String, f64)> {
+    let stat = stat(pid)?;
+    Ok((stat.state, stat.cpu))
+}
+
+/// What `/proc/PID/stat` says (proc(5)).
+struct Stat {
+    state: String,
+    parent: u32,
+    /// Seconds, those of children included that have ended.
+    cpu: f64,
+}
+
+fn stat(pid: u32) -> Result<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name, in parentheses, may hold anything.
     let (_, behind_name) = text.rsplit_once(") ").context("no name in stat")?;
-    let mut fields = behind_name.split(' ');
-    let state = fields.next().context("no state in stat")?.to_owned();
-    // Fields 14 and 15 of all; the state is the third.
-    let ticks = fields.skip(10).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
-    Ok((state, ticks / TICKS_PER_SECOND))
+    let fields: Vec<_> = behind_name.split(' ').collect();
+    let field = |place: usize| fields.get(place).copied().context("a field of stat is missing");
+    // Fields 14 to 17 of all; the state is the third.
+    let ticks = (11..15).map(|place| Ok(field(place)?.parse::<f64>()?)).sum::<Result<f64>>()?;
+    Ok(Stat { state: field(0)?.to_owned(), parent: field(1)?.parse()?, cpu: ticks / TICKS_PER_SECOND })
+}
+
+/// A server whose costs are told.
+pub(crate) trait Measured {
+    /// What it has used so far.
+    fn usage(&self) -> Result<Usage>;
+}
+
+impl Measured for Server {
+    fn usage(&self) -> Result<Usage> {
+        let pid = self.pid().context("the server is down")?;
+        Ok(Usage { cpu: state_and_cpu(pid)?.1, peak: peak(pid)? })
+    }
+}
+
+impl Measured for PostgresServer {
+    /// Its processes share most of their memory, so that a sum would count it many times: that of the largest is told.
+    fn usage(&self) -> Result<Usage> {
+        let postmaster = self.pid().context("the server is down")?;
+        let mut usage = Usage { cpu: stat(postmaster)?.cpu, peak: peak(postmaster)? };
+        for process in fs::read_dir("/proc")?.flatten() {
+            let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            // One that ends meanwhile is the postmaster's the next time.
+            let Ok(stat) = stat(pid) else { continue };
+            if stat.parent == postmaster {
+                usage.cpu += stat.cpu;
+                usage.peak = usage.peak.max(peak(pid).unwrap_or_default());
+            }
+        }
+        Ok(usage)
+    }
 }
 
 /// The most memory that a process has had, in bytes.
@@ -80,12 +122,6 @@ fn peak(pid: u32) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1024)
-}
-
-/// What a server has used so far.
-pub(crate) fn server(server: &Server) -> Result<Usage> {
-    let pid = server.pid().context("the server is down")?;
-    Ok(Usage { cpu: state_and_cpu(pid)?.1, peak: peak(pid)? })
 }
 
 /// One contender's way from the start to the end.
@@ -98,16 +134,16 @@ pub(crate) struct Round {
 }
 
 /// Measures `work`, which returns what the tool itself has used (nothing, where a server is the tool).
-pub(crate) fn round(
-    source: &Server,
-    destination: &Server,
+pub(crate) fn round<S: Measured>(
+    source: &S,
+    destination: &S,
     work: impl FnOnce() -> Result<Usage>,
 ) -> Result<Round> {
-    let (source_before, destination_before) = (server(source)?, server(destination)?);
+    let (source_before, destination_before) = (source.usage()?, destination.usage()?);
     let start = Instant::now();
     let tool = work()?;
     let seconds = start.elapsed().as_secs_f64();
-    let (source_after, destination_after) = (server(source)?, server(destination)?);
+    let (source_after, destination_after) = (source.usage()?, destination.usage()?);
     Ok(Round {
         seconds,
         tool,
@@ -132,7 +168,12 @@ impl Contender {
 
     /// Adds a round, and says how long it took.
     pub(crate) fn add(&mut self, round: Round) {
-        println!("  {:<34} {:>7.2} s", self.name, round.seconds);
+        println!(
+            "  {:<34} {:>7.2} s, {:>6.2} s of CPU",
+            self.name,
+            round.seconds,
+            round.tool.cpu + round.source_cpu + round.destination.cpu
+        );
         self.rounds.push(round);
     }
 
@@ -148,30 +189,36 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Brings what a source has to a new destination.
-pub(crate) type Way = fn(&Server, &Server) -> Result<Round>;
+pub(crate) type Way<S> = fn(&S, &S) -> Result<Round>;
 
-/// Lets the ways take turns, each with a new destination like the source, and prints their medians. `rows` are those that each
-/// of them writes.
-pub(crate) fn compare(
-    title: &str,
-    rows: u64,
-    source: &Server,
-    flavor: Flavor,
-    durability: Durability,
-    ways: &[(&'static str, Way)],
-) -> Result<()> {
-    let mut contenders: Vec<_> = ways.iter().map(|(name, _)| Contender::new(name)).collect();
-    for _ in 0..settings::rounds()? {
-        for (contender, (name, way)) in contenders.iter_mut().zip(ways) {
-            if settings::takes_part(name) {
-                let destination = durability.server(flavor, 2)?;
-                contender.add(way(source, &destination)?);
-                data::expect_same(source, &destination)?;
+/// What contenders do.
+pub(crate) struct Race<'a, S> {
+    pub(crate) title: String,
+    /// What each of them writes.
+    pub(crate) rows: u64,
+    pub(crate) source: &'a S,
+    /// Starts a new destination.
+    pub(crate) fresh: &'a dyn Fn() -> Result<S>,
+    /// Fails where the destination's rows are not the source's.
+    pub(crate) expect_same: fn(&S, &S) -> Result<()>,
+}
+
+impl<S> Race<'_, S> {
+    /// Lets the ways take turns and prints their medians.
+    pub(crate) fn run(self, ways: &[(&'static str, Way<S>)]) -> Result<()> {
+        let mut contenders: Vec<_> = ways.iter().map(|(name, _)| Contender::new(name)).collect();
+        for _ in 0..settings::rounds()? {
+            for (contender, (name, way)) in contenders.iter_mut().zip(ways) {
+                if settings::takes_part(name) {
+                    let destination = (self.fresh)()?;
+                    contender.add(way(self.source, &destination)?);
+                    (self.expect_same)(self.source, &destination)?;
+                }
             }
         }
+        print(&self.title, self.rows, &contenders);
+        Ok(())
     }
-    print(&format!("{title}; {durability}"), rows, &contenders);
-    Ok(())
 }
 
 /// Prints all contenders beside the first one: medians of their rounds.

@@ -69,7 +69,7 @@ pub(super) fn source(task: &Task, throttle: &Throttle) -> Result<Arc<dyn Source>
                 .with_batch_size(task.apply.batch_size)
                 .with_throttle(throttle.clone())
                 .with_state_dir(&task.state_dir)
-                .with_all_tables(Selection::new(&task.objects).is_everything());
+                .with_selection(&Selection::new(&task.objects));
             Arc::new(source)
         }
     })

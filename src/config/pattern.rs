@@ -165,6 +165,21 @@ impl Pattern {
         matches!(self.table, Part::Any)
     }
 
+    /// A regular expression for `database.table` that PostgreSQL understands; `None` for one that was written as a regular
+    /// expression, in a syntax that others may read otherwise.
+    #[must_use]
+    pub fn sql_regex(&self) -> Option<String> {
+        let part = |part: &Part| match part {
+            Part::Any => Some(".*".to_owned()),
+            Part::Glob(glob) => {
+                let regex = glob.glob().regex().trim_start_matches("(?-u)");
+                Some(regex.trim_start_matches('^').trim_end_matches('$').to_owned())
+            }
+            Part::Regex(_) => None,
+        };
+        Some(format!("^(?:{})\\.(?:{})$", part(&self.database)?, part(&self.table)?))
+    }
+
     /// Whether it matches every table.
     #[must_use]
     pub fn is_everything(&self) -> bool {

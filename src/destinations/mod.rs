@@ -5,6 +5,7 @@ pub mod load;
 pub mod mysql;
 pub mod postgres;
 pub mod schema;
+mod several;
 pub mod sqlite;
 mod workers;
 

@@ -48,6 +48,13 @@ impl Selection {
         &self.include
     }
 
+    /// What is included and what is excluded, as regular expressions for PostgreSQL; `None` where a pattern is none.
+    #[must_use]
+    pub fn sql_regexes(&self) -> Option<(Vec<String>, Vec<String>)> {
+        let all = |patterns: &[Pattern]| patterns.iter().map(Pattern::sql_regex).collect::<Option<Vec<_>>>();
+        Some((all(&self.include)?, all(&self.exclude)?))
+    }
+
     /// Whether every table is carried but those of the server and our own.
     #[must_use]
     pub fn is_everything(&self) -> bool {

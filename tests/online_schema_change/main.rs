@@ -74,7 +74,7 @@ fn follows(source: Flavor, destination: Option<Flavor>, tool: Tool) -> Result<()
                  WHERE table_schema = 'shop' AND table_name = 'orders' ORDER BY 1";
             assert_eq!(server.query(INDEXES)?, source.query(INDEXES)?);
         }
-        Destination::Sqlite(_) => {}
+        Destination::Sqlite(_) | Destination::Postgres(..) => {}
     }
     assert!(!task.log().contains("WARN"), "{}", task.log());
     Ok(())
@@ -93,6 +93,11 @@ fn tables(destination: &Destination) -> Result<Vec<String>> {
         Destination::Server(server) => {
             let names = server.query("SHOW TABLES IN shop")?.into_iter().flatten().flatten();
             Ok(names.map(|name| String::from_utf8_lossy(&name).into_owned()).collect())
+        }
+        Destination::Postgres(server, _) => {
+            let names =
+                server.query("SELECT tablename FROM pg_tables WHERE schemaname = 'shop' ORDER BY 1")?;
+            Ok(names.into_iter().flatten().flatten().collect())
         }
     }
 }

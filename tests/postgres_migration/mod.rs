@@ -37,7 +37,7 @@ impl<'a> Migration<'a> {
     /// Fills the source.
     pub(crate) fn new(source: &'a PostgresServer, destination: &Destination, seed: u64) -> Result<Self> {
         let mut load = PostgresWorkload::new(seed).in_schema(SCHEMA);
-        if !matches!(destination, Destination::Postgres(_)) {
+        if !matches!(destination, Destination::Postgres(..)) {
             load = load.portable();
         }
         let mut client = source.client_of(DATABASE)?;
@@ -77,7 +77,7 @@ pub(crate) fn expect_tables(source: &PostgresServer, destination: &Destination, 
     let file = destination.file();
     let there = match (destination, &file) {
         (Destination::Server(server), _) => Side::Mysql(server),
-        (Destination::Postgres(server), _) => Side::Postgres(server, DATABASE),
+        (Destination::Postgres(server, _), _) => Side::Postgres(server, DATABASE),
         (Destination::Sqlite(_), file) => Side::Sqlite(file.as_deref().expect("it is a file")),
     };
     let pairs = tables.iter().map(|table| match there {

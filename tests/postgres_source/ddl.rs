@@ -75,3 +75,23 @@ fn changed_definitions_are_followed_with_and_without_an_event_trigger() {
         }
     }
 }
+
+#[test]
+fn a_new_table_is_carried_from_its_first_row_on() {
+    let runtime = runtime();
+    let server = PostgresServer::builder(PostgresVersion::V15).start().unwrap();
+    server.exec("CREATE SCHEMA app; CREATE SCHEMA other; CREATE TABLE app.t (id int PRIMARY KEY)").unwrap();
+    let source = source(&server, "new", "");
+    let mut follower = Follower::new(&runtime, &source).unwrap();
+    server
+        .exec(
+            "CREATE TYPE app.mood AS ENUM ('sad', 'happy'); CREATE TABLE app.n (id int PRIMARY KEY, m app.mood); \
+             INSERT INTO app.n VALUES (1, 'happy'); CREATE TABLE app.keyless (id int); INSERT INTO app.keyless VALUES (1); \
+             UPDATE app.keyless SET id = 2; CREATE TABLE other.t (id int); INSERT INTO other.t VALUES (1); UPDATE other.t SET id = 2",
+        )
+        .unwrap();
+    follower.catch_up().unwrap();
+    let rows: Vec<_> = follower.lines.iter().filter(|line| line.starts_with("app.")).collect();
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows[0].contains("Enum") && rows[2].contains("Int(1) ->  Int(2)"), "{rows:?}");
+}

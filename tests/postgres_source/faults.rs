@@ -5,10 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use slackwater::{error::Kind, sources::Source};
+use slackwater::{
+    config::Start,
+    error::Kind,
+    sources::{Level, Plan, Source},
+};
 use slackwater_testkit::{PostgresServer, PostgresVersion};
 
-use crate::follower::{Follower, runtime, source, sources};
+use crate::follower::{Follower, runtime, selection, source, sources};
 
 const TABLE: &str = "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY, v text)";
 
@@ -254,4 +258,34 @@ fn an_idle_source_beside_a_busy_database_keeps_no_log() {
     eprintln!("written {written}, retained {}, slowest fence {slowest:?}", retained());
     assert!(retained() < written / 4, "{} of {written}", retained());
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+}
+
+#[test]
+fn the_precheck_names_what_would_go_wrong() {
+    let runtime = runtime();
+    let server = PostgresServer::builder(PostgresVersion::V18).set("wal_level", "replica").start().unwrap();
+    server.exec(TABLE).unwrap();
+    server
+        .exec("CREATE TABLE app.keyless (v text); CREATE UNLOGGED TABLE app.un (id int PRIMARY KEY)")
+        .unwrap();
+    server.exec("CREATE ROLE reader LOGIN REPLICATION").unwrap();
+    let levels = |user: &str| {
+        let source = sources(&[&server], "check", &format!("user = '{user}'"));
+        let plan = Plan { start: &Start::Snapshot, stored: None, selection: &selection() };
+        let findings = runtime.block_on(source.check(&plan));
+        findings.into_iter().filter(|finding| finding.level == Level::Error).collect::<Vec<_>>()
+    };
+    let errors = levels("postgres");
+    let codes: Vec<_> = errors.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["postgres.wal_level", "postgres.replica_identity"], "{errors:#?}");
+    assert_eq!(errors[1].repair.as_deref(), Some("ALTER TABLE \"app\".\"keyless\" REPLICA IDENTITY FULL;"));
+    server.exec(errors[1].repair.as_deref().unwrap()).unwrap();
+    server.exec("ALTER SYSTEM SET wal_level = 'logical'").unwrap();
+    let errors = levels("reader");
+    let codes: Vec<_> = errors.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["postgres.wal_level", "postgres.select", "postgres.publication"], "{errors:#?}");
+    for statement in errors[1].repair.as_deref().unwrap().lines() {
+        server.exec(statement).unwrap();
+    }
+    assert!(!levels("reader").iter().any(|finding| finding.code == "postgres.select"));
 }

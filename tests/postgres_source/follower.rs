@@ -7,8 +7,9 @@ use std::{
 };
 
 use slackwater::{
-    config::{Start, postgres::PostgresSource},
+    config::{Objects, Pattern, Start, postgres::PostgresSource},
     error::Error,
+    mapping::Selection,
     pipeline::queue::{MemoryQuota, Message, queue},
     positions::SchemaHistory,
     sources::{Source, postgres::Postgres},
@@ -32,11 +33,19 @@ pub fn source(server: &PostgresServer, task: &str, more: &str) -> Arc<Postgres> 
 pub fn sources(servers: &[&PostgresServer], task: &str, more: &str) -> Arc<Postgres> {
     let hosts: Vec<String> = servers.iter().map(|server| format!("'127.0.0.1:{}'", server.port())).collect();
     let text = format!(
-        "hosts = [{}]\ndatabase = 'postgres'\nuser = 'postgres'\nheartbeat = '200ms'\n{more}",
-        hosts.join(",")
+        "hosts = [{}]\ndatabase = 'postgres'\nheartbeat = '200ms'\n{more}\n{}",
+        hosts.join(","),
+        if more.contains("user =") { "" } else { "user = 'postgres'" }
     );
     let config: PostgresSource = toml::from_str(&text).unwrap();
-    Arc::new(Postgres::new(task, config, Arc::new(|table| &*table.database == "app")).unwrap())
+    let source = Postgres::new(task, config, Arc::new(|table| &*table.database == "app")).unwrap();
+    Arc::new(source.with_selection(&selection()))
+}
+
+/// Every table of the schema `app`.
+pub fn selection() -> Selection {
+    let include = vec![Pattern::compile("app.*").unwrap()];
+    Selection::new(&Objects { include, ..Objects::default() })
 }
 
 /// A running tail, and what came out of it.

@@ -10,7 +10,7 @@ use slackwater_testkit::{
     Flavor, PostgresServer, PostgresVersion, Server,
     compare::{Rows, Side, destination_rows, expect_equal, expect_same_tables, postgres_rows, source_rows, sqlite_rows},
 };
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// The daemon's program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_slackwater");
@@ -37,8 +37,8 @@ pub(crate) enum Destination {
     Sqlite(TempDir),
     /// A server of its own.
     Server(Box<Server>),
-    /// The database [`DATABASE`] of a PostgreSQL server of its own.
-    Postgres(Box<PostgresServer>),
+    /// The database [`DATABASE`] of a PostgreSQL server of its own, and the file with the types that are chosen there.
+    Postgres(Box<PostgresServer>, NamedTempFile),
 }
 
 impl Destination {
@@ -54,14 +54,17 @@ impl Destination {
 
     /// A new PostgreSQL server.
     pub(crate) fn postgres(version: PostgresVersion) -> Result<Self> {
-        Ok(Destination::Postgres(Box::new(PostgresServer::builder(version).start()?)))
+        let types = NamedTempFile::new()?;
+        // A TIME of MySQL's may be longer than a day.
+        std::fs::write(types.path(), "[columns]\n\"shop.measures.lasted\" = \"interval\"\n")?;
+        Ok(Destination::Postgres(Box::new(PostgresServer::builder(version).start()?), types))
     }
 
     /// The file, where it is one.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         match self {
             Destination::Sqlite(directory) => Some(directory.path().join("copy.db")),
-            Destination::Server(_) | Destination::Postgres(_) => None,
+            Destination::Server(_) | Destination::Postgres(..) => None,
         }
     }
 
@@ -75,8 +78,10 @@ impl Destination {
                 "[destination]\ntype = \"mysql\"\nhost = \"127.0.0.1:{}\"\nuser = \"root\"\npassword = \"\"\n",
                 server.port()
             ),
-            Destination::Postgres(server) => {
-                server.destination_section(DATABASE, "invalid_dates = \"drop\"\nzero_bytes = \"drop\"")
+            Destination::Postgres(server, types) => {
+                let more = "invalid_dates = \"drop\"\nzero_bytes = \"drop\"";
+                let section = server.destination_section(DATABASE, more);
+                format!("{section}[schema]\noverrides = {:?}\n", types.path())
             }
         }
     }
@@ -84,7 +89,7 @@ impl Destination {
     /// Compares tables (`database.table`) with the source's, value by value.
     pub(crate) fn expect_tables(&self, source: &Server, tables: &[String]) -> Result<()> {
         assert!(!tables.is_empty());
-        if let Destination::Postgres(server) = self {
+        if let Destination::Postgres(server, _) = self {
             let pairs = tables.iter().map(|table| (table, table));
             return expect_same_tables(Side::Mysql(source), Side::Postgres(server, DATABASE), pairs).map(drop);
         }
@@ -100,7 +105,7 @@ impl Destination {
         match self {
             Destination::Sqlite(directory) => sqlite_rows(source, &directory.path().join("copy.db"), table),
             Destination::Server(server) => destination_rows(source, server, table),
-            Destination::Postgres(server) => postgres_rows(server, DATABASE, table),
+            Destination::Postgres(server, _) => postgres_rows(server, DATABASE, table),
         }
     }
 
@@ -109,7 +114,7 @@ impl Destination {
         match self {
             Destination::Sqlite(_) => "SQLite".to_owned(),
             Destination::Server(server) => server.flavor().to_string(),
-            Destination::Postgres(server) => server.version().to_string(),
+            Destination::Postgres(server, _) => server.version().to_string(),
         }
     }
 }

@@ -202,6 +202,23 @@ impl Decoder {
         Ok(())
     }
 
+    /// Says that a relation that was announced is a partition, whose rows are those of the table of the OID `root`. A reader that has
+    /// partitions announced for themselves calls it where a [`need`](Self::need) is about one that is not known yet.
+    pub fn define_partition(&mut self, partition: TableName, root: u32) {
+        let is_partition = |relation: &Relation| relation.name == partition;
+        let announced = self.relations.iter().find_map(|(oid, announced)| match announced {
+            Announced::Ready(relation, _) | Announced::Unfit(relation, _) => {
+                is_partition(relation).then_some(*oid)
+            }
+            Announced::PassedOver => None,
+        });
+        self.options.definitions.insert_partition(partition, root);
+        self.need = None;
+        if let Some(oid) = announced {
+            self.plan_again(oid);
+        }
+    }
+
     /// Says that the frames that follow are of a transaction that was sent before its end, and how it ended: to be called
     /// before each such transaction (see [`message`](super::message)).
     pub fn announce(&mut self, committed: Committed) {
@@ -363,10 +380,13 @@ impl Decoder {
     }
 
     fn plan(&self, relation: Relation) -> Announced {
-        if !(self.options.selected)(&relation.name) {
+        let definitions = &self.options.definitions;
+        let definition = definitions.get(relation.oid).or_else(|| definitions.root(&relation.name));
+        let root = definition.filter(|definition| definition.oid != relation.oid);
+        if !(self.options.selected)(root.map_or(&relation.name, |root| &root.table.name)) {
             return Announced::PassedOver;
         }
-        let definition = self.options.definitions.get(relation.oid).ok_or(Misfit::Unknown);
+        let definition = definition.ok_or(Misfit::Unknown);
         match definition.and_then(|definition| RowPlan::new(&relation, definition, &self.options.types)) {
             Ok(plan) => Announced::Ready(relation, Arc::new(plan)),
             Err(misfit) => Announced::Unfit(relation, misfit),
@@ -440,21 +460,49 @@ impl Decoder {
         let Some(transaction) = &self.transaction else {
             return Err(self.out_of_place(name, "outside of a transaction"));
         };
+        let mut names = Vec::new();
         let mut reader = Reader::new(relations);
         while !reader.is_empty() {
             let oid = reader.u32().map_err(|what| self.malformed(name, what))?;
-            let table = match self.relations.get(&oid) {
-                Some(Announced::Ready(relation, _) | Announced::Unfit(relation, _)) => relation.name.clone(),
-                Some(Announced::PassedOver) => continue,
+            match self.relations.get(&oid) {
+                Some(Announced::Ready(relation, _) | Announced::Unfit(relation, _)) => {
+                    names.push(&relation.name)
+                }
+                Some(Announced::PassedOver) => {}
                 None => return Err(self.error(Reason::UnannouncedRelation(oid))),
-            };
-            out.event(Event::Truncate(Truncate {
-                table,
-                position: self.wal(transaction.committed.commit),
-                time_micros: transaction.committed.time_micros,
-            }));
+            }
         }
+        let committed = transaction.committed;
+        let (tables, partitions) = self.truncated(&names);
+        self.changes.extend(partitions);
+        for table in tables {
+            let (position, time_micros) = (self.wal(committed.commit), committed.time_micros);
+            out.event(Event::Truncate(Truncate { table, position, time_micros }));
+        }
+        self.say_changes("", out);
         Ok(())
+    }
+
+    /// The tables that lose all rows, and those that lose the rows of some partitions.
+    fn truncated(&self, names: &[&TableName]) -> (Vec<TableName>, Vec<SchemaChange>) {
+        let definitions = &self.options.definitions;
+        let (mut tables, mut changes) = (Vec::new(), Vec::new());
+        for name in names {
+            match definitions.root(name) {
+                None => tables.push((*name).clone()),
+                Some(root) if tables.contains(&root.table.name) => {}
+                Some(root)
+                    if definitions.partitions(root.oid).all(|partition| names.contains(&partition)) =>
+                {
+                    tables.push(root.table.name.clone());
+                }
+                Some(root) => changes.push(SchemaChange::RowsUnlogged {
+                    table: root.table.name.clone(),
+                    description: format!("TRUNCATE of the partition {name}"),
+                }),
+            }
+        }
+        (tables, changes)
     }
 
     /// A message of the event trigger.

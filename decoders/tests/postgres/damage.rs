@@ -15,7 +15,7 @@ use crate::{log::Log, reader};
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// Damaged messages in all.
-const MUTANTS: u64 = 200_000;
+const MUTANTS: u64 = 100_000;
 /// Memory that one message of at most a few kilobytes may take. A number takes two bytes for `1e131072`.
 const MEMORY: usize = 4 << 20;
 const TIME_LIMIT: Duration = Duration::from_secs(2);

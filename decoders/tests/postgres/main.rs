@@ -16,11 +16,14 @@ mod text;
 
 use slackwater_decoders::{
     arena::ArenaPool,
+    event::Event,
     postgres::{
+        definitions::Definition,
         message::Message,
         types::column_type,
         value::{Form, ValueError},
     },
+    schema::{Table, TableName},
 };
 
 use crate::{log::Log, model::Model};
@@ -141,4 +144,28 @@ fn both_formats_of_a_value_are_the_same() {
         assert_eq!(refused, ["money", "regclass"]);
         assert!(compared > 350, "{compared}");
     }
+}
+
+/// Rows of a partition that is announced for itself come under its table; they are those that the server printed of the partition.
+#[test]
+fn rows_of_a_partition_are_rows_of_its_table() {
+    let log = Log::load(18, 1, "text");
+    let (types, mut definitions) = log.catalog();
+    let partition = TableName::new("app", "measured_2024");
+    let part = definitions.named(&partition).unwrap().clone();
+    definitions.remove(part.oid);
+    let root = Table { name: TableName::new("app", "measured"), ..Table::clone(&part.table) };
+    definitions.insert(Definition::new(1, root.into()));
+    definitions.insert_partition(partition, 1);
+    let mut rows = Vec::new();
+    let decoder = log.decoder_of(types, definitions, |name| &*name.table == "measured");
+    let needs = reader::read(&log, decoder, |events| {
+        for event in events {
+            if let Event::Rows(part) = event {
+                rows.push(format!("{} {:?}", part.table.name, part.changes));
+            }
+        }
+    });
+    assert_eq!((rows.len(), needs), (1, 0));
+    assert!(rows[0].starts_with("app.measured [Insert") && rows[0].contains("year: 2024"), "{rows:?}");
 }

@@ -47,6 +47,7 @@ use super::{
     Checkpoint, Destination, Standing,
     load::Loader,
     schema::{PlannedStatement, SchemaPlan, Wanted},
+    several,
     workers::{Worker as _, Workers, not_connected},
 };
 use crate::{
@@ -115,6 +116,21 @@ impl Mysql {
 
     fn opened(&mut self) -> Result<&mut Workers<Worker>> {
         self.open.as_mut().ok_or_else(not_connected)
+    }
+}
+
+#[async_trait]
+impl several::Creating for Session {
+    type Config = MysqlDestination;
+
+    async fn connect(config: &MysqlDestination) -> Result<Self> {
+        let mut session = Session::connect(config).await?;
+        schema::prepare(&mut session).await;
+        Ok(session)
+    }
+
+    async fn create(&mut self, statement: &PlannedStatement) -> Result<()> {
+        schema::execute(self, statement).await
     }
 }
 
@@ -208,7 +224,7 @@ impl Destination for Mysql {
     }
 
     async fn execute_all(&mut self, statements: &[PlannedStatement]) -> Result<Vec<Result<()>>> {
-        let outcomes = schema::several::execute_all(&self.config, statements).await;
+        let outcomes = several::execute_all::<Session>(&self.config, statements).await;
         if let Some(open) = &self.open {
             open.shared.tables.forget();
         }

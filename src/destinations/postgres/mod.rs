@@ -35,10 +35,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use slackwater_decoders::schema::TableName;
+use tokio::time::sleep;
 
 use self::{
     checkpoint::CheckpointRows,
@@ -51,12 +53,13 @@ use super::{
     Checkpoint, Destination, Standing,
     load::Loader,
     schema::{PlannedStatement, SchemaPlan, Wanted},
+    several,
     workers::{Worker as _, Workers, not_connected},
 };
 use crate::{
     changes::Group,
     config::{OnRowError, postgres::PostgresDestination},
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     mapping::Selection,
     sources::Finding,
 };
@@ -111,6 +114,36 @@ impl Postgres {
 
     fn opened(&mut self) -> Result<&mut Workers<Worker>> {
         self.open.as_mut().ok_or_else(not_connected)
+    }
+}
+
+/// What it takes to connect.
+struct Login {
+    config: PostgresDestination,
+    task: String,
+}
+
+/// How often a statement is run again that another one was in the way of.
+const RETRIES: usize = 10;
+
+#[async_trait]
+impl several::Creating for Session {
+    type Config = Login;
+
+    async fn connect(login: &Login) -> Result<Self> {
+        Session::connect(&login.config, &login.task).await
+    }
+
+    /// Statements for foreign keys lock two tables each, and may wait for each other.
+    async fn create(&mut self, statement: &PlannedStatement) -> Result<()> {
+        let mut left = RETRIES;
+        loop {
+            match schema::execute(&self.connection, statement).await {
+                Err(error) if error.kind() == Kind::Transient && left > 0 => left -= 1,
+                outcome => return outcome,
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
@@ -200,6 +233,15 @@ impl Destination for Postgres {
             open.shared.tables.forget();
         }
         result
+    }
+
+    async fn execute_all(&mut self, statements: &[PlannedStatement]) -> Result<Vec<Result<()>>> {
+        let login = Login { config: self.config.clone(), task: self.task.clone() };
+        let outcomes = several::execute_all::<Session>(&login, statements).await;
+        if let Some(open) = &self.open {
+            open.shared.tables.forget();
+        }
+        outcomes
     }
 
     async fn loader(&mut self) -> Result<Box<dyn Loader>> {

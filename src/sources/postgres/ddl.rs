@@ -19,24 +19,53 @@ const FUNCTION: &str = include_str!("ddl.sql");
 /// The triggers' events, with the ends of the triggers' names.
 const EVENTS: [(&str, &str); 2] = [("ddl_command_end", "_end"), ("sql_drop", "_drop")];
 
+/// What the event triggers are created with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Capture<'a> {
+    /// The function's name, with which those of the triggers begin.
+    pub(super) name: &'a str,
+    /// Where new tables are published, in the transaction that creates them: what was written to them before is not in the log.
+    pub(super) publication: &'a str,
+    /// Which tables are carried; `None`: none to come.
+    pub(super) patterns: Option<&'a (Vec<String>, Vec<String>)>,
+}
+
+impl Capture<'_> {
+    /// The condition for a new table, whose schema and name are `n.nspname` and `c.relname`.
+    fn is_carried(&self) -> String {
+        let Some((include, exclude)) = self.patterns else { return "false".to_owned() };
+        let any = |patterns: &[String]| {
+            let list: Vec<String> = patterns.iter().map(|pattern| literal(pattern)).collect();
+            format!("(n.nspname || '.' || c.relname) ~ ANY (ARRAY[{}]::text[])", list.join(", "))
+        };
+        format!(
+            "{} AND NOT {} AND n.nspname <> 'slackwater' AND n.nspname !~ '^pg_'",
+            any(include),
+            any(exclude)
+        )
+    }
+}
+
 /// Creates the event triggers where they are wanted and possible. Whether they are there.
 ///
 /// # Errors
 /// Definite when they are demanded and the server or the account does not allow them.
-pub(super) async fn ensure(session: &Session, name: &str, capture: DdlCapture) -> Result<bool> {
-    if capture == DdlCapture::Compare {
+pub(super) async fn ensure(session: &Session, capture: Capture<'_>, wanted: DdlCapture) -> Result<bool> {
+    if wanted == DdlCapture::Compare {
         return Ok(false);
     }
     if let Some(obstacle) = obstacle(session).await? {
-        return match capture {
+        return match wanted {
             DdlCapture::EventTrigger => Err(Error::definite(format!("statements cannot be captured: {obstacle}"))
                 .on(session.address())
                 .remedy("set source.ddl = \"compare\", or let the task connect as a superuser of PostgreSQL 14 or later")),
             _ => Ok(false),
         };
     }
-    let failed = |error| failed("cannot create the event trigger", error).on(format!("event trigger {name}"));
-    session.batch_execute(&statements(session, name)).await.map_err(failed)?;
+    let failed = |error| {
+        failed("cannot create the event trigger", error).on(format!("event trigger {}", capture.name))
+    };
+    session.batch_execute(&statements(session, capture)).await.map_err(failed)?;
     Ok(true)
 }
 
@@ -53,7 +82,8 @@ pub(super) async fn obstacle(session: &Session) -> Result<Option<&'static str>> 
     Ok((!may).then_some("an event trigger takes a superuser, on a primary"))
 }
 
-fn statements(session: &Session, name: &str) -> String {
+fn statements(session: &Session, capture: Capture<'_>) -> String {
+    let name = capture.name;
     let function = format!("{SCHEMA}.{}", quoted(name));
     // Both came with versions after 10.
     let generated = if session.major() >= 12 { "a.attgenerated" } else { "''" };
@@ -64,7 +94,9 @@ fn statements(session: &Session, name: &str) -> String {
             .replace("{function}", &function)
             .replace("{generated}", generated)
             .replace("{key_columns}", columns)
-            .replace("{names_rows}", NAMES_ROWS),
+            .replace("{names_rows}", NAMES_ROWS)
+            .replace("{carried}", &capture.is_carried())
+            .replace("{publication}", &literal(capture.publication)),
     );
     for (event, end) in EVENTS {
         let trigger = format!("{name}{end}");

@@ -5,6 +5,9 @@ DECLARE
   tables json;
   types json;
   dropped json;
+  created text;
+  is_keyless boolean;
+  is_unpublished boolean;
 BEGIN
   IF TG_EVENT = 'sql_drop' THEN
     SELECT json_agg(json_build_object('oid', d.objid::bigint, 'schema', d.schema_name, 'name', d.object_name,
@@ -28,6 +31,25 @@ BEGIN
   END IF;
   IF relations IS NULL AND dropped IS NULL THEN
     RETURN;
+  END IF;
+  IF TG_TAG = 'CREATE TABLE' THEN
+    -- Published from its first row on. Without a replica identity the server would then refuse its updates.
+    FOR created, is_keyless, is_unpublished IN
+      SELECT format('%I.%I', n.nspname, c.relname),
+             NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
+             NOT EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = {publication}
+                           AND p.schemaname = n.nspname AND p.tablename = c.relname)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE c.oid = ANY (relations) AND c.relpersistence = 'p' AND {carried}
+         AND EXISTS (SELECT FROM pg_publication p WHERE p.pubname = {publication})
+    LOOP
+      IF is_keyless THEN
+        EXECUTE 'ALTER TABLE ' || created || ' REPLICA IDENTITY FULL';
+      END IF;
+      IF is_unpublished THEN
+        EXECUTE format('ALTER PUBLICATION %I ADD TABLE %s', {publication}, created);
+      END IF;
+    END LOOP;
   END IF;
   SELECT json_agg(json_build_object(
            'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'replica_identity', c.relreplident,

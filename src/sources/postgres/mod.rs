@@ -50,6 +50,7 @@ use super::{Belonging, Finding, Plan, Source, snapshot::SnapshotSource, stages, 
 use crate::{
     config::{ByteSize, Start, postgres::PostgresSource},
     error::{Error, Result},
+    mapping::Selection,
     pipeline::queue::BatchSender,
     positions::SchemaHistory,
     postgres_client::Session,
@@ -68,6 +69,8 @@ pub struct Postgres {
     selected: TableFilter,
     /// Whether the task carries every table, also those to come.
     carries_all: bool,
+    /// Which names are included and excluded, as regular expressions for the server, where the rules can be said so.
+    patterns: Option<(Vec<String>, Vec<String>)>,
     /// Where transactions in progress are kept.
     state_dir: Option<PathBuf>,
     /// Bytes of log that one batch has at most.
@@ -90,6 +93,7 @@ impl Postgres {
             hosts: Arc::new(Hosts::new(task, config)?),
             selected,
             carries_all: false,
+            patterns: None,
             state_dir: None,
             batch_bytes: stages::BATCH_BYTES,
             block_bytes: BLOCK_BYTES,
@@ -99,10 +103,11 @@ impl Postgres {
         })
     }
 
-    /// Says that every table of the database is selected, also those to come.
+    /// Says by which rules tables are selected, so that the source can tell for tables to come.
     #[must_use]
-    pub fn with_all_tables(mut self, all: bool) -> Self {
-        self.carries_all = all;
+    pub fn with_selection(mut self, selection: &Selection) -> Self {
+        self.carries_all = selection.is_everything();
+        self.patterns = selection.sql_regexes();
         self
     }
 

@@ -19,8 +19,6 @@ mod network;
 mod numeric;
 mod print;
 mod temporal;
-#[cfg(test)]
-mod tests;
 mod text;
 mod text_search;
 

@@ -12,7 +12,6 @@ mod existing;
 mod keys;
 mod objects;
 mod of_postgres;
-pub(super) mod several;
 mod table;
 mod text;
 

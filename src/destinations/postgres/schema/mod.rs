@@ -324,8 +324,7 @@ pub async fn execute(client: &Client, statement: &PlannedStatement) -> Result<()
     );
     client.batch_execute(&settings).await.map_err(refused)?;
     let result = client.batch_execute(&statement.sql).await.map_err(refused);
-    if result.as_ref().is_ok_and(|()| true) || result.as_ref().is_err_and(|error| !error.is_transient()) {
-        // An override may have begun a transaction that it did not end.
+    if !result.as_ref().is_err_and(Error::is_transient) {
         client.batch_execute("SET search_path = pg_catalog").await.map_err(refused)?;
     }
     result

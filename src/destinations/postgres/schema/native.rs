@@ -55,6 +55,9 @@ impl Planner<'_> {
         for partition in &details.partition_tables {
             let name = self.partition_name(table, &partition.name);
             statements.extend(self.partition(table, partition, &name));
+            for key in partition.constraints.iter().filter(|constraint| is_foreign_key(constraint)) {
+                notes.push(format!("partition {}: {key} is left to you", partition.name));
+            }
         }
         statements.extend(self.attributes(table, &mut notes));
         for text in notes {
@@ -70,9 +73,9 @@ impl Planner<'_> {
             let Some(name) = table.names.get(&column.name) else { continue };
             let details = table.definition.details.columns.iter().find(|details| details.name == column.name);
             let definition = match (self.wanted.types.get(&source.name, &column.name), details) {
-                (Some(chosen), _) => self.from_parts(column, chosen),
+                (Some(chosen), _) => self.column_of_parts(column, chosen),
                 (None, Some(details)) => self.native_column(table, column, details, notes),
-                (None, None) => self.from_parts(column, &column_type(column).declaration),
+                (None, None) => self.column_of_parts(column, &column_type(column).declaration),
             };
             parts.push(format!("{} {definition}", quote_name(name)));
         }
@@ -116,7 +119,7 @@ impl Planner<'_> {
     }
 
     /// A column with a type that is not the source's.
-    fn from_parts(&self, column: &Column, declared: &str) -> String {
+    fn column_of_parts(&self, column: &Column, declared: &str) -> String {
         let mut definition = self.here(declared);
         if let Some(default) = column.default.as_ref().filter(|_| column.generated.is_none()) {
             definition.push_str(&format!(" DEFAULT {}", self.here(default)));
@@ -180,7 +183,7 @@ impl Planner<'_> {
             });
         }
         // Foreign keys of a partition alone hold it to rows that may not be there yet.
-        let checks = partition.constraints.iter().filter(|constraint| !constraint.contains(" FOREIGN KEY "));
+        let checks = partition.constraints.iter().filter(|constraint| !is_foreign_key(constraint));
         let checks = checks.filter_map(|constraint| self.here_of(constraint, table));
         statements
             .extend(checks.map(|constraint| format!("ALTER TABLE {} ADD {constraint}", qualified(name))));
@@ -243,4 +246,9 @@ impl Planner<'_> {
         }
         statements
     }
+}
+
+/// Whether the text of a constraint, with its name in front, is that of a foreign key.
+fn is_foreign_key(constraint: &str) -> bool {
+    constraint.contains(" FOREIGN KEY ")
 }

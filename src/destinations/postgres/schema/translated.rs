@@ -268,16 +268,7 @@ pub(in super::super) fn default(expression: &str, declared: &str) -> Option<Stri
     };
     Some(match (name, value) {
         (_, Literal::Null) => "NULL".to_owned(),
-        ("boolean", value) => match value {
-            Literal::Bits(digits) | Literal::Number(digits) => {
-                if digits.contains('1') {
-                    "true".to_owned()
-                } else {
-                    "false".to_owned()
-                }
-            }
-            _ => return None,
-        },
+        ("boolean", Literal::Bits(digits) | Literal::Number(digits)) => digits.contains('1').to_string(),
         ("bit", Literal::Bits(digits)) => {
             let length: usize = declared.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok()?;
             format!("B'{:0>length$}'", digits.trim_start_matches('0'))

@@ -69,13 +69,13 @@ async fn enum_labels(session: &Session) -> Result<HashMap<u32, Vec<String>>> {
 }
 
 async fn attributes(session: &Session) -> Result<HashMap<u32, Vec<TypeAttribute>>> {
-    // Those of tables too: a column may have the row type of a table.
+    // Those of tables too, where a column has the row type of a table.
     let question = format!(
-        "SELECT a.attrelid, a.attname::text, a.atttypid, a.atttypmod FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
-         WHERE c.oid >= {FIRST_OWN} AND c.reltype <> 0 AND a.attnum > 0 AND NOT a.attisdropped \
-           AND (c.relkind = 'c' OR EXISTS (SELECT FROM pg_attribute u JOIN pg_type t ON t.oid = u.atttypid \
-             WHERE t.oid = c.reltype OR t.typelem = c.reltype)) \
-         ORDER BY a.attrelid, a.attnum"
+        "WITH used AS (SELECT DISTINCT unnest(ARRAY[t.oid, t.typelem, t.typbasetype]) AS oid FROM pg_attribute u \
+           JOIN pg_type t ON t.oid = u.atttypid WHERE u.atttypid >= {FIRST_OWN}) \
+         SELECT a.attrelid, a.attname::text, a.atttypid, a.atttypmod FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+         WHERE c.oid >= {FIRST_OWN} AND c.reltype <> 0 AND (c.relkind = 'c' OR c.reltype IN (SELECT oid FROM used)) \
+           AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum"
     );
     let mut attributes: HashMap<u32, Vec<TypeAttribute>> = HashMap::new();
     for row in session.query(&question, &[]).await.map_err(unreadable)? {

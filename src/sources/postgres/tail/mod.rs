@@ -114,7 +114,12 @@ impl Postgres {
         if !self.hosts.config().create || questions::is_standby(session).await? {
             return publication::verify(session, wanted).await;
         }
-        let is_captured = ddl::ensure(session, &self.names.trigger, self.hosts.config().ddl).await?;
+        let capture = ddl::Capture {
+            name: &self.names.trigger,
+            publication: &self.names.publication,
+            patterns: self.patterns.as_ref(),
+        };
+        let is_captured = ddl::ensure(session, capture, self.hosts.config().ddl).await?;
         debug!(is_captured, "statements that change definitions are written into the log");
         let new = publication::ensure(session, wanted).await?;
         for table in new {

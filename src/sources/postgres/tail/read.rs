@@ -357,11 +357,8 @@ impl Sorter {
     async fn add(&mut self, message: &Message<'_>, frame: &[u8], pieces: &Pieces<Note>) -> Result<Goes> {
         match message {
             Message::Logical { prefix, .. } if *prefix != DDL_PREFIX => return Ok(true),
-            Message::Logical { .. } => {
-                if !self.before_statement(pieces).await {
-                    return Ok(false);
-                }
-            }
+            Message::Logical { .. } if !self.before_statement(pieces).await => return Ok(false),
+            Message::Logical { .. } => {}
             Message::Relation { body, .. } => {
                 if let Some(relation) = relation_of(body) {
                     self.relations.remove(&relation);

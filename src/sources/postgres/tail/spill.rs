@@ -56,11 +56,6 @@ impl Spill {
         Ok(Spill { directory, transactions: HashMap::new(), buffer: Vec::new() })
     }
 
-    /// Whether something of the transaction came.
-    pub(super) fn has(&self, xid: u32) -> bool {
-        self.transactions.contains_key(&xid)
-    }
-
     /// Adds a frame of the transaction `xid`, which belongs to its subtransaction `sub`. Frames of one transaction follow each other until
     /// [`flush`](Self::flush).
     ///
@@ -260,7 +255,7 @@ mod tests {
         spill.push(7, Some(7), &frame("e")).unwrap();
         spill.flush(7).unwrap();
         assert_eq!(contents(&mut spill, 7), ["a", "b", "stop", "e"]);
-        assert!(spill.has(20) && !spill.has(7));
+        assert!(spill.take(7).unwrap().is_none());
         spill.abort(20, 20).unwrap();
         assert_eq!(fs::read_dir(directory.path().join("spill")).unwrap().count(), 0);
     }

@@ -5,11 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use slackwater_testkit::{Flavor, Server, Task};
 
+use super::{data, durability::Durability, ours};
 use crate::{
-    data,
-    measure::{self, Round, Usage, Way},
-    ours,
-    settings::{self, Durability},
+    measure::{self, Race, Round, Usage, Way},
+    settings,
 };
 
 const FLAVOR: Flavor = Flavor::Mariadb1011;
@@ -18,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// Measures every size of transactions with every durability.
 pub(crate) fn compare() -> Result<()> {
     let changes = settings::number("SLACKWATER_BENCH_CHANGES", 1_000_000)?;
-    for size in [1, 100] {
+    for size in settings::sizes()? {
         let source = Durability::source(FLAVOR)?;
         println!("writing {changes} changes in transactions of {size}");
         data::log(&source, changes, size)?;
@@ -30,19 +29,25 @@ pub(crate) fn compare() -> Result<()> {
 }
 
 fn of_one_log(source: &Server, durability: Durability, changes: u64, size: usize) -> Result<()> {
-    let ways: [(&str, Way); 3] = [
+    let ways: [(&str, Way<Server>); 3] = [
         ("slackwater", slackwater),
         ("replica, log fetched before", replica_with_relay_log),
         ("replica, fetching included", replica),
     ];
-    let title = format!("apply, transactions of {size}");
-    measure::compare(&title, changes, source, FLAVOR, durability, &ways)
+    Race {
+        title: format!("apply, transactions of {size}; {durability}"),
+        rows: changes,
+        source,
+        fresh: &|| durability.server(FLAVOR, 2),
+        expect_same: data::expect_same,
+    }
+    .run(&ways)
 }
 
 /// From the start of the process to its end, which follows when the end of the log is applied.
 fn slackwater(source: &Server, destination: &Server) -> Result<Round> {
     let directory = tempfile::tempdir()?;
-    let toml = ours::task(source, destination, "earliest") + ours::UNTIL_ZERO;
+    let toml = ours::task(source, destination, "earliest") + settings::UNTIL_ZERO;
     let task = Task::new(settings::program(), directory.path(), &toml)?;
     measure::round(source, destination, || measure::run(task.command(&["run"])))
 }

@@ -2,9 +2,6 @@
 
 use slackwater_testkit::Server;
 
-/// A task that ends when the end of the log is applied.
-pub(crate) const UNTIL_ZERO: &str = "[cutover]\nafter = \"stop\"\npoll_interval = \"50ms\"\n";
-
 /// A task between two servers.
 pub(crate) fn task(source: &Server, destination: &Server, start: &str) -> String {
     format!(

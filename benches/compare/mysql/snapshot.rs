@@ -6,11 +6,11 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use slackwater_testkit::{Flavor, Server, Task};
 
+use super::{data, durability::Durability, ours};
 use crate::{
-    data,
-    measure::{self, Round, Usage, Way},
-    ours,
-    settings::{self, Durability},
+    data::TABLE,
+    measure::{self, Race, Round, Usage, Way},
+    settings,
 };
 
 const FLAVOR: Flavor = Flavor::Mysql97;
@@ -22,9 +22,16 @@ pub(crate) fn compare() -> Result<()> {
     println!("writing {rows} rows");
     data::rows(&source, rows)?;
     for durability in Durability::all()? {
-        let ways: [(&str, Way); 3] =
+        let ways: [(&str, Way<Server>); 3] =
             [("OUTFILE + LOAD DATA", file), ("slackwater", slackwater), ("mydumper + myloader", mydumper)];
-        measure::compare("snapshot", rows, &source, FLAVOR, durability, &ways)?;
+        Race {
+            title: format!("snapshot; {durability}"),
+            rows,
+            source: &source,
+            fresh: &|| durability.server(FLAVOR, 2),
+            expect_same: data::expect_same,
+        }
+        .run(&ways)?;
     }
     Ok(())
 }
@@ -32,7 +39,7 @@ pub(crate) fn compare() -> Result<()> {
 /// From the start of the process to its end, which follows when the log behind the copy is applied.
 fn slackwater(source: &Server, destination: &Server) -> Result<Round> {
     let directory = tempfile::tempdir()?;
-    let toml = ours::task(source, destination, "snapshot") + ours::UNTIL_ZERO;
+    let toml = ours::task(source, destination, "snapshot") + settings::UNTIL_ZERO;
     let task = Task::new(settings::program(), directory.path(), &toml)?;
     measure::round(source, destination, || measure::run(task.command(&["run"])))
 }
@@ -63,10 +70,10 @@ fn file(source: &Server, destination: &Server) -> Result<Round> {
     let create = String::from_utf8(create)?;
     ensure!(create.starts_with("CREATE TABLE"), "no definition of the table");
     measure::round(source, destination, || {
-        source.exec(&format!("SELECT * INTO OUTFILE {file:?} FROM {}", data::TABLE))?;
+        source.exec(&format!("SELECT * INTO OUTFILE {file:?} FROM {}", TABLE))?;
         destination.exec(&format!(
             "CREATE DATABASE sbtest; USE sbtest; {create}; LOAD DATA INFILE {file:?} INTO TABLE {}",
-            data::TABLE
+            TABLE
         ))?;
         Ok(Usage::default())
     })

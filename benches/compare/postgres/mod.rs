@@ -1,0 +1,8 @@
+//! PostgreSQL.
+
+pub(crate) mod apply;
+mod data;
+pub(crate) mod latency;
+mod servers;
+pub(crate) mod snapshot;
+mod subscription;
