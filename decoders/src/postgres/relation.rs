@@ -4,7 +4,7 @@ use super::{
     reader::{Malformed, Reader},
     types::{TypeCatalog, column_type},
 };
-use crate::schema::{Column, Table, TableName, UniqueKey};
+use crate::schema::{Column, Table, TableName};
 
 /// What identifies a row of a relation in an old tuple.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,17 +91,12 @@ impl Relation {
         let key = || {
             self.columns.iter().zip(0_u16..).filter(|(column, _)| column.is_key).map(|(_, ordinal)| ordinal)
         };
-        let is_primary = self.identity == ReplicaIdentity::Default;
-        let unique = (self.identity == ReplicaIdentity::Index).then(|| UniqueKey {
-            name: "replica identity".to_owned(),
-            columns: key().collect(),
-            partial: false,
-        });
+        let is_key = matches!(self.identity, ReplicaIdentity::Default | ReplicaIdentity::Index);
         Table {
             name: self.name.clone(),
             columns,
-            primary_key: if is_primary { key().collect() } else { Vec::new() },
-            unique_keys: unique.into_iter().collect(),
+            primary_key: if is_key { key().collect() } else { Vec::new() },
+            unique_keys: Vec::new(),
             indexes: Vec::new(),
             collation: None,
             named: true,

@@ -15,6 +15,8 @@
 //! * [`Key::native`]: of a constraint `pg_get_constraintdef` (`PRIMARY KEY (id) INCLUDE (b) DEFERRABLE`, `UNIQUE NULLS NOT DISTINCT (a)`, `EXCLUDE USING
 //!   gist (…)`), to be put behind `CONSTRAINT name`; of an index that is none, `pg_get_indexdef` (`CREATE UNIQUE INDEX name ON shop.t USING btree (a)
 //!   WHERE …`), without `ONLY` for a partitioned table: its partitions get theirs with it. The two are told apart by `CREATE ` in front. The primary key has its own name, and not `PRIMARY`.
+//! * The primary key of a table and of its details is what names rows in the log: where the replica identity is another index, that one,
+//!   and the declared primary key is a unique key whose `native` says what it is.
 //!   [`Key::method`]: the access method as the catalog has it (`btree`, `gin`).
 //! * [`ForeignKey::native`], [`Check::native`]: `pg_get_constraintdef`, with `NOT VALID`, `DEFERRABLE INITIALLY DEFERRED`, `NO INHERIT`.
 //! * [`TableDetails::options`], in this order: `UNLOGGED`; `INHERITS` (`shop.a, shop.b`); `OF` (a composite type); `ACCESS METHOD` (where

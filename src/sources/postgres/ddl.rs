@@ -3,6 +3,7 @@
 //! The message is a part of the statement's transaction: it comes where the statement stands between changes of rows, and not at all when
 //! it is rolled back. What it says is described in [`slackwater_decoders::postgres::ddl`].
 
+use super::schema::tables::NAMES_ROWS;
 use crate::{
     config::postgres::DdlCapture,
     error::{Error, Result},
@@ -93,6 +94,7 @@ fn statements(session: &Session, capture: Capture<'_>) -> String {
             .replace("{function}", &function)
             .replace("{generated}", generated)
             .replace("{key_columns}", columns)
+            .replace("{names_rows}", NAMES_ROWS)
             .replace("{carried}", &capture.is_carried())
             .replace("{publication}", &literal(capture.publication)),
     );

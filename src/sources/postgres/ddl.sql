@@ -63,14 +63,14 @@ BEGIN
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'),
            'primary_key', coalesce((
              SELECT to_json((i.indkey::int2[])[0:{key_columns} - 1])
-               FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), '[]'),
+               FROM pg_index i WHERE i.indrelid = c.oid AND {names_rows}), '[]'),
            'unique', coalesce((
              SELECT json_agg(json_build_object(
                       'name', x.relname, 'columns', (i.indkey::int2[])[0:{key_columns} - 1],
                       'partial', i.indpred IS NOT NULL OR NOT i.indisvalid OR 0 = ANY (i.indkey::int2[]))
-                      ORDER BY NOT i.indisreplident, x.relname)
+                      ORDER BY x.relname)
                FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
-              WHERE i.indrelid = c.oid AND i.indisunique AND NOT i.indisprimary), '[]')))
+              WHERE i.indrelid = c.oid AND i.indisunique AND NOT {names_rows}), '[]')))
     INTO tables
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.oid = ANY (relations);

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 
 use super::{
     options, partitions,
-    tables::{CatalogTable, unreadable},
+    tables::{CatalogTable, NAMES_ROWS, unreadable},
 };
 use crate::{error::Result, postgres_client::Session};
 
@@ -119,7 +119,7 @@ fn storage(letter: &str) -> Option<&'static str> {
     })
 }
 
-/// All keys of relations, in the order of their names, the primary key first.
+/// All keys of relations, in the order of their names, the one that names rows first. It is the primary one, whatever it is declared as.
 ///
 /// # Errors
 /// The server's refusal, or a lost connection.
@@ -127,7 +127,7 @@ pub(super) async fn keys(session: &Session, oids: &[u32]) -> Result<HashMap<u32,
     let parts = if session.major() >= 11 { "i.indnkeyatts" } else { "i.indnatts" };
     // A key of a partition that is a part of its table's comes with that: so the table's is not written with ONLY.
     let question = format!(
-        "SELECT i.indrelid, c.relname::text, am.amname::text, i.indisprimary, i.indisunique, co.contype::text, \
+        "SELECT i.indrelid, c.relname::text, am.amname::text, {NAMES_ROWS}, i.indisunique, co.contype::text, \
            coalesce(pg_get_constraintdef(co.oid), CASE c.relkind WHEN 'I' \
              THEN regexp_replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') ELSE pg_get_indexdef(i.indexrelid) END), pg_get_expr(i.indpred, i.indrelid), \
            obj_description(c.oid, 'pg_class'), \
@@ -140,7 +140,7 @@ pub(super) async fn keys(session: &Session, oids: &[u32]) -> Result<HashMap<u32,
          LEFT JOIN pg_constraint co ON co.conindid = i.indexrelid AND co.conrelid = i.indrelid AND co.contype IN ('p', 'u', 'x') \
          WHERE i.indrelid = ANY($1) AND i.indislive AND (i.indisvalid OR c.relkind = 'I') \
            AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid) \
-         ORDER BY i.indrelid, NOT i.indisprimary, c.relname"
+         ORDER BY i.indrelid, NOT {NAMES_ROWS}, c.relname"
     );
     let mut keys: HashMap<u32, Vec<Key>> = HashMap::new();
     for row in session.query(&question, &[&oids]).await.map_err(unreadable)? {

@@ -223,14 +223,18 @@ impl CatalogKey {
     }
 }
 
+/// Whether the index `i` names rows in the log: the primary key, unless another index is the replica identity. That one is then the
+/// primary key as far as rows are concerned, and the declared one a unique key.
+pub(in crate::sources::postgres) const NAMES_ROWS: &str = "(CASE WHEN EXISTS (SELECT FROM pg_index o WHERE o.indrelid = i.indrelid AND o.indisreplident) \
+     THEN i.indisreplident ELSE i.indisprimary END)";
+
 async fn keys(session: &Session, oids: &[u32]) -> Result<HashMap<u32, Vec<CatalogKey>>> {
     let parts = if session.major() >= 11 { "i.indnkeyatts" } else { "i.indnatts" };
-    // The one that identifies rows in the log comes first.
     let question = format!(
-        "SELECT i.indrelid, c.relname::text, i.indisprimary, i.indisunique, \
+        "SELECT i.indrelid, c.relname::text, {NAMES_ROWS}, i.indisunique, \
            i.indpred IS NOT NULL OR NOT i.indisvalid OR i.indisexclusion, (i.indkey::int2[])[0:{parts} - 1] \
          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = ANY($1) AND i.indislive \
-         ORDER BY i.indrelid, NOT i.indisreplident, c.relname"
+         ORDER BY i.indrelid, c.relname"
     );
     let mut keys: HashMap<u32, Vec<CatalogKey>> = HashMap::new();
     for row in session.query(&question, &[&oids]).await.map_err(unreadable)? {
