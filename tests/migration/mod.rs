@@ -4,8 +4,6 @@ mod bulk;
 mod keys;
 pub(crate) mod schema;
 
-use std::fs;
-
 use anyhow::Result;
 use bulk::Bulk;
 use slackwater_testkit::{Server, Task, workload::Workload};
@@ -18,9 +16,6 @@ use crate::{
 
 /// Transactions and statements before the task first starts.
 const BACKLOG: usize = 150;
-
-/// What MySQL calls a time of day may be negative and longer than a day.
-const DURATIONS: &str = "[columns]\n\"shop.measures.lasted\" = \"interval\"\n";
 
 /// A task with its source, its load and what has happened to it.
 pub(crate) struct Migration<'a> {
@@ -45,11 +40,7 @@ impl<'a> Migration<'a> {
         }
         let bulk = Bulk::setup(&mut connection, seed)?;
         let directory = tempfile::tempdir()?;
-        let mut toml = source_section(&[source], "snapshot") + &destination.section();
-        if matches!(destination, Destination::Postgres(_)) {
-            fs::write(directory.path().join("overrides.toml"), DURATIONS)?;
-            toml += &format!("[schema]\noverrides = {:?}\n", directory.path().join("overrides.toml"));
-        }
+        let toml = source_section(&[source], "snapshot") + &destination.section();
         let task = Task::new(PROGRAM, directory.path(), &toml)?;
         Ok(Migration { source, seed, load, bulk, task, kills: Kills::new(), _directory: directory })
     }
@@ -58,10 +49,8 @@ impl<'a> Migration<'a> {
     pub(crate) fn run(&mut self) -> Result<Vec<String>> {
         let Migration { source, seed, load, bulk, task, .. } = self;
         let (mut one, mut other) = (source.conn()?, source.conn()?);
-        let loads: Vec<Step<'_>> = vec![
-            Box::new(move || load.step(&mut one).map(drop)),
-            Box::new(move || bulk.step(&mut other)),
-        ];
+        let loads: Vec<Step<'_>> =
+            vec![Box::new(move || load.step(&mut one).map(drop)), Box::new(move || bulk.step(&mut other))];
         self.kills = kill_under_load(task, *seed, loads)?;
         self.task.start()?;
         self.task.wait_for(&self.source.end_of_log()?, PATIENCE)?;

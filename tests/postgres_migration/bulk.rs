@@ -51,7 +51,9 @@ impl Bulk {
         let sql = match self.random.random_range(0..8) {
             0 => format!("INSERT INTO {numbers} VALUES ({},{serial},'new') ON CONFLICT DO NOTHING", a + 5),
             1 => format!("DELETE FROM {numbers} WHERE id = {a}"),
-            2 => format!("UPDATE {numbers} SET note = 'changed {serial}' WHERE id BETWEEN {a} AND {}", a + 300),
+            2 => {
+                format!("UPDATE {numbers} SET note = 'changed {serial}' WHERE id BETWEEN {a} AND {}", a + 300)
+            }
             // To the other end of the table: ahead of the copy or behind it.
             3 => {
                 let to = ROWS * 10 - a + 3;

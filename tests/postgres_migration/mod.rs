@@ -5,7 +5,7 @@ mod bulk;
 use anyhow::Result;
 use bulk::Bulk;
 use slackwater_testkit::{
-    PostgresServer, Task,
+    PostgresServer, PostgresVersion, Task,
     compare::{Side, expect_same_tables},
     workload::PostgresWorkload,
 };
@@ -19,7 +19,7 @@ use crate::{
 /// Transactions and statements before the task first starts.
 const BACKLOG: usize = 150;
 /// The schema that is carried.
-pub(crate) const SCHEMA: &str = "shop";
+pub(crate) const SCHEMA: &str = "app";
 
 /// A task with its source, its load and what has happened to it.
 pub(crate) struct Migration<'a> {
@@ -39,6 +39,10 @@ impl<'a> Migration<'a> {
         let mut load = PostgresWorkload::new(seed).in_schema(SCHEMA);
         if !matches!(destination, Destination::Postgres(..)) {
             load = load.portable();
+        }
+        // Its log does not say what is truncated.
+        if source.version() == PostgresVersion::V10 {
+            load = load.without_truncate();
         }
         let mut client = source.client_of(DATABASE)?;
         load.setup(&mut client)?;
@@ -60,10 +64,8 @@ impl<'a> Migration<'a> {
     pub(crate) fn run(&mut self) -> Result<Vec<String>> {
         let Migration { source, seed, load, bulk, task, .. } = self;
         let (mut one, mut other) = (source.client_of(DATABASE)?, source.client_of(DATABASE)?);
-        let loads: Vec<Step<'_>> = vec![
-            Box::new(move || load.step(&mut one).map(drop)),
-            Box::new(move || bulk.step(&mut other)),
-        ];
+        let loads: Vec<Step<'_>> =
+            vec![Box::new(move || load.step(&mut one).map(drop)), Box::new(move || bulk.step(&mut other))];
         self.kills = kill_under_load(task, *seed, loads)?;
         self.task.start()?;
         self.task.wait_for_wal(self.source.end_of_log()?, PATIENCE)?;
@@ -73,7 +75,11 @@ impl<'a> Migration<'a> {
 }
 
 /// Compares tables (`schema.table`) with the source's, value by value.
-pub(crate) fn expect_tables(source: &PostgresServer, destination: &Destination, tables: &[String]) -> Result<()> {
+pub(crate) fn expect_tables(
+    source: &PostgresServer,
+    destination: &Destination,
+    tables: &[String],
+) -> Result<()> {
     let file = destination.file();
     let there = match (destination, &file) {
         (Destination::Server(server), _) => Side::Mysql(server),

@@ -8,7 +8,10 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Result;
 use slackwater_testkit::{
     Flavor, PostgresServer, PostgresVersion, Server,
-    compare::{Rows, Side, destination_rows, expect_equal, expect_same_tables, postgres_rows, source_rows, sqlite_rows},
+    compare::{
+        Rows, Side, destination_rows, expect_equal, expect_same_tables, postgres_rows, source_rows,
+        sqlite_rows,
+    },
 };
 use tempfile::{NamedTempFile, TempDir};
 
@@ -91,7 +94,8 @@ impl Destination {
         assert!(!tables.is_empty());
         if let Destination::Postgres(server, _) = self {
             let pairs = tables.iter().map(|table| (table, table));
-            return expect_same_tables(Side::Mysql(source), Side::Postgres(server, DATABASE), pairs).map(drop);
+            return expect_same_tables(Side::Mysql(source), Side::Postgres(server, DATABASE), pairs)
+                .map(drop);
         }
         for table in tables {
             let what = format!("{} to {}: {table}", source.flavor(), self.name());
