@@ -241,6 +241,9 @@ impl Store {
 
 fn open_sled(path: &Path, directory: &Path) -> Result<sled::Db> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    remove_unfinished(path).map_err(|error| {
+        Error::definite("cannot look through the store").on(path.display()).caused_by(error)
+    })?;
     // sled panics on some kinds of damage.
     let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
     match opened {
@@ -261,6 +264,27 @@ fn open_sled(path: &Path, directory: &Path) -> Result<sled::Db> {
             .on(directory.display())
             .remedy(REMEDY_DAMAGED)),
     }
+}
+
+/// Removes what a process has left that was killed while it wrote a summary of the log (`snap.….generating`): sled 0.34.7
+/// takes it for a finished one and refuses to open, although the log has everything. A process that runs keeps its own.
+fn remove_unfinished(path: &Path) -> io::Result<()> {
+    let log = match File::open(path.join("db")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        log => log?,
+    };
+    // Held by sled for as long as the store is open; given back with the file.
+    if log.try_lock().is_err() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating")) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl Disk {

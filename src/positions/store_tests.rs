@@ -136,6 +136,22 @@ fn damage_anywhere_in_the_database_file_is_survived_or_told() {
     }
 }
 
+/// What `kill -9` leaves while sled writes a summary of its log.
+#[test]
+fn an_unfinished_summary_of_the_log_is_no_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path(), 7);
+    let unfinished = directory.path().join(DIRECTORY).join("snap.7FFFFFFFFFFFFFFF.generating");
+    File::create(&unfinished).unwrap();
+    let opened = Store::open(directory.path()).unwrap();
+    assert_eq!(opened.found().unwrap().checkpoint.sequence, 7);
+    assert!(!unfinished.exists());
+    // That of a process that runs is its own.
+    File::create(&unfinished).unwrap();
+    assert!(Store::open(directory.path()).is_err());
+    assert!(unfinished.exists());
+}
+
 #[test]
 fn two_processes_do_not_share_a_task() {
     let state = tempfile::tempdir().unwrap();

@@ -3,7 +3,8 @@
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc, time::Duration};
 
 use slackwater::{
-    config::Start,
+    config::{Objects, Start},
+    mapping::Selection,
     pipeline::queue::{MemoryQuota, Message, queue},
     positions::SchemaHistory,
     sources::{Source, snapshot::Read},
@@ -93,7 +94,7 @@ async fn same_cells(version: PostgresVersion) {
         "CREATE TYPE mood AS ENUM ('sad', 'very happy'); CREATE DOMAIN posint AS int CHECK (VALUE > 0); \
          CREATE TYPE address AS (street text, number int)",
     );
-    let source = Arc::new(source(&server).with_all_tables(true));
+    let source = Arc::new(source(&server).with_selection(&Selection::new(&Objects::default())));
     let from = source.start_position(&Start::Now).await.unwrap();
     let mut names = Vec::new();
     for (number, (kind, values)) in TYPES.iter().enumerate() {
