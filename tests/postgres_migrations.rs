@@ -1,4 +1,4 @@
-//! Whole migrations from and to PostgreSQL under a writing load and `kill -9`: definitions, copy and tail, equal row by row at
+//! Whole migrations from PostgreSQL under a writing load and `kill -9`: definitions, copy and tail, equal row by row at
 //! the end.
 //!
 //! `SLACKWATER_SEEDS` sets how many seeds each pair of databases goes through (1 unless set), `SLACKWATER_FIRST_SEED` the
@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod lives;
-mod migration;
 mod postgres_migration;
 mod river;
 
@@ -15,7 +14,7 @@ use std::env;
 use anyhow::{Context as _, Result};
 use lives::{Kills, Phase, is_done};
 use river::Destination;
-use slackwater_testkit::{Flavor, PostgresServer, PostgresVersion, Server, Task};
+use slackwater_testkit::{Flavor, PostgresServer, PostgresVersion, Task};
 
 fn number(variable: &str) -> Result<u64> {
     env::var(variable).map_or(Ok(1), |text| text.parse().with_context(|| format!("{variable}: {text}")))
@@ -35,17 +34,6 @@ fn from_postgres(source: PostgresVersion, destination: impl Fn() -> Result<Desti
         let mut migration = postgres_migration::Migration::new(&server, &destination, seed)?;
         let tables = migration.run()?;
         postgres_migration::expect_tables(&server, &destination, &tables)?;
-        expect_a_hard_life(&migration.task, &migration.kills, seed)
-    })
-}
-
-fn from_mysql(source: Flavor, destination: PostgresVersion) -> Result<()> {
-    let server = Server::builder(source).arg("--innodb-buffer-pool-size=256M").start()?;
-    seeds(|seed| {
-        let destination = Destination::postgres(destination)?;
-        let mut migration = migration::Migration::new(&server, &destination, seed)?;
-        let tables = migration.run()?;
-        destination.expect_tables(&server, &tables)?;
         expect_a_hard_life(&migration.task, &migration.kills, seed)
     })
 }
@@ -99,15 +87,4 @@ from_postgres! {
     postgresql_15_to_mysql_97: V15 => Destination::server(Flavor::Mysql97);
     #[ignore = "beside those of every run"]
     postgresql_18_to_mariadb_1011: V18 => Destination::server(Flavor::Mariadb1011);
-}
-
-#[test]
-fn mysql_97_to_postgresql_18() -> Result<()> {
-    from_mysql(Flavor::Mysql97, PostgresVersion::V18)
-}
-
-#[test]
-#[ignore = "beside those of every run"]
-fn mariadb_1011_to_postgresql_18() -> Result<()> {
-    from_mysql(Flavor::Mariadb1011, PostgresVersion::V18)
 }

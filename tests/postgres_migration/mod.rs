@@ -5,7 +5,7 @@ mod bulk;
 use anyhow::Result;
 use bulk::Bulk;
 use slackwater_testkit::{
-    PostgresServer, Task,
+    PostgresServer, PostgresVersion, Task,
     compare::{Side, expect_same_tables},
     workload::PostgresWorkload,
 };
@@ -19,7 +19,7 @@ use crate::{
 /// Transactions and statements before the task first starts.
 const BACKLOG: usize = 150;
 /// The schema that is carried.
-pub(crate) const SCHEMA: &str = "shop";
+pub(crate) const SCHEMA: &str = "app";
 
 /// A task with its source, its load and what has happened to it.
 pub(crate) struct Migration<'a> {
@@ -39,6 +39,10 @@ impl<'a> Migration<'a> {
         let mut load = PostgresWorkload::new(seed).in_schema(SCHEMA);
         if !matches!(destination, Destination::Postgres(..)) {
             load = load.portable();
+        }
+        // Its log does not say what is truncated.
+        if source.version() == PostgresVersion::V10 {
+            load = load.without_truncate();
         }
         let mut client = source.client_of(DATABASE)?;
         load.setup(&mut client)?;
