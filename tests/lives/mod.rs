@@ -64,7 +64,7 @@ pub(crate) fn kill_under_load(task: &mut Task, seed: u64, loads: Vec<Step<'_>>) 
         done.store(true, Ordering::Relaxed);
         // What the task says of its end may be due to a load's.
         let written: Result<()> =
-            writers.into_iter().map(|writer| writer.join().expect("the load does not panic")).collect();
+            writers.into_iter().try_for_each(|writer| writer.join().expect("the load does not panic"));
         written.and(killing)
     })?;
     Ok(kills)

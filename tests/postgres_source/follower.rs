@@ -22,15 +22,15 @@ use slackwater_decoders::{
 use slackwater_testkit::PostgresServer;
 use tokio::{runtime::Runtime, sync::mpsc::Receiver, task::JoinHandle, time::timeout};
 
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The source of a server as the superuser, with more lines for the section.
-pub fn source(server: &PostgresServer, task: &str, more: &str) -> Arc<Postgres> {
+pub(crate) fn source(server: &PostgresServer, task: &str, more: &str) -> Arc<Postgres> {
     sources(&[server], task, more)
 }
 
 /// The same of several servers.
-pub fn sources(servers: &[&PostgresServer], task: &str, more: &str) -> Arc<Postgres> {
+pub(crate) fn sources(servers: &[&PostgresServer], task: &str, more: &str) -> Arc<Postgres> {
     let hosts: Vec<String> = servers.iter().map(|server| format!("'127.0.0.1:{}'", server.port())).collect();
     let text = format!(
         "hosts = [{}]\ndatabase = 'postgres'\nheartbeat = '200ms'\n{more}\n{}",
@@ -43,13 +43,13 @@ pub fn sources(servers: &[&PostgresServer], task: &str, more: &str) -> Arc<Postg
 }
 
 /// Every table of the schema `app`.
-pub fn selection() -> Selection {
+pub(crate) fn selection() -> Selection {
     let include = vec![Pattern::compile("app.*").unwrap()];
     Selection::new(&Objects { include, ..Objects::default() })
 }
 
 /// A running tail, and what came out of it.
-pub struct Follower {
+pub(crate) struct Follower {
     runtime: Arc<Runtime>,
     source: Arc<Postgres>,
     pub history: SchemaHistory,
@@ -65,18 +65,18 @@ pub struct Follower {
     pub resume: Position,
 }
 
-pub fn runtime() -> Arc<Runtime> {
+pub(crate) fn runtime() -> Arc<Runtime> {
     Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
 }
 
 impl Follower {
     /// Creates what the source needs, and follows it from now on.
-    pub fn new(runtime: &Arc<Runtime>, source: &Arc<Postgres>) -> Result<Self, Error> {
+    pub(crate) fn new(runtime: &Arc<Runtime>, source: &Arc<Postgres>) -> Result<Self, Error> {
         let from = runtime.block_on(source.start_position(&Start::Now))?;
         Ok(Follower::resume(runtime, source, from, SchemaHistory::in_memory()))
     }
 
-    pub fn resume(
+    pub(crate) fn resume(
         runtime: &Arc<Runtime>,
         source: &Arc<Postgres>,
         from: Position,
@@ -101,14 +101,14 @@ impl Follower {
     }
 
     /// Takes batches until everything up to the end of the log as of now is there.
-    pub fn catch_up(&mut self) -> Result<(), Error> {
+    pub(crate) fn catch_up(&mut self) -> Result<(), Error> {
         let fence = self.runtime.block_on(self.source.end_of_log())?;
         let source = Arc::clone(&self.source);
         self.until(|follower| source.reached(&follower.resume, &fence))
     }
 
     /// Takes batches until `done`; the error of the tail when it ends before.
-    pub fn until(&mut self, done: impl Fn(&Self) -> bool) -> Result<(), Error> {
+    pub(crate) fn until(&mut self, done: impl Fn(&Self) -> bool) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         while !done(self) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -148,12 +148,12 @@ impl Follower {
     }
 
     /// Waits for the tail to end by itself.
-    pub fn end(mut self) -> Error {
+    pub(crate) fn end(mut self) -> Error {
         self.until(|_| false).expect_err("ends with an error")
     }
 
     /// Ends the tail; what was taken counts as stored at a destination.
-    pub fn stop(mut self) -> (Position, SchemaHistory) {
+    pub(crate) fn stop(mut self) -> (Position, SchemaHistory) {
         if !self.task.is_finished() {
             self.task.abort();
             let _ = self.runtime.block_on(&mut self.task);

@@ -3,7 +3,7 @@
 use slackwater_testkit::{PostgresServer, PostgresVersion, run_postgres};
 
 /// The tables.
-pub const SCHEMA: &str = "CREATE SCHEMA app; CREATE SCHEMA other;
+pub(crate) const SCHEMA: &str = "CREATE SCHEMA app; CREATE SCHEMA other;
     CREATE TYPE app.mood AS ENUM ('sad', 'happy');
     CREATE DOMAIN app.positive AS int CHECK (VALUE > 0);
     CREATE TABLE app.kinds (id int PRIMARY KEY, b boolean, s smallint, big bigint, r real, d double precision, n numeric,
@@ -20,7 +20,7 @@ pub const SCHEMA: &str = "CREATE SCHEMA app; CREATE SCHEMA other;
 const MANY: usize = 3000;
 
 /// Runs it.
-pub fn run(server: &PostgresServer) {
+pub(crate) fn run(server: &PostgresServer) {
     let version = server.version();
     let mut client = server.client().unwrap();
     let mut run = |sql: &str| run_postgres(&mut client, sql).unwrap();
@@ -86,7 +86,7 @@ pub fn run(server: &PostgresServer) {
 }
 
 /// What is known of the outcome without asking the code under test.
-pub fn verify(lines: &[String], version: PostgresVersion) {
+pub(crate) fn verify(lines: &[String], version: PostgresVersion) {
     let count = |what: &str| lines.iter().filter(|line| line.starts_with(what)).count();
     assert_eq!(count("app.many +"), MANY + 3 + 2000 + 1);
     assert_eq!(count("app.many - Int"), 3);

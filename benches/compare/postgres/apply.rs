@@ -87,8 +87,7 @@ fn on_copy_of_slot(
 ) -> Result<Round> {
     source.exec(&format!("SELECT pg_copy_logical_replication_slot('{BEGIN}', '{slot}')"))?;
     let round = work()?;
-    wait_until_free(source, slot)?;
-    source.exec(&format!("SELECT pg_drop_replication_slot('{slot}')"))?;
+    servers::drop_slot(source, slot)?;
     Ok(round)
 }
 
@@ -99,19 +98,6 @@ fn wait_for_last_row(destination: &PostgresServer) -> Result<()> {
     while client.query(&question, &[])?.is_empty() {
         if Instant::now() > deadline {
             bail!("the last row has not come after {PATIENCE:?}");
-        }
-        thread::sleep(POLL);
-    }
-    Ok(())
-}
-
-/// The server notices after a moment that nobody reads a slot any more.
-fn wait_until_free(source: &PostgresServer, slot: &str) -> Result<()> {
-    let sql = format!("SELECT 1 FROM pg_replication_slots WHERE slot_name = '{slot}' AND active");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while source.query_string(&sql)?.is_some() {
-        if Instant::now() > deadline {
-            bail!("the slot {slot} is still being read");
         }
         thread::sleep(POLL);
     }

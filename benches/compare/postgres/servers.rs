@@ -1,8 +1,11 @@
 //! The servers' settings, and tasks between two of them.
 
-use std::fmt;
+use std::{
+    fmt, thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use slackwater_testkit::{PostgresServer, PostgresVersion};
 
 use crate::settings;
@@ -54,4 +57,15 @@ pub(crate) fn task(from: &PostgresServer, destination: &PostgresServer, start: &
         from.source_section(DATABASE, source),
         destination.destination_section(DATABASE, "")
     )
+}
+
+/// Drops a slot. The server notices after a moment that nobody reads it any more.
+pub(crate) fn drop_slot(server: &PostgresServer, slot: &str) -> Result<()> {
+    let sql = format!("SELECT 1 FROM pg_replication_slots WHERE slot_name = '{slot}' AND active");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while server.query_string(&sql)?.is_some() {
+        ensure!(Instant::now() < deadline, "the slot {slot} is still being read");
+        thread::sleep(Duration::from_millis(20));
+    }
+    server.exec(&format!("SELECT pg_drop_replication_slot('{slot}')"))
 }

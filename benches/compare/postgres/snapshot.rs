@@ -42,7 +42,7 @@ fn slackwater(source: &PostgresServer, destination: &PostgresServer) -> Result<R
     let toml = servers::task(source, destination, "snapshot", "slot = \"bench\"") + settings::UNTIL_ZERO;
     let task = Task::new(settings::program(), directory.path(), &toml)?;
     let round = measure::round(source, destination, || measure::run(task.command(&["run"])))?;
-    source.exec("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")?;
+    servers::drop_slot(source, "bench")?;
     Ok(round)
 }
 
