@@ -119,7 +119,7 @@ pub(crate) async fn run<D: PieceDecoder, R: Future<Output = Result<()>>>(
             tokio::select! {
                 // In the order in which an event passes, which it does at once then.
                 biased;
-                (read, decoded) = &mut producing, if finished.is_none() => finished = Some(decoded.and(read)),
+                (read, ()) = &mut producing, if finished.is_none() => finished = Some(read),
                 // Nobody wants more: reading, which may wait for an idle log, is dropped.
                 sent = &mut sending => break sent,
             }
@@ -135,11 +135,23 @@ pub(crate) async fn run<D: PieceDecoder, R: Future<Output = Result<()>>>(
 
 type DecodedPiece = Result<(Batch, Option<MemoryPermit>)>;
 
-/// Decodes until there are no more pieces, nobody takes the batches, or a piece cannot be decoded.
+/// Decodes until there are no more pieces, nobody takes the batches, or something fails. What fails is told behind the batches before it:
+/// without a word, their end would be that of the log.
 async fn decode<D: PieceDecoder>(
     decoder: D,
-    mut pieces: mpsc::Receiver<Piece<D::Note>>,
+    pieces: mpsc::Receiver<Piece<D::Note>>,
     batches: mpsc::Sender<DecodedPiece>,
+) {
+    if let Err(error) = decode_all(decoder, pieces, &batches).await {
+        // Nobody listens when the task ends.
+        let _ = batches.send(Err(error)).await;
+    }
+}
+
+async fn decode_all<D: PieceDecoder>(
+    decoder: D,
+    mut pieces: mpsc::Receiver<Piece<D::Note>>,
+    batches: &mpsc::Sender<DecodedPiece>,
 ) -> Result<()> {
     let mut decoder = Box::new(decoder);
     while let Some(Piece { log, note, memory }) = pieces.recv().await {
