@@ -156,7 +156,7 @@ impl Source for Postgres {
         let (replication, identity) = self.hosts.replicate(&session).await?;
         let existing = slot::read(&session, &self.names.slot).await?;
         // Before the slot: its log is decoded with the publications that there are at each place.
-        self.publish(&session).await?;
+        self.publish(&session, None).await?;
         let lsn = match (start, existing) {
             (Start::Binlog { .. } | Start::Gtid(_), _) => {
                 return Err(Error::definite("a PostgreSQL source has neither binlog files nor GTIDs")

@@ -5,11 +5,12 @@
 
 use std::collections::HashSet;
 
-use slackwater_decoders::schema::TableName;
+use slackwater_decoders::{position::Position, schema::TableName};
 
 use crate::{
     error::{Error, Result},
     postgres_client::{Session, failed, literal, quoted},
+    sources::postgres::replication::UNPUBLISHED,
 };
 
 /// How many tables one statement names.
@@ -21,8 +22,24 @@ pub(super) struct Wanted<'a> {
     pub(super) name: &'a str,
     /// Whether every table is carried, also those to come.
     pub(super) all: bool,
-    /// The tables that are carried now.
+    /// The tables that are carried now; before PostgreSQL 13 the partitions in place of the tables that they are parts of.
     pub(super) tables: &'a [TableName],
+    /// Where a task goes on, that has created it before, and which of the tables it then read; `None` for a new task.
+    pub(super) resumed: Option<Resumed<'a>>,
+}
+
+/// A task that goes on.
+#[derive(Clone, Copy)]
+pub(super) struct Resumed<'a> {
+    pub(super) from: &'a Position,
+    /// Whether the task has read the log of that table, which is then published.
+    pub(super) was_read: &'a (dyn Fn(&TableName) -> bool + Send + Sync),
+}
+
+impl std::fmt::Debug for Resumed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resumed").field("from", self.from).finish_non_exhaustive()
+    }
 }
 
 /// What a server says of a publication.
@@ -82,7 +99,7 @@ pub(super) async fn may_publish_all(session: &Session) -> Result<bool> {
 /// Creates the publication, or brings its list up to date. The tables that it has since now alone.
 ///
 /// # Errors
-/// When the server refuses.
+/// When the server refuses; definite where the task goes on and what it has read by is gone: what was written since is lost.
 pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<TableName>> {
     let name = quoted(wanted.name);
     let failed = |error| {
@@ -92,6 +109,9 @@ pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<
         )
     };
     let Some(existing) = read(session, wanted.name).await? else {
+        if let Some(resumed) = wanted.resumed {
+            return Err(lost("the publication is not there any more".to_owned(), wanted.name, resumed));
+        }
         let with = if session.major() >= 13 { " WITH (publish_via_partition_root = true)" } else { "" };
         let create = match (wanted.all && may_publish_all(session).await?, wanted.tables.is_empty()) {
             (true, _) => format!("CREATE PUBLICATION {name} FOR ALL TABLES{with}"),
@@ -112,10 +132,22 @@ pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<
         return Ok(Vec::new());
     }
     let new: Vec<_> = wanted.tables.iter().filter(|table| !existing.tables.contains(*table)).collect();
+    if let Some(resumed) = wanted.resumed {
+        let lost_tables: Vec<_> = new.iter().copied().filter(|table| (resumed.was_read)(table)).collect();
+        if !lost_tables.is_empty() {
+            let what = format!("tables were taken out of the publication: {}", list(&lost_tables));
+            return Err(lost(what, wanted.name, resumed));
+        }
+    }
     let gone: Vec<_> = existing.tables.iter().filter(|table| !wanted.tables.contains(table)).collect();
     change(session, &name, "ADD", &new).await.map_err(failed)?;
     change(session, &name, "DROP", &gone).await.map_err(failed)?;
     Ok(new.into_iter().cloned().collect())
+}
+
+/// The stop where the publication is not what it was when the task last read by it.
+fn lost(what: String, name: &str, resumed: Resumed<'_>) -> Error {
+    Error::definite(what).on(format!("publication {name}")).at(&resumed.from.log).remedy(UNPUBLISHED)
 }
 
 async fn change(

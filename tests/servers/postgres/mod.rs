@@ -1,6 +1,7 @@
 //! PostgreSQL: its log, its tables, and what is written to it.
 
 mod destination;
+mod faults;
 mod idle;
 mod memory;
 pub(crate) mod postgres_server;

@@ -147,7 +147,7 @@ impl Replication {
     pub(crate) async fn start(mut self, options: &StartOptions, heartbeat: Duration) -> Result<WalStream> {
         self.query(&options.statement()).await?;
         self.copy_both().await?;
-        WalStream::new(self.wire, self.incoming, heartbeat)
+        WalStream::new(self.wire, self.incoming, &options.publication, heartbeat)
     }
 }
 

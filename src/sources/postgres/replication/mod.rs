@@ -13,7 +13,7 @@ use std::{io, time::Duration};
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::{
-    backend::{DataRowBody, ErrorResponseBody, Message},
+    backend::{DataRowBody, ErrorFields, ErrorResponseBody, Message},
     frontend,
 };
 use tokio::{
@@ -24,7 +24,7 @@ use tokio::{
 pub(super) use self::{
     command::{CreateSlot, Identity, StartOptions},
     feedback::Progress,
-    stream::{HEADER, WalStream},
+    stream::{HEADER, UNPUBLISHED, WalStream},
 };
 use crate::{
     error::{Error, Result},
@@ -149,8 +149,12 @@ impl Replication {
 
 /// What the server refused.
 fn server_error(error: &ErrorResponseBody) -> Result<ServerError> {
+    server_message(error.fields())
+}
+
+/// What the server says, of whatever severity.
+fn server_message(mut fields: ErrorFields<'_>) -> Result<ServerError> {
     let (mut code, mut text, mut hint) = (String::new(), String::new(), None);
-    let mut fields = error.fields();
     while let Some(field) = fields.next().map_err(malformed)? {
         let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
         match field.type_() {

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{lost, malformed, server_error};
+use super::{lost, malformed, server_error, server_message};
 use crate::{
     error::{Error, Kind, Result},
     postgres_client::{ServerError, Wire, refused},
@@ -29,11 +29,21 @@ const UNCONFIRMED: u32 = 4;
 /// …but not in less than this.
 const LEAST_UNCONFIRMED: Duration = Duration::from_secs(5);
 
+/// `ERRCODE_UNDEFINED_OBJECT`: before PostgreSQL 18 the server does not decode what was written without the publication.
+const UNDEFINED_OBJECT: &str = "42704";
+/// `ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE` of a warning: from 18 on the server goes on, and leaves out the rows
+/// (`LoadPublications`, `src/backend/replication/pgoutput/pgoutput.c`).
+const NOT_IN_STATE: &str = "55000";
+/// What to do where rows were written that are not in the log.
+pub(crate) const UNPUBLISHED: &str = "what was written without it is not in the log: release the task (slackwater release) and copy the \
+     tables anew with start = \"snapshot\" and an empty destination";
+
 /// The stream of the log.
 pub(crate) struct WalStream {
     reader: ReadHalf<Wire>,
     writer: Option<WriteHalf<Wire>>,
     incoming: BytesMut,
+    publication: String,
 }
 
 impl WalStream {
@@ -41,10 +51,15 @@ impl WalStream {
     ///
     /// # Errors
     /// When the system refuses to watch the connection.
-    pub(super) fn new(wire: Wire, incoming: BytesMut, heartbeat: Duration) -> Result<Self> {
+    pub(super) fn new(
+        wire: Wire,
+        incoming: BytesMut,
+        publication: &str,
+        heartbeat: Duration,
+    ) -> Result<Self> {
         wire.set_confirmation_limit((heartbeat * UNCONFIRMED).max(LEAST_UNCONFIRMED))?;
         let (reader, writer) = split(wire);
-        Ok(WalStream { reader, writer: Some(writer), incoming })
+        Ok(WalStream { reader, writer: Some(writer), incoming, publication: publication.to_owned() })
     }
 
     /// The half for reports to the server; `None` the second time.
@@ -102,12 +117,34 @@ impl WalStream {
             return Err(Error::disconnected("the server ends the stream of its log: it shuts down"));
         }
         match Message::parse(&mut self.incoming).map_err(malformed)? {
-            Some(Message::ErrorResponse(error)) => Err(stream_refused(server_error(&error)?)),
+            Some(Message::ErrorResponse(error)) => {
+                let refusal = server_error(&error)?;
+                Err(match refusal.code.as_str() {
+                    UNDEFINED_OBJECT => self.unpublished(refusal),
+                    _ => stream_refused(refusal),
+                })
+            }
+            Some(Message::NoticeResponse(notice)) => {
+                let notice = server_message(notice.fields())?;
+                if notice.code == NOT_IN_STATE { Err(self.unpublished(notice)) } else { Ok(()) }
+            }
             Some(Message::CommandComplete(_) | Message::ReadyForQuery(_)) => {
                 Err(Error::disconnected("the server ends the stream of its log"))
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl WalStream {
+    /// The stop where the log comes to a change that was made while there was no publication.
+    fn unpublished(&self, said: ServerError) -> Error {
+        refused(
+            "the publication was not there when rows were written, so that the server leaves them out",
+            said,
+        )
+        .on(format!("publication {}", self.publication))
+        .remedy(UNPUBLISHED)
     }
 }
 

@@ -8,7 +8,7 @@ mod decode;
 mod read;
 mod spill;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use slackwater_decoders::{
     position::Position,
@@ -18,12 +18,15 @@ use slackwater_decoders::{
         lsn::Lsn,
         message::Committed,
     },
+    schema::TableName,
 };
 use tracing::{debug, info, warn};
 
 use self::{decode::LogDecoder, read::Reader, spill::Spill};
 use super::{
-    Postgres, ddl, publication, questions,
+    Postgres, ddl,
+    publication::{self, Resumed},
+    questions,
     replication::{HEADER, StartOptions},
     schema::{
         tables::{self, Which},
@@ -33,7 +36,7 @@ use super::{
 };
 use crate::{
     config::postgres::{Origin, WireFormat},
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     pipeline::queue::BatchSender,
     positions::SchemaHistory,
     postgres_client::Session,
@@ -60,7 +63,7 @@ impl Postgres {
         let (mut replication, identity) = self.hosts.replicate(&session).await?;
         questions::is_in_history(&mut replication, identity, &from).await?;
         let slot = self.slot_for(&session, &from).await?;
-        self.publish(&session).await?;
+        self.publish(&session, Some((&from, history))).await?;
         if history.is_empty() {
             self.record_definitions(&session, &from, history).await?;
         } else {
@@ -92,7 +95,14 @@ impl Postgres {
             config.heartbeat,
         );
         let decoder = LogDecoder::new(decoder, Arc::clone(&self.hosts));
-        stages::run(|pieces| reader.run(pieces), decoder, history, out).await
+        let end = stages::run(|pieces| reader.run(pieces), decoder, history, out).await;
+        end.map_err(|error| match error.kind() {
+            Kind::Definite => {
+                let stored = self.progress.is_stored().max(start);
+                error.at(&questions::position(identity, stored).log)
+            }
+            _ => error,
+        })
     }
 
     /// The state of the slot, from which the log behind `from` can be had.
@@ -104,13 +114,31 @@ impl Postgres {
     }
 
     /// Makes sure that the tables are published, and statements captured.
-    pub(super) async fn publish(&self, session: &Session) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the server refuses; definite where the task goes on from a position, with tables that it has read, and the publication or
+    /// one of the tables in it is gone.
+    pub(super) async fn publish(
+        &self,
+        session: &Session,
+        resumed: Option<(&Position, &SchemaHistory)>,
+    ) -> Result<()> {
         let tables =
             tables::read(session, &types::read(session).await?, Which::Selected(&self.selected)).await?;
         let logged = tables.iter().filter(|table| !table.is_unlogged);
         let names: Vec<_> = logged.map(|table| table.table.name.clone()).collect();
-        let wanted =
-            publication::Wanted { name: &self.names.publication, all: self.carries_all, tables: &names };
+        let known: HashSet<TableName> = resumed
+            .iter()
+            .flat_map(|(from, history)| history.catalog_at(from))
+            .map(|table| table.name.clone())
+            .collect();
+        let was_read = |table: &TableName| known.contains(table);
+        let wanted = publication::Wanted {
+            name: &self.names.publication,
+            all: self.carries_all,
+            tables: &names,
+            resumed: resumed.map(|(from, _)| Resumed { from, was_read: &was_read }),
+        };
         if !self.hosts.config().create || questions::is_standby(session).await? {
             return publication::verify(session, wanted).await;
         }
