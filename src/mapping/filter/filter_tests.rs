@@ -32,7 +32,7 @@ fn refusal(text: &str) -> String {
     Filter::compile(text, &table()).unwrap_err().to_string()
 }
 
-/// What servers say of conditions is in `tests/filter_semantics`; here is what is refused, and where.
+/// What servers say of conditions is in `tests/servers/mysql/filter_semantics`; here is what is refused, and where.
 #[test]
 fn what_cannot_be_judged_is_refused_with_its_place() {
     assert_eq!(

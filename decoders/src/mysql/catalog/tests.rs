@@ -1,4 +1,4 @@
-//! What the comparison with real servers (`tests/ddl_catalog` of the daemon) cannot see.
+//! What the comparison with real servers (`tests/servers/mysql/ddl_catalog` of the daemon) cannot see.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::{Catalog, NameCase, Settings, Snapshot};
