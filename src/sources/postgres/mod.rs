@@ -220,6 +220,11 @@ impl Source for Postgres {
 
     async fn remember_definitions(&self, at: &Position, history: &SchemaHistory) -> Result<bool> {
         let session = self.hosts.connect().await?;
+        // Tables that were created while the slot was.
+        self.publish(&session, None).await?;
+        if self.copies.definitions_at(self, at, history).await? {
+            return Ok(true);
+        }
         self.record_definitions(&session, at, history).await?;
         Ok(true)
     }

@@ -145,6 +145,30 @@ pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<
     Ok(new.into_iter().cloned().collect())
 }
 
+/// Those of `partitions` that are not published and have rows: what was written to them is not in the log.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub(super) async fn filled<'a>(
+    session: &Session,
+    name: &str,
+    partitions: impl Iterator<Item = &'a TableName>,
+) -> Result<HashSet<TableName>> {
+    let Some(existing) = read(session, name).await? else { return Ok(HashSet::new()) };
+    let mut filled = HashSet::new();
+    for partition in partitions.filter(|partition| !existing.all && !existing.tables.contains(*partition)) {
+        let question = format!(
+            "SELECT EXISTS (SELECT FROM {}.{})::int4::int8",
+            quoted(&partition.database),
+            quoted(&partition.table)
+        );
+        if session.one_number(&question).await? == 1 {
+            filled.insert(partition.clone());
+        }
+    }
+    Ok(filled)
+}
+
 /// The stop where the publication is not what it was when the task last read by it.
 fn lost(what: String, name: &str, resumed: Resumed<'_>) -> Error {
     Error::definite(what).on(format!("publication {name}")).at(&resumed.from.log).remedy(UNPUBLISHED)

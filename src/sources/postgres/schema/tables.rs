@@ -4,7 +4,7 @@
 //! partitions, which [`leaves`] leads back to the table.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -25,6 +25,8 @@ use crate::{
 
 /// The first OID of what is not built in (`FirstNormalObjectId`, `src/include/access/transam.h`).
 pub(super) const FIRST_OWN: u32 = 16_384;
+/// The first version that publishes the rows of partitions as those of the table that they are parts of.
+pub(in crate::sources::postgres) const BY_ROOT: u32 = 13;
 /// Schemas that belong to the server, in a condition on `n.nspname`.
 pub(in crate::sources::postgres) const OWN_SCHEMAS: &str =
     "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
@@ -255,15 +257,35 @@ async fn keys(session: &Session, oids: &[u32]) -> Result<HashMap<u32, Vec<Catalo
 /// # Errors
 /// The server's refusal, or a lost connection.
 pub(in crate::sources::postgres) async fn leaves(session: &Session) -> Result<HashMap<TableName, TableName>> {
-    let question = "WITH RECURSIVE part AS ( \
+    parts(session, "true").await
+}
+
+/// The partitions with rows of their own, at whatever depth, of those tables, each with its table.
+///
+/// # Errors
+/// The server's refusal, or a lost connection.
+pub(in crate::sources::postgres) async fn row_partitions(
+    session: &Session,
+    roots: &HashSet<TableName>,
+) -> Result<Vec<(TableName, TableName)>> {
+    let parts = parts(session, "l.relkind = 'r' AND l.relpersistence = 'p'").await?;
+    Ok(parts.into_iter().filter(|(_, root)| roots.contains(root)).collect())
+}
+
+/// Partitions `l` that a condition holds for, and the tables that they are parts of.
+async fn parts(session: &Session, condition: &str) -> Result<HashMap<TableName, TableName>> {
+    let question = format!(
+        "WITH RECURSIVE part AS ( \
            SELECT i.inhrelid AS leaf, i.inhparent AS root FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent \
              WHERE c.relkind = 'p' AND NOT c.relispartition \
            UNION ALL SELECT i.inhrelid, part.root FROM part JOIN pg_inherits i ON i.inhparent = part.leaf \
              JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition) \
          SELECT ln.nspname::text, l.relname::text, rn.nspname::text, r.relname::text FROM part \
          JOIN pg_class l ON l.oid = leaf JOIN pg_namespace ln ON ln.oid = l.relnamespace \
-         JOIN pg_class r ON r.oid = root JOIN pg_namespace rn ON rn.oid = r.relnamespace";
-    let rows = session.query(question, &[]).await.map_err(unreadable)?;
+         JOIN pg_class r ON r.oid = root JOIN pg_namespace rn ON rn.oid = r.relnamespace \
+         WHERE {condition}"
+    );
+    let rows = session.query(&question, &[]).await.map_err(unreadable)?;
     rows.iter()
         .map(|row| {
             let name = |place| Ok::<_, Error>(TableName::new(text(row, place)?, text(row, place + 1)?));

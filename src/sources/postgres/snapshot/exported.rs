@@ -74,6 +74,11 @@ impl Snapshots {
         *self.current.lock().await = None;
     }
 
+    /// The current snapshot, if it is the one of that position.
+    pub(super) async fn at(&self, position: &Position) -> Option<Arc<ExportedSnapshot>> {
+        self.current.lock().await.clone().filter(|snapshot| snapshot.position == *position)
+    }
+
     /// The current snapshot. A new one takes its place when there is none, or when the current one is at the position `unfit`: it was lost, or
     /// is older than the table.
     ///

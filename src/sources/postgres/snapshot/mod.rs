@@ -70,6 +70,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    positions::SchemaHistory,
     postgres_client::{Session, failed},
     sources::snapshot::{CopyPoint, SnapshotSource, TableEstimate, TableReader},
 };
@@ -114,6 +115,28 @@ impl Copies {
     /// Takes the snapshot that was exported with the task's own slot.
     pub(super) async fn share(&self, snapshot: ExportedSnapshot) {
         self.snapshots.set(snapshot).await;
+    }
+
+    /// Records the definitions as the shared snapshot shows them, which is how they were at its position: statements that came since are in the
+    /// log behind it. `false`: no snapshot shows that position.
+    pub(super) async fn definitions_at(
+        &self,
+        source: &Postgres,
+        at: &Position,
+        history: &SchemaHistory,
+    ) -> Result<bool> {
+        let Some(snapshot) = self.snapshots.at(at).await else { return Ok(false) };
+        let session = source.reading_session(&snapshot).await?;
+        if !reader::begin(&session, &snapshot).await? {
+            return Ok(false);
+        }
+        source.record_definitions(&session, at, history).await?;
+        session
+            .batch_execute("ROLLBACK")
+            .await
+            .map_err(|error| failed("cannot end the reading of the definitions", error))?;
+        self.idle.keep(session);
+        Ok(true)
     }
 
     /// All tables are copied: lets the snapshot go, which holds back the removal of dead rows at the source.

@@ -258,7 +258,7 @@ impl Reader {
 }
 
 /// Begins a transaction that reads by the snapshot. `false`: there is no such snapshot any more.
-async fn begin(session: &Session, snapshot: &ExportedSnapshot) -> Result<bool> {
+pub(super) async fn begin(session: &Session, snapshot: &ExportedSnapshot) -> Result<bool> {
     let statement = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
         crate::postgres_client::literal(snapshot.name())

@@ -18,7 +18,7 @@ use slackwater_decoders::{
     schema::{Column, Table},
 };
 
-use super::Note;
+use super::{Note, partitions::Partitions};
 use crate::{
     error::{Error, Result},
     sources::{
@@ -37,11 +37,13 @@ use crate::{
 pub(super) struct LogDecoder {
     decoder: Decoder,
     hosts: Arc<Hosts>,
+    /// Where partitions are announced for themselves.
+    partitions: Option<Partitions>,
 }
 
 impl LogDecoder {
-    pub(super) fn new(decoder: Decoder, hosts: Arc<Hosts>) -> Self {
-        LogDecoder { decoder, hosts }
+    pub(super) fn new(decoder: Decoder, hosts: Arc<Hosts>, partitions: Option<Partitions>) -> Self {
+        LogDecoder { decoder, hosts, partitions }
     }
 }
 
@@ -74,6 +76,11 @@ impl PieceDecoder for LogDecoder {
     async fn supply(&mut self) -> Result<()> {
         let Some(need) = self.decoder.need().cloned() else { return Ok(()) };
         let hosts = Arc::clone(&self.hosts);
+        if let Some(partitions) = &self.partitions
+            && partitions.supply(&mut self.decoder, &need, &hosts).await?
+        {
+            return Ok(());
+        }
         let (types, current) = ask(&hosts, need.relation.oid).await?;
         self.decoder.types_mut().extend(types);
         if let Some(current) = &current

@@ -1,10 +1,11 @@
 //! Following the log: which session is asked for, and the three stages of [`stages`](crate::sources::stages) on it.
 //!
 //! * `read`: frames in the order of commits; `cut`: into pieces; `spill`: those of transactions whose end is not known.
-//! * `decode`: pieces into batches, with the catalog where the log does not say enough.
+//! * `decode`: pieces into batches, with the catalog where the log does not say enough; `partitions` that are announced for themselves.
 
 mod cut;
 mod decode;
+mod partitions;
 mod read;
 mod spill;
 
@@ -22,7 +23,7 @@ use slackwater_decoders::{
 };
 use tracing::{debug, info, warn};
 
-use self::{decode::LogDecoder, read::Reader, spill::Spill};
+use self::{decode::LogDecoder, partitions::Partitions, read::Reader, spill::Spill};
 use super::{
     Postgres, ddl,
     publication::{self, Resumed},
@@ -71,14 +72,24 @@ impl Postgres {
             history.rewind_to(&from)?;
         }
         let start = questions::lsn(&from)?;
-        let selected = Arc::clone(&self.selected);
+        let mut definitions = definitions(history, &from);
+        let by_root = session.major() >= tables::BY_ROOT
+            && publication::read(&session, &self.names.publication).await?.is_none_or(|found| found.via_root);
+        let partitions = (!by_root).then(|| Partitions::new(Arc::clone(&self.selected)));
+        if partitions.is_some() {
+            partitions::insert(&mut definitions, tables::leaves(&session).await?);
+        }
+        let (selected, asked) = (Arc::clone(&self.selected), partitions.clone());
         let decoder = Decoder::new(DecoderOptions {
             system: identity.system,
             timeline: identity.timeline,
             start,
             types: types::read(&session).await?,
-            definitions: definitions(history, &from),
-            selected: Box::new(move |table| selected(table)),
+            definitions,
+            selected: Box::new(move |table| match &asked {
+                Some(partitions) => partitions.may_be_carried(table),
+                None => selected(table),
+            }),
             payload_bytes: self.batch_bytes.saturating_mul(4),
         });
         let options = self.start_options(&session, start, &slot)?;
@@ -94,7 +105,7 @@ impl Postgres {
             self.batch_bytes,
             config.heartbeat,
         );
-        let decoder = LogDecoder::new(decoder, Arc::clone(&self.hosts));
+        let decoder = LogDecoder::new(decoder, Arc::clone(&self.hosts), partitions);
         let end = stages::run(|pieces| reader.run(pieces), decoder, history, out).await;
         end.map_err(|error| match error.kind() {
             Kind::Definite => {
@@ -126,13 +137,28 @@ impl Postgres {
         let tables =
             tables::read(session, &types::read(session).await?, Which::Selected(&self.selected)).await?;
         let logged = tables.iter().filter(|table| !table.is_unlogged);
-        let names: Vec<_> = logged.map(|table| table.table.name.clone()).collect();
+        let mut partitions = Vec::new();
+        let mut names: Vec<_> = logged.map(|table| table.table.name.clone()).collect();
+        if session.major() < tables::BY_ROOT {
+            // Only what has rows of its own can be published.
+            let roots: HashSet<_> = tables
+                .iter()
+                .filter(|table| table.is_partitioned)
+                .map(|table| table.table.name.clone())
+                .collect();
+            names.retain(|name| !roots.contains(name));
+            partitions = tables::row_partitions(session, &roots).await?;
+            names.extend(partitions.iter().map(|(partition, _)| partition.clone()));
+        }
         let known: HashSet<TableName> = resumed
             .iter()
             .flat_map(|(from, history)| history.catalog_at(from))
             .map(|table| table.name.clone())
             .collect();
-        let was_read = |table: &TableName| known.contains(table);
+        let of_known =
+            partitions.iter().filter(|(_, root)| known.contains(root)).map(|(partition, _)| partition);
+        let filled = publication::filled(session, &self.names.publication, of_known).await?;
+        let was_read = |table: &TableName| known.contains(table) || filled.contains(table);
         let wanted = publication::Wanted {
             name: &self.names.publication,
             all: self.carries_all,
@@ -150,6 +176,10 @@ impl Postgres {
         let is_captured = ddl::ensure(session, capture, self.hosts.config().ddl).await?;
         debug!(is_captured, "statements that change definitions are written into the log");
         let new = publication::ensure(session, wanted).await?;
+        if !new.is_empty() {
+            // A copy that begins from now on is one of tables that are published.
+            self.copies.end().await;
+        }
         for table in new {
             warn!(%table, "the table is published from now on; what was written to it before is not in the log");
         }
