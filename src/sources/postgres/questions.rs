@@ -147,7 +147,7 @@ pub(super) async fn is_in_history(
         ))
         .at(&from.log)
         .remedy(
-            "the destination has rows that the source does not: compare them (slackwater verify), or copy the tables anew \
+            "the destination has rows that the source does not: compare them, or copy the tables anew \
              with start = \"snapshot\"",
         )),
         None => Err(Error::definite(format!(

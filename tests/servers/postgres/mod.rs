@@ -4,6 +4,7 @@ mod destination;
 mod faults;
 mod idle;
 mod memory;
+mod partitions;
 pub(crate) mod postgres_server;
 mod schema;
 mod snapshot;

@@ -2,10 +2,8 @@
 //! destination, whatever the partitions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod river;
-
+use crate::river::{DATABASE, PATIENCE, PROGRAM};
 use anyhow::{Context, Result, ensure};
-use river::{DATABASE, PATIENCE, PROGRAM};
 use slackwater_testkit::{
     PostgresServer, PostgresVersion, Task,
     compare::{Side, expect_same_tables},
