@@ -103,17 +103,24 @@ impl Measured for PostgresServer {
     /// Its processes share most of their memory, so that a sum would count it many times: that of the largest is told.
     fn usage(&self) -> Result<Usage> {
         let postmaster = self.pid().context("the server is down")?;
-        let mut usage = Usage { cpu: stat(postmaster)?.cpu, peak: peak(postmaster)? };
-        for process in fs::read_dir("/proc")?.flatten() {
-            let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            // One that ends meanwhile is the postmaster's the next time.
-            let Ok(stat) = stat(pid) else { continue };
-            if stat.parent == postmaster {
-                usage.cpu += stat.cpu;
-                usage.peak = usage.peak.max(peak(pid).unwrap_or_default());
+        loop {
+            let before = stat(postmaster)?.cpu;
+            let mut usage = Usage { cpu: before, peak: peak(postmaster)? };
+            for process in fs::read_dir("/proc")?.flatten() {
+                let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                    continue;
+                };
+                let Ok(stat) = stat(pid) else { continue };
+                if stat.parent == postmaster {
+                    usage.cpu += stat.cpu;
+                    usage.peak = usage.peak.max(peak(pid).unwrap_or_default());
+                }
+            }
+            // The times of one that has ended meanwhile are the postmaster's now.
+            if stat(postmaster)?.cpu == before {
+                return Ok(usage);
             }
         }
-        Ok(usage)
     }
 }
 
