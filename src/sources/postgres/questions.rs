@@ -107,9 +107,11 @@ pub(super) fn reached(applied: &Position, fence: &Position) -> bool {
 /// Whether a position is in the history of the server that answers.
 ///
 /// # Errors
-/// Definite when the server is another cluster, or its log has branched off before the position; what the server refuses.
+/// Definite when the server is another cluster, or its log ends or has branched off before the position; transient when a standby
+/// has not got there; what the server refuses.
 pub(super) async fn is_in_history(
     replication: &mut Replication,
+    session: &Session,
     identity: Identity,
     from: &Position,
 ) -> Result<()> {
@@ -127,7 +129,7 @@ pub(super) async fn is_in_history(
         ));
     }
     if timeline == identity.timeline {
-        return Ok(());
+        return is_written(session, from, at).await;
     }
     if timeline > identity.timeline {
         return Err(Error::definite(format!(
@@ -157,6 +159,27 @@ pub(super) async fn is_in_history(
         .at(&from.log)
         .remedy("point source.hosts to a server that the task's source was replicated to")),
     }
+}
+
+/// Whether the log of the position's own timeline goes as far: that of a server that was set back to an earlier state does not, until it
+/// is written again with something else.
+async fn is_written(session: &Session, from: &Position, at: Lsn) -> Result<()> {
+    let (end, _) = ends(session).await?;
+    if at <= end {
+        return Ok(());
+    }
+    if is_standby(session).await? {
+        return Err(
+            Error::transient(format!("the standby has replayed its log up to {end} only")).at(&from.log)
+        );
+    }
+    Err(Error::definite(format!("the log of the server ends at {end}, before the task's position"))
+        .on(session.address())
+        .at(&from.log)
+        .remedy(
+            "was the source restored from a backup, or is it a copy of the task's source? The destination has rows that it does \
+             not: compare them (slackwater verify), or copy the tables anew with start = \"snapshot\"",
+        ))
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ impl Slot {
     /// # Errors
     /// Definite when a part of it was given up already; transient when somebody else reads it.
     pub(super) fn can_serve(&self, from: &Position, database: &str) -> Result<()> {
-        self.is_usable(database)?;
+        self.is_usable(database).map_err(|error| error.at(&from.log))?;
         let Some(lsn) = from.log.lsn() else { return Ok(()) };
         if let Some(confirmed) = self.confirmed.filter(|confirmed| *confirmed > lsn) {
             return Err(Error::definite(format!(

@@ -14,20 +14,20 @@ fn partitioned(version: PostgresVersion, key: &str, of_partition: &str) -> Resul
     let source = PostgresServer::builder(version).start()?;
     let destination = PostgresServer::builder(PostgresVersion::V15).start()?;
     source.exec(&format!(
-        "CREATE SCHEMA shop; CREATE SCHEMA parts; \
+        "CREATE SCHEMA shop; \
          CREATE TABLE shop.orders (day int NOT NULL, id int NOT NULL, note text{key}) PARTITION BY RANGE (day); \
-         CREATE TABLE parts.first PARTITION OF shop.orders FOR VALUES FROM (0) TO (10); \
-         CREATE TABLE parts.second PARTITION OF shop.orders FOR VALUES FROM (10) TO (30) PARTITION BY RANGE (day); \
-         CREATE TABLE parts.third (note text, id int NOT NULL, day int NOT NULL); \
-         ALTER TABLE parts.second ATTACH PARTITION parts.third FOR VALUES FROM (10) TO (20); \
-         CREATE TABLE parts.other (id int PRIMARY KEY); \
+         CREATE TABLE shop.orders_first PARTITION OF shop.orders FOR VALUES FROM (0) TO (10); \
+         CREATE TABLE shop.orders_second PARTITION OF shop.orders FOR VALUES FROM (10) TO (30) PARTITION BY RANGE (day); \
+         CREATE TABLE shop.orders_third (note text, id int NOT NULL, day int NOT NULL); \
+         ALTER TABLE shop.orders_second ATTACH PARTITION shop.orders_third FOR VALUES FROM (10) TO (20); \
+         CREATE TABLE shop.other (id int PRIMARY KEY); \
          INSERT INTO shop.orders SELECT i % 20, i, 'n' || i FROM generate_series(1, 500) i"
     ))?;
     let identity = |part: &str| source.exec(&of_partition.replace("{part}", part));
-    ["parts.first", "parts.third"].into_iter().try_for_each(identity)?;
+    ["shop.orders_first", "shop.orders_third"].into_iter().try_for_each(identity)?;
     let directory = tempfile::tempdir()?;
     let toml = format!(
-        "start = \"snapshot\"\n{}{}[objects]\ninclude = [\"shop.*\"]\n",
+        "start = \"snapshot\"\n{}{}[objects]\ninclude = [\"shop.orders\"]\n",
         source.source_section(DATABASE, ""),
         destination.destination_section(DATABASE, "")
     );
@@ -37,24 +37,25 @@ fn partitioned(version: PostgresVersion, key: &str, of_partition: &str) -> Resul
     source.exec(
         "INSERT INTO shop.orders SELECT i % 20, i, 'm' || i FROM generate_series(501, 600) i; \
          UPDATE shop.orders SET note = 'changed' WHERE id % 7 = 0; DELETE FROM shop.orders WHERE id % 11 = 0; \
-         INSERT INTO parts.other VALUES (1)",
+         INSERT INTO shop.other VALUES (1)",
     )?;
     let expect_equal = |task: &mut Task| -> Result<()> {
         task.wait_for_wal(source.end_of_log()?, PATIENCE)?;
         let (from, to) = (Side::Postgres(&source, DATABASE), Side::Postgres(&destination, DATABASE));
-        expect_same_tables(from, to, [("shop.orders", "shop.orders")]).map(drop)?;
-        let tables = destination.query_string("SELECT count(*) FROM pg_tables WHERE schemaname = 'parts'")?;
-        ensure!(tables.as_deref() == Some("0"), "partitions became tables");
-        Ok(())
+        expect_same_tables(from, to, [("shop.orders", "shop.orders")]).map(drop)
     };
     expect_equal(&mut task)?;
     // A new partition is published when the task starts again.
     ensure!(task.stop()?.success(), "{}", task.log());
-    source.exec("CREATE TABLE parts.fourth PARTITION OF parts.second FOR VALUES FROM (20) TO (30)")?;
-    identity("parts.fourth")?;
+    // Statements are not in the log of these versions.
+    for server in [&source, &destination] {
+        server.exec(
+            "CREATE TABLE shop.orders_fourth PARTITION OF shop.orders_second FOR VALUES FROM (20) TO (30)",
+        )?;
+    }
+    identity("shop.orders_fourth")?;
     task.start()?;
-    task.wait_for_words("following the log", 3, PATIENCE)
-        .or_else(|_| task.wait_for_words("following the log", 2, PATIENCE))?;
+    task.wait_for_words("following the log", 2, PATIENCE)?;
     source
         .exec("INSERT INTO shop.orders SELECT 20 + i % 10, 1000 + i, 'new' FROM generate_series(1, 50) i")?;
     source.exec(
@@ -64,7 +65,7 @@ fn partitioned(version: PostgresVersion, key: &str, of_partition: &str) -> Resul
     // One that has rows already stops it.
     ensure!(task.stop()?.success(), "{}", task.log());
     source.exec(
-        "CREATE TABLE parts.fifth PARTITION OF shop.orders FOR VALUES FROM (30) TO (40); \
+        "CREATE TABLE shop.orders_fifth PARTITION OF shop.orders FOR VALUES FROM (30) TO (40); \
          INSERT INTO shop.orders VALUES (30, 2000, 'lost')",
     )?;
     task.start()?;

@@ -62,7 +62,7 @@ impl Postgres {
         let config = self.hosts.config();
         let session = self.hosts.connect().await?;
         let (mut replication, identity) = self.hosts.replicate(&session).await?;
-        questions::is_in_history(&mut replication, identity, &from).await?;
+        questions::is_in_history(&mut replication, &session, identity, &from).await?;
         let slot = self.slot_for(&session, &from).await?;
         self.publish(&session, Some((&from, history))).await?;
         if history.is_empty() {
