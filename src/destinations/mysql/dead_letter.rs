@@ -11,7 +11,7 @@ use std::sync::{
 use slackwater_decoders::event::{RowChange, Rows};
 
 use super::{
-    literal::quoted,
+    literal::{Unwritable, quoted},
     session::{Session, refusal},
 };
 use crate::{
@@ -115,7 +115,7 @@ impl DeadLetters {
     }
 }
 
-/// Whether the error is about a row alone: any other row could be written.
+/// Whether the error is about a row alone: any other row could be written. It is the server's, or of a value that no literal says.
 pub(super) fn is_refusal(error: &Error) -> bool {
-    refusal(error).is_some_and(|code| REFUSALS.contains(&code))
+    error.cause_as::<Unwritable>().is_some() || refusal(error).is_some_and(|code| REFUSALS.contains(&code))
 }

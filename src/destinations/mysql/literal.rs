@@ -24,6 +24,11 @@ use crate::types::{mysql::Server, postgres::is_of_postgres};
 /// Why a value cannot be written. Says nothing of the value.
 pub(super) type Unfit = &'static str;
 
+/// A value that a column cannot hold. Says nothing of the value.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unwritable(pub(super) Unfit);
+
 /// Appends the literal of a column's value.
 pub(super) fn push(
     out: &mut Vec<u8>,

@@ -86,10 +86,15 @@ impl MysqlLoader {
         if self.not_by_file.contains(&rows.table.name) {
             return Ok(false);
         }
-        let Some(content) = self.file(table, rows, images)? else { return Ok(false) };
+        let Some(content) = self.file(table, images) else { return Ok(false) };
         self.begin().await?;
         let loaded = self.session.load(load_text::statement(table, replace), content).await;
-        match loaded.map_err(refused)? {
+        let loaded = match loaded.map_err(refused) {
+            // Which row it is, the statements tell.
+            Err(error) if self.dead_letters.is_some() && is_refusal(&error) => Loaded::NotAllowed,
+            loaded => loaded?,
+        };
+        match loaded {
             Loaded::AsItIs => return self.end("COMMIT").await.map(|()| true),
             Loaded::WithWarnings(warnings) => {
                 debug!(table = %rows.table.name, warnings, "the rows are not taken from a file as they are");
@@ -102,16 +107,16 @@ impl MysqlLoader {
     }
 
     /// The content of the file; `None` when a value needs a literal.
-    fn file(&self, table: &ReadyTable, rows: &Rows<'_>, images: &[Image<'_>]) -> Result<Option<Vec<u8>>> {
+    fn file(&self, table: &ReadyTable, images: &[Image<'_>]) -> Option<Vec<u8>> {
         let mut content = Vec::new();
         for image in images {
-            let taken = load_text::push_row(&mut content, table, image, self.session.server)
-                .map_err(|what| diverged(rows, what))?;
-            if !taken {
-                return Ok(None);
+            // What has no form at all is told where literals are made.
+            let taken = load_text::push_row(&mut content, table, image, self.session.server);
+            if !taken.unwrap_or(false) {
+                return None;
             }
         }
-        Ok(Some(content))
+        Some(content)
     }
 
     async fn insert(

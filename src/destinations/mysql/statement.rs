@@ -8,7 +8,7 @@ use slackwater_decoders::{
 };
 
 use super::{
-    literal::{self, Unfit},
+    literal::{self, Unfit, Unwritable},
     session::{APPLY_MODE, Session, refusal},
     tables::{ReadyTable, WriteForm},
 };
@@ -332,7 +332,10 @@ impl<'a, 'b> RowStatement<'a, 'b> {
     /// An error about a value of that column.
     pub(super) fn unfit(&self, ordinal: usize, what: Unfit) -> Error {
         let column = self.rows.table.columns.get(ordinal).map_or("", |column| &column.name);
-        Error::definite(what).on(format!("{}, column {column}", self.rows.table.name)).at(&self.rows.position)
+        Error::definite("a value has no form at the destination")
+            .caused_by(Unwritable(what))
+            .on(format!("{}, column {column}", self.rows.table.name))
+            .at(&self.rows.position)
     }
 
     fn name(&self, ordinal: usize) -> &str {

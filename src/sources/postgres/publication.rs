@@ -112,7 +112,12 @@ pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<
         if let Some(resumed) = wanted.resumed {
             return Err(lost("the publication is not there any more".to_owned(), wanted.name, resumed));
         }
-        let with = if session.major() >= 13 { " WITH (publish_via_partition_root = true)" } else { "" };
+        let with = match session.major() {
+            ..13 => "",
+            13..18 => " WITH (publish_via_partition_root = true)",
+            // Elsewhere they may be columns as any other.
+            _ => " WITH (publish_via_partition_root = true, publish_generated_columns = stored)",
+        };
         let create = match (wanted.all && may_publish_all(session).await?, wanted.tables.is_empty()) {
             (true, _) => format!("CREATE PUBLICATION {name} FOR ALL TABLES{with}"),
             (false, true) => format!("CREATE PUBLICATION {name}{with}"),

@@ -198,6 +198,10 @@ fn write_json(value: &Value, normal: &mut String) {
             normal.push(']');
         }
         Value::Number(number) => match number.as_f64() {
+            // `1e15` of one is `1000000000000000` of another, and not every one has a negative zero.
+            Some(float) if float.fract() == 0.0 && float.abs() < 1e18 && !number.is_i64() => {
+                *normal += &format!("{:.0}", float + 0.0);
+            }
             Some(float) if !number.is_i64() && !number.is_u64() => *normal += &format!("{float:e}"),
             _ => *normal += &number.to_string(),
         },

@@ -157,12 +157,13 @@ fn postgres_table(server: &PostgresServer, database: &str, table: &str) -> Resul
     if columns.is_empty() {
         bail!("there is no such table");
     }
-    let columns: Vec<Column> = columns
+    let columns: Vec<(Column, String)> = columns
         .into_iter()
         .map(|row| {
             let mut texts = row.into_iter().flatten();
             let mut next = || texts.next().context("a column has a name and a type");
-            Ok(Column { name: next()?, kind: Some(postgres_kind(&next()?)) })
+            let (name, kind) = (next()?, next()?);
+            Ok((Column { name, kind: Some(postgres_kind(&kind)) }, kind))
         })
         .collect::<Result<_>>()?;
     let key = query_postgres(
@@ -173,10 +174,18 @@ fn postgres_table(server: &PostgresServer, database: &str, table: &str) -> Resul
         ),
     )?;
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let values: Vec<String> =
-        columns.iter().map(|column| format!("{}::text", quoted(&column.name))).collect();
+    let printed = |(column, kind): &(Column, String)| {
+        let name = quoted(&column.name);
+        match kind.as_str() {
+            // A cast adds `/32` to an address, and keeps the encoding that a document once had.
+            "inet" | "xml" => format!("CASE WHEN {name} IS NOT NULL THEN format('%s', {name}) END"),
+            _ => format!("{name}::text"),
+        }
+    };
+    let values: Vec<String> = columns.iter().map(printed).collect();
     let sql = format!("SELECT {} FROM {}.{}", values.join(", "), quoted(schema), quoted(name));
     let rows = query_postgres(&mut client, &sql)?;
+    let columns = columns.into_iter().map(|(column, _)| column).collect();
     Ok(Table { columns, key: key.into_iter().flatten().flatten().collect(), rows })
 }
 

@@ -333,18 +333,6 @@ async fn partial_documents_and_images_are_applied() {
 }
 
 #[tokio::test]
-async fn a_statement_does_not_commit_rows_without_their_checkpoint() {
-    let server = Server::builder(Flavor::Mysql97).start().unwrap();
-    let mut destination = opened(&server).await;
-    let rows = table("t", vec![Column::new("id", INT)], &[], &[]);
-    destination.apply(&changes(&rows, &[Insert(vec![int(1)])]), None).await.unwrap();
-    let drop = SchemaChange::DropTable { table: TableName::new("shop", "other") };
-    let error = destination.apply(&statement("DROP TABLE other", 200, vec![drop]), None).await.unwrap_err();
-    assert!(!error.is_transient(), "{error}");
-    assert!(lines(&server, "SELECT * FROM shop.t").is_empty());
-}
-
-#[tokio::test]
 async fn a_wrong_account_is_refused_for_good_and_a_server_that_is_down_may_come_back() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let server = Server::builder(Flavor::Mysql97).start().unwrap();

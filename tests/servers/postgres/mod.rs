@@ -9,4 +9,5 @@ pub(crate) mod postgres_server;
 mod schema;
 mod snapshot;
 mod source;
+mod values;
 mod workers;
