@@ -56,10 +56,28 @@ const URGED_SELDOM: Duration = Duration::from_secs(2);
 /// How long a server that shuts down waits for what it sent to be stored.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
 
+/// The time over which frames are counted.
+const WINDOW: Duration = Duration::from_millis(4);
+/// That many frames a second are a stream that does not pause: a backlog, or 8,000 transactions of one row.
+const DENSE: f64 = 24_000.0;
+/// How long bytes of such a stream are left to gather.
+const NAP: Duration = Duration::from_millis(1);
+
 /// Reads the stream until it fails or nobody takes pieces any more.
 pub(super) struct Reader {
     stream: WalStream,
     sorter: Sorter,
+    pace: Pace,
+}
+
+/// How fast frames come.
+///
+/// The server sends every frame by itself. To be woken for each, and to pass each small transaction on alone, costs both sides more
+/// than what is in it; so where frames come without a pause, some are left to gather. A transaction now and then is read at once.
+struct Pace {
+    since: Instant,
+    frames: u32,
+    is_dense: bool,
 }
 
 /// Brings frames into the order of commits.
@@ -153,7 +171,7 @@ impl Reader {
             heartbeat,
             urged: None,
         };
-        Reader { stream, sorter }
+        Reader { stream, sorter, pace: Pace { since: Instant::now(), frames: 0, is_dense: false } }
     }
 
     /// Reads and reports.
@@ -176,10 +194,11 @@ impl Reader {
     }
 
     async fn collect(&mut self, pieces: &Pieces<Note>) -> Result<()> {
-        let Reader { stream, sorter } = self;
+        let Reader { stream, sorter, pace } = self;
         loop {
             if let Some(frame) = stream.frame()? {
                 let length = frame.len();
+                pace.frames += 1;
                 if !sorter.change(frame) && !sorter.frame(frame, pieces).await? {
                     return Ok(());
                 }
@@ -189,7 +208,12 @@ impl Reader {
                         return Ok(());
                     }
                 }
-            } else if sorter.collected.outside() == 0 {
+                continue;
+            }
+            if pace.is_dense() {
+                tokio::time::sleep(NAP).await;
+            }
+            if sorter.collected.outside() == 0 {
                 tokio::select! {
                     more = stream.wait() => more?,
                     () = pieces.closed() => return Ok(()),
@@ -206,6 +230,18 @@ impl Reader {
                 }
             }
         }
+    }
+}
+
+impl Pace {
+    /// Whether frames should gather before the next look. Asked when there is none left.
+    fn is_dense(&mut self) -> bool {
+        let elapsed = self.since.elapsed();
+        if elapsed >= WINDOW {
+            let is_dense = f64::from(self.frames) >= DENSE * elapsed.as_secs_f64();
+            *self = Pace { since: Instant::now(), frames: 0, is_dense };
+        }
+        self.is_dense
     }
 }
 
