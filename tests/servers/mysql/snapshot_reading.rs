@@ -303,7 +303,8 @@ async fn changes_of_a_table_without_a_key_do_not_stop_its_copy() {
         let until = Instant::now() + Duration::from_secs(5);
         let mut copies = 0;
         while Instant::now() < until {
-            let reading = tables.read_table(&shop("n"), None);
+            let table = shop("n");
+            let reading = tables.read_table(&table, None);
             let reader = tokio::time::timeout(Duration::from_secs(20), reading).await;
             let reader = match reader.expect("no wait without an end") {
                 Ok(reader) => reader,
