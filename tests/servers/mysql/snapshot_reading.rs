@@ -276,6 +276,57 @@ async fn open_transactions_are_waited_for() {
     }
 }
 
+/// Changes of the definition come all the time, each of which waits for the copy's locks and lets nobody past: neither waits for the
+/// other for long, and a table that was truncated since the snapshot began is no failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_table_without_a_key_do_not_stop_its_copy() {
+    for (flavor, engine) in [
+        (Flavor::Mysql57, "InnoDB"),
+        (Flavor::Mysql97, "InnoDB"),
+        (Flavor::Mysql57, "MyISAM"),
+        (Flavor::Mariadb1011, "InnoDB"),
+    ] {
+        let server = Server::builder(flavor).start().unwrap();
+        server.exec(&format!("CREATE DATABASE shop; CREATE TABLE shop.n (n INT) ENGINE={engine}")).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (mut connection, stopped) = (server.conn().unwrap(), Arc::clone(&stop));
+        let writer = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                let sql = "TRUNCATE TABLE shop.n; INSERT INTO shop.n VALUES (1), (2); \
+                           ALTER TABLE shop.n ADD COLUMN m INT; ALTER TABLE shop.n DROP COLUMN m";
+                run_statements(&mut connection, sql).unwrap();
+                std::thread::sleep(Duration::from_millis(30));
+            }
+        });
+        let source = root(&server);
+        let tables = source.snapshot().unwrap();
+        let until = Instant::now() + Duration::from_secs(5);
+        let mut copies = 0;
+        while Instant::now() < until {
+            let table = shop("n");
+            let reading = tables.read_table(&table, None);
+            let reader = tokio::time::timeout(Duration::from_secs(20), reading).await;
+            let reader = match reader.expect("no wait without an end") {
+                Ok(reader) => reader,
+                Err(error) if error.is_transient() => continue,
+                Err(error) => panic!("{flavor} {engine}: {error}"),
+            };
+            let mut reader = reader.expect("the table is never gone");
+            let end = loop {
+                match reader.next().await.unwrap() {
+                    Read::Block(_) => {}
+                    end => break end,
+                }
+            };
+            copies += usize::from(matches!(end, Read::Finished));
+            reader.close();
+        }
+        stop.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+        assert!(copies > 0, "{flavor} {engine}: nothing was copied");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_the_definition_is_noticed() {
     for flavor in Flavor::ALL {

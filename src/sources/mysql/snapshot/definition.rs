@@ -8,9 +8,20 @@ use slackwater_decoders::{
 };
 
 use crate::{
-    error::Result,
-    sources::mysql::{catalog, connection::Connection},
+    error::{Error, Result},
+    sources::mysql::{catalog, connection::Connection, response::ServerError},
 };
+
+/// What a server says to a statement whose table became another one after it was looked at: ER_BAD_DB_ERROR, ER_BAD_FIELD_ERROR,
+/// ER_NO_SUCH_TABLE, ER_KEY_DOES_NOT_EXITS, ER_TABLE_DEF_CHANGED (the snapshot is older than the table: TRUNCATE makes a
+/// table anew as well).
+const CHANGED: [u16; 5] = [1049, 1054, 1146, 1176, 1412];
+
+/// Whether an error tells by itself that the table was changed. That its definition is the old one (again) does not matter: it may
+/// have been truncated, put in the place of another one, or altered twice.
+pub(super) fn tells_change(error: &Error) -> bool {
+    error.cause_as::<ServerError>().is_some_and(|error| CHANGED.contains(&error.code))
+}
 
 /// A definition at some time.
 #[derive(Clone, Debug)]

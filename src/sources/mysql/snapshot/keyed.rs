@@ -13,7 +13,7 @@ use slackwater_decoders::{
 use super::{
     Engine,
     bound::{self, Place},
-    definition::{Definition, Definitions},
+    definition::{Definition, Definitions, tells_change},
     pace::Pace,
     query::KeyQuery,
     rows::{self, Failure, Piece, RowSource},
@@ -155,7 +155,8 @@ impl KeyedReader {
     /// Looks whether a query failed because the definition is another one now.
     async fn explain(&mut self, error: Error) -> Result<Read> {
         self.source.give_up().await?;
-        if self.definitions.is_still(&self.definition, &mut self.source.session.connection).await? {
+        let connection = &mut self.source.session.connection;
+        if !tells_change(&error) && self.definitions.is_still(&self.definition, connection).await? {
             return Err(error.on(self.definitions.name()));
         }
         self.state = State::Changed;

@@ -9,6 +9,7 @@ use std::{
 
 use slackwater_decoders::{mysql::catalog::Catalog, schema::TableName};
 
+use super::start::LOCK_WAIT;
 use crate::{
     error::Result,
     sources::{
@@ -153,11 +154,11 @@ async fn prepare(connection: &mut Connection) -> Result<()> {
     // Text comes in the character set of its column, instants in UTC. Dates that do not exist may stand in keys, and so in conditions. CHAR
     // values have no trailing spaces (PAD_CHAR_TO_FULL_LENGTH), as in the log. While the destination is slow we do not read.
     connection
-        .query(
+        .query(&format!(
             "SET NAMES utf8mb4, character_set_results = NULL, time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES', \
              sql_quote_show_create = 1, sql_select_limit = 18446744073709551615, sql_big_selects = 1, \
-             net_write_timeout = 3600, wait_timeout = 86400, autocommit = 1",
-        )
+             net_write_timeout = 3600, wait_timeout = 86400, lock_wait_timeout = {LOCK_WAIT}, autocommit = 1",
+        ))
         .await?;
     // A server whose default is READ UNCOMMITTED would show rows that are rolled back later, of which the log says nothing.
     connection.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;

@@ -24,11 +24,11 @@ use crate::{
 };
 
 /// Seconds that a lock may be waited for, during which changes of the table wait behind it.
-const LOCK_WAIT: u32 = 10;
+pub(super) const LOCK_WAIT: u32 = 10;
 /// ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR.
 const DENIED: [u16; 2] = [1044, 1142];
 /// ER_LOCK_WAIT_TIMEOUT.
-const WAITED: u16 = 1205;
+pub(super) const WAITED: u16 = 1205;
 
 /// What the server says of a table beside its definition.
 #[derive(Clone, Copy, Debug)]

@@ -10,19 +10,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use slackwater_decoders::{position::Position, schema::Table};
+use slackwater_decoders::{
+    position::Position,
+    schema::{Table, TableName},
+};
 
 use super::{
     Engine,
-    definition::{Definition, Definitions},
+    definition::{Definition, Definitions, tells_change},
     query,
     rows::{self, Failure, Piece, RowSource},
-    start::{self, Lock},
+    start::{self, LOCK_WAIT, Lock, WAITED},
 };
 use crate::{
     error::{Error, Result},
     sources::{
-        mysql::{Mysql, catalog::qualified, questions},
+        mysql::{Mysql, catalog::qualified, connection::Connection, questions},
         snapshot::{Block, Read, TableReader},
     },
 };
@@ -65,11 +68,11 @@ impl StreamReader {
             let begun = begin(&mut source, &definitions, mysql).await;
             // Without the error: what went wrong may be that the table is another one, or gone.
             let is_same = match &begun {
-                Err(error) if error.is_transient() => false,
+                Err(error) if error.is_transient() || tells_change(error) => false,
                 _ => definitions.is_still(&definition, &mut source.session.connection).await?,
             };
             match begun {
-                Ok((start, lock)) if is_same => {
+                Ok(Some((start, lock))) if is_same => {
                     let state = State::Begun;
                     return Ok(Some(StreamReader { source, definitions, definition, start, lock, state }));
                 }
@@ -112,7 +115,8 @@ impl StreamReader {
 
     async fn explain(&mut self, error: Error) -> Result<Read> {
         self.source.give_up().await?;
-        if self.definitions.is_still(&self.definition, &mut self.source.session.connection).await? {
+        let connection = &mut self.source.session.connection;
+        if !tells_change(&error) && self.definitions.is_still(&self.definition, connection).await? {
             return Err(error.on(self.definitions.name()));
         }
         self.state = State::Changed;
@@ -120,32 +124,44 @@ impl StreamReader {
     }
 }
 
-/// Opens what the rows are read from, and its position in the log. The lock is to be kept where there is one.
+/// Opens what the rows are read from, and its position in the log. The lock is to be kept where there is one. `None`: a change of the
+/// definition was in the way.
 async fn begin(
     source: &mut RowSource,
     definitions: &Definitions,
     mysql: &Mysql,
-) -> Result<(Position, Option<Lock>)> {
+) -> Result<Option<(Position, Option<Lock>)>> {
     let table = definitions.name();
     let connection = &mut source.session.connection;
     let engine = Engine::of(connection, table).await?;
-    // It also keeps the definition as it is until the transaction ends.
-    let touch = format!("SELECT 1 FROM {} LIMIT 1", qualified(table));
-    if !engine.is_transactional {
-        let lock = Lock::take(mysql, &source.session.address, table).await?;
-        return Ok((questions::end_of_log(connection).await?, Some(lock)));
-    }
-    if connection.version().mariadb {
+    if engine.is_transactional && connection.version().mariadb {
         let position = start::begin_snapshot(connection).await?;
-        connection.query(&touch).await?;
-        return Ok((position, None));
+        return Ok(hold(connection, table).await?.then_some((position, None)));
     }
     let lock = Lock::take(mysql, &source.session.address, table).await?;
     let position = questions::end_of_log(connection).await?;
     connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
-    connection.query(&touch).await?;
+    let is_held = hold(connection, table).await?;
+    if is_held && !engine.is_transactional {
+        return Ok(Some((position, Some(lock))));
+    }
     lock.release().await?;
-    Ok((position, None))
+    Ok(is_held.then_some((position, None)))
+}
+
+/// Has the transaction keep the definition of the table as it is until it ends. `false`: a change of the definition was in the way.
+///
+/// One that waits for our own lock makes us wait in turn, so that this must not last: the lock has to be given up, which lets the
+/// change through.
+async fn hold(connection: &mut Connection, table: &TableName) -> Result<bool> {
+    connection.query("SET SESSION lock_wait_timeout = 1").await?;
+    let held = connection.try_query(&format!("SELECT 1 FROM {} LIMIT 1", qualified(table))).await?;
+    connection.query(&format!("SET SESSION lock_wait_timeout = {LOCK_WAIT}")).await?;
+    match held {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == WAITED => Ok(false),
+        Err(error) => Err(Error::from(error).on(table)),
+    }
 }
 
 #[async_trait]
