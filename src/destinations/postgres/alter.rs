@@ -24,6 +24,26 @@ pub(super) struct Step {
     pub(super) is_of_key: bool,
     /// Rows depend on it.
     pub(super) is_needed: bool,
+    /// The name and the columns of the unique key that it adds.
+    pub(super) unique_key: Option<(String, Vec<String>)>,
+}
+
+/// Whether the table has a unique key of that name over these columns.
+pub(super) async fn has_unique_key(
+    session: &mut Session,
+    table: &TableName,
+    (name, columns): &(String, Vec<String>),
+) -> Result<bool> {
+    let rows = session
+        .query(
+            "SELECT a.attname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+             CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place) \
+             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number \
+             WHERE i.indrelid = to_regclass($1) AND c.relname = $2::text AND i.indisunique AND i.indpred IS NULL ORDER BY k.place",
+            &[&qualified(table), name],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get::<_, String>(0)).eq(columns.iter().cloned()))
 }
 
 /// The name of a table's primary key.
@@ -85,7 +105,7 @@ struct Steps {
 
 impl Steps {
     fn push(&mut self, sql: String, is_of_key: bool, is_needed: bool) {
-        self.steps.push(Step { sql, is_of_key, is_needed });
+        self.steps.push(Step { sql, is_of_key, is_needed, unique_key: None });
     }
 
     fn alter(&mut self, action: String) {
@@ -110,7 +130,10 @@ impl Steps {
     fn add_keys(&mut self, before: &Table, after: &Table) {
         for key in after.unique_keys.iter().filter(|key| !key.partial && !has_key(before, after, key)) {
             let sql = format!("ALTER TABLE {} ADD {}", self.table, unique_key(after, key));
-            self.push(sql, true, true);
+            let columns = key.columns.iter().filter_map(|ordinal| after.columns.get(usize::from(*ordinal)));
+            let columns = columns.map(|column| column.name.clone()).collect();
+            let unique_key = Some((key_name(after, &key.name), columns));
+            self.steps.push(Step { sql, is_of_key: true, is_needed: true, unique_key });
         }
         let new = after.indexes.iter().filter(|index| !index.implied && !index.columns.is_empty());
         for index in new.filter(|index| !has_index(before, after, &index.name, &index.columns)) {

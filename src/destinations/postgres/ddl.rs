@@ -144,6 +144,12 @@ impl Run<'_, '_> {
         if !step.is_of_key {
             return self.made(&step.sql).await;
         }
+        if let Some(key) = &step.unique_key
+            && alter::has_unique_key(self.session, table, key).await?
+        {
+            tracing::info!(%table, key = key.0, "the unique key is there already");
+            return Ok(());
+        }
         mark(self.session, MARK).await?;
         let made = self.session.run(&step.sql).await;
         match end_mark(self.session, MARK, made).await {

@@ -16,6 +16,9 @@ use crate::{
 /// How many tables one statement names.
 const TABLES_PER_STATEMENT: usize = 500;
 
+/// How long writers of a new table are waited for.
+const LOCK_PATIENCE: &str = "5s";
+
 /// What a publication is to be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
@@ -34,6 +37,8 @@ pub(super) struct Resumed<'a> {
     pub(super) from: &'a Position,
     /// Whether the task has read the log of that table, which is then published.
     pub(super) was_read: &'a (dyn Fn(&TableName) -> bool + Send + Sync),
+    /// Whether a new table must be empty: where no event trigger publishes it in the transaction that creates it.
+    pub(super) new_are_empty: bool,
 }
 
 impl std::fmt::Debug for Resumed<'_> {
@@ -145,9 +150,49 @@ pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<
         }
     }
     let gone: Vec<_> = existing.tables.iter().filter(|table| !wanted.tables.contains(table)).collect();
-    change(session, &name, "ADD", &new).await.map_err(failed)?;
+    match wanted.resumed {
+        Some(resumed) if resumed.new_are_empty => {
+            for table in &new {
+                add_empty(session, wanted.name, table).await?;
+            }
+        }
+        _ => change(session, &name, "ADD", &new).await.map_err(failed)?,
+    }
     change(session, &name, "DROP", &gone).await.map_err(failed)?;
     Ok(new.into_iter().cloned().collect())
+}
+
+/// Publishes a table if it has no rows. Nobody writes to it meanwhile: a row is either seen here, or in the log.
+///
+/// # Errors
+/// Definite when it has rows; else when the server refuses, or writers keep the table for too long.
+async fn add_empty(session: &Session, publication: &str, table: &TableName) -> Result<()> {
+    let qualified = format!("{}.{}", quoted(&table.database), quoted(&table.table));
+    let failed = |error| failed("cannot publish the table", error).on(table);
+    let begin =
+        format!("BEGIN; SET LOCAL lock_timeout = '{LOCK_PATIENCE}'; LOCK TABLE {qualified} IN SHARE MODE");
+    let published = async {
+        session.batch_execute(&begin).await.map_err(failed)?;
+        if session.one_number(&format!("SELECT EXISTS (SELECT FROM {qualified})::int4::int8")).await? == 1 {
+            return Err(Error::definite(
+                "the table is new and has rows already, which are not in the log: without an event trigger a new table is not \
+                 published with its first row",
+            )
+            .on(table)
+            .remedy(
+                "exclude it in [objects] and migrate it by a task of its own with start = \"snapshot\"; or empty it, start the task, \
+                 and insert the rows again",
+            ));
+        }
+        let add = format!("ALTER PUBLICATION {} ADD TABLE {qualified}; COMMIT", quoted(publication));
+        session.batch_execute(&add).await.map_err(failed)
+    };
+    let published = published.await;
+    if published.is_err() {
+        // The first error tells more than one of this.
+        let _ = session.batch_execute("ROLLBACK").await;
+    }
+    published
 }
 
 /// Those of `partitions` that are not published and have rows: what was written to them is not in the log.

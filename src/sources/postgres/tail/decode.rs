@@ -3,7 +3,7 @@
 //! Without an event trigger a changed definition shows when rows are announced otherwise than before. The catalog tells the rest
 //! (keys, numbers of columns, defaults), but it tells it as of now, and the log may be hours behind. So it counts only where it agrees
 //! with the announcement. Where it has moved on, the announcement alone makes the definition, and the catalog only says which
-//! columns are the same ones under another name: by their numbers, which are never used again.
+//! columns are the same ones under another name: by their numbers, which are never used again. Keys are then those of the former definition whose columns are still there.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,9 +13,10 @@ use slackwater_decoders::{
         Decoder, Need,
         definitions::{Definition, Misfit},
         error::DecodeError,
+        relation::ReplicaIdentity,
         types::TypeCatalog,
     },
-    schema::{Column, Table},
+    schema::{Column, Index, Table, UniqueKey},
 };
 
 use super::{Note, partitions::Partitions};
@@ -144,9 +145,44 @@ impl LogDecoder {
         for (column, number) in table.columns.iter_mut().zip(identified) {
             column.number = number;
         }
-        table.indexes.clear();
+        keep_keys(known, &mut table, need.relation.identity);
         Ok(table)
     }
+}
+
+/// Gives a table that was made of an announcement the keys of its former definition whose columns it still has: an announcement
+/// does not tell of them, and the destination has them.
+fn keep_keys(former: &Table, table: &mut Table, identity: ReplicaIdentity) {
+    let ordinals = |columns: &[u16]| -> Option<Vec<u16>> {
+        columns.iter().map(|ordinal| successor(former.columns.get(usize::from(*ordinal))?, table)).collect()
+    };
+    // Every column names a row then, or none does: neither says whether the primary key has gone.
+    let primary_key = match identity {
+        ReplicaIdentity::Full | ReplicaIdentity::Nothing => ordinals(&former.primary_key),
+        ReplicaIdentity::Default | ReplicaIdentity::Index => None,
+    };
+    let unique = former.unique_keys.iter().filter_map(|key| {
+        let columns = ordinals(&key.columns)?;
+        Some(UniqueKey { name: key.name.clone(), columns, partial: key.partial })
+    });
+    let indexes = former.indexes.iter().filter_map(|index| {
+        let columns = ordinals(&index.columns)?;
+        Some(Index { name: index.name.clone(), columns, implied: index.implied })
+    });
+    let (unique, indexes) = (unique.collect(), indexes.collect());
+    (table.unique_keys, table.indexes) = (unique, indexes);
+    if let Some(primary_key) = primary_key {
+        table.primary_key = primary_key;
+    }
+}
+
+/// The ordinal in `table` of the column that was `former`: the one of its number, or of its name where there are no numbers.
+fn successor(former: &Column, table: &Table) -> Option<u16> {
+    let is_same = |own: &Column| match (former.number, own.number) {
+        (Some(former), Some(own)) => former == own,
+        _ => former.name == own.name,
+    };
+    table.columns.iter().position(is_same).and_then(|ordinal| u16::try_from(ordinal).ok())
 }
 
 /// The stop for a table that was changed more than once before its log was read.

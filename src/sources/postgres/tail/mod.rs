@@ -9,7 +9,7 @@ mod partitions;
 mod read;
 mod spill;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use slackwater_decoders::{
     position::Position,
@@ -44,6 +44,9 @@ use crate::{
     sources::stages,
 };
 
+/// How often new tables are looked for.
+const NEW_TABLES: Duration = Duration::from_secs(30);
+
 /// What the reader says of a piece.
 #[derive(Default)]
 struct Note {
@@ -64,7 +67,7 @@ impl Postgres {
         let (mut replication, identity) = self.hosts.replicate(&session).await?;
         questions::is_in_history(&mut replication, &session, identity, &from).await?;
         let slot = self.slot_for(&session, &from).await?;
-        self.publish(&session, Some((&from, history))).await?;
+        let is_captured = self.publish(&session, Some((&from, history))).await?;
         if history.is_empty() {
             self.record_definitions(&session, &from, history).await?;
         } else {
@@ -106,7 +109,10 @@ impl Postgres {
             config.heartbeat,
         );
         let decoder = LogDecoder::new(decoder, Arc::clone(&self.hosts), partitions);
-        let end = stages::run(|pieces| reader.run(pieces), decoder, history, out).await;
+        let end = tokio::select! {
+            end = stages::run(|pieces| reader.run(pieces), decoder, history, out) => end,
+            error = self.watch_for_tables(&from, history), if !is_captured => Err(error),
+        };
         end.map_err(|error| match error.kind() {
             Kind::Definite => {
                 let stored = self.progress.is_stored().max(start);
@@ -114,6 +120,23 @@ impl Postgres {
             }
             _ => error,
         })
+    }
+
+    /// Publishes new tables while the log is read, where no event trigger does. Ends with the reason why one cannot be carried.
+    async fn watch_for_tables(&self, from: &Position, history: &SchemaHistory) -> Error {
+        loop {
+            tokio::time::sleep(NEW_TABLES).await;
+            let published = async {
+                let control = self.hosts.control().await?;
+                let published = self.publish(&control.session, Some((from, history))).await;
+                control.keep(published)
+            };
+            match published.await {
+                Ok(_) => {}
+                Err(error) if error.kind() == Kind::Definite => return error,
+                Err(error) => warn!(%error, "new tables cannot be looked for now"),
+            }
+        }
     }
 
     /// The state of the slot, from which the log behind `from` can be had.
@@ -124,7 +147,7 @@ impl Postgres {
         Ok(slot)
     }
 
-    /// Makes sure that the tables are published, and statements captured.
+    /// Makes sure that the tables are published, and statements captured. Whether they are captured.
     ///
     /// # Errors
     /// When the server refuses; definite where the task goes on from a position, with tables that it has read, and the publication or
@@ -133,7 +156,7 @@ impl Postgres {
         &self,
         session: &Session,
         resumed: Option<(&Position, &SchemaHistory)>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let tables =
             tables::read(session, &types::read(session).await?, Which::Selected(&self.selected)).await?;
         let logged = tables.iter().filter(|table| !table.is_unlogged);
@@ -159,14 +182,14 @@ impl Postgres {
             partitions.iter().filter(|(_, root)| known.contains(root)).map(|(partition, _)| partition);
         let filled = publication::filled(session, &self.names.publication, of_known).await?;
         let was_read = |table: &TableName| known.contains(table) || filled.contains(table);
-        let wanted = publication::Wanted {
+        let mut wanted = publication::Wanted {
             name: &self.names.publication,
             all: self.carries_all,
             tables: &names,
-            resumed: resumed.map(|(from, _)| Resumed { from, was_read: &was_read }),
+            resumed: resumed.map(|(from, _)| Resumed { from, was_read: &was_read, new_are_empty: true }),
         };
         if !self.hosts.config().create || questions::is_standby(session).await? {
-            return publication::verify(session, wanted).await;
+            return publication::verify(session, wanted).await.map(|()| false);
         }
         let capture = ddl::Capture {
             name: &self.names.trigger,
@@ -175,15 +198,22 @@ impl Postgres {
         };
         let is_captured = ddl::ensure(session, capture, self.hosts.config().ddl).await?;
         debug!(is_captured, "statements that change definitions are written into the log");
+        if let Some(resumed) = &mut wanted.resumed {
+            resumed.new_are_empty = !is_captured;
+        }
         let new = publication::ensure(session, wanted).await?;
         if !new.is_empty() {
             // A copy that begins from now on is one of tables that are published.
             self.copies.end().await;
         }
         for table in new {
-            warn!(%table, "the table is published from now on; what was written to it before is not in the log");
+            if is_captured {
+                warn!(%table, "the table is published from now on; what was written to it before is not in the log");
+            } else {
+                info!(%table, "the table is new, and is published from now on");
+            }
         }
-        Ok(())
+        Ok(is_captured)
     }
 
     /// Fills the history with the definitions as they are now.
