@@ -15,6 +15,7 @@ use super::{
     catalog::{column_names, relation},
     checkpoint::create_schema,
     definition::create_statement,
+    evaluated,
     existing::qualified,
     session::Session,
     write::{end_mark, mark},
@@ -117,6 +118,7 @@ impl Run<'_, '_> {
             )
             .remedy("make its columns equal to those the source's table had at this place"));
         }
+        evaluated::refuse(self.session, self.ddl, before, after, columns_from).await?;
         let verbs = ["ALTER TABLE", "CREATE INDEX", "CREATE UNIQUE INDEX", "DROP INDEX"];
         if before.name == after.name
             && let Some(logged) = self.logged(&verbs)

@@ -16,6 +16,7 @@ mod copy;
 mod ddl;
 mod dead_letter;
 mod definition;
+mod evaluated;
 mod existing;
 mod in_order;
 mod load;
