@@ -45,7 +45,10 @@ pub(super) fn schema_phase(task: &Task, mapping: Arc<Mapping>) -> Result<SchemaP
 /// # Errors
 /// Definite when a rule cannot be meant.
 pub(super) fn mapping(task: &Task) -> Result<Mapping> {
-    Mapping::new(&task.objects, &task.mapping)
+    let mapping = Mapping::new(&task.objects, &task.mapping)?;
+    let is_between_kinds = matches!(task.source, SourceConfig::Postgres(_))
+        && !matches!(task.destination, DestinationConfig::Postgres(_));
+    Ok(if is_between_kinds { mapping.without_computed() } else { mapping })
 }
 
 /// The source of a task, whose tables are read within the limits of `throttle`.

@@ -195,6 +195,20 @@ pub struct Loss {
     pub what: String,
 }
 
+/// What is lost with a column that PostgreSQL computes, at a destination of another kind: its expression is not translated, and the
+/// log does not have its values.
+#[must_use]
+pub fn computed_loss(table: &TableName, column: &Column) -> Loss {
+    Loss {
+        table: table.clone(),
+        column: column.name.clone(),
+        from: column.declared.clone().unwrap_or_default(),
+        to: "nothing".to_owned(),
+        what: "the column is computed and is not carried: its expression is not translated, and its values are not in the log"
+            .to_owned(),
+    }
+}
+
 /// Something that is not as it is at the source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {

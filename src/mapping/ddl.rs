@@ -36,7 +36,7 @@ impl Mapping {
     /// Definite when it changes what a rule stands on: a column that a filter reads, the rules that a table is under; or when
     /// its effect on the destination is not known.
     pub fn ddl<'a>(&self, ddl: &Ddl<'a>) -> Result<Option<Ddl<'a>>> {
-        if self.rules.is_identity() {
+        if self.rules.is_identity() && !self.without_computed {
             return Ok(Some(ddl.clone()));
         }
         let (mut changes, mut same) = (Vec::with_capacity(ddl.changes.len()), true);

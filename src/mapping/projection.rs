@@ -34,18 +34,26 @@ pub(super) enum From {
 
 impl Projection {
     /// The projection that the rules ask for and the table as it makes it, under the source's name; `None` when all columns stay
-    /// as they are.
-    pub(super) fn new(table: &Table, decision: &Decision<'_>) -> Result<Option<(Self, Table)>> {
+    /// as they are. `without_computed`: columns that the source computes are left out, whatever the rules say.
+    pub(super) fn new(
+        table: &Table,
+        decision: &Decision<'_>,
+        without_computed: bool,
+    ) -> Result<Option<(Self, Table)>> {
+        let is_left_out =
+            |column: &Column| without_computed && column.generated.is_some() && !column.is_hidden();
         let columns = decision.columns.filter(|columns| applies(columns, table));
         let added = decision.added.into_iter().flatten().collect::<Vec<_>>();
-        if columns.is_none() && added.is_empty() {
+        if columns.is_none() && added.is_empty() && !table.columns.iter().any(is_left_out) {
             return Ok(None);
         }
         let kept: Vec<usize> = table
             .columns
             .iter()
             .enumerate()
-            .filter(|(_, column)| columns.is_none_or(|columns| is_kept(columns, column)))
+            .filter(|(_, column)| {
+                !is_left_out(column) && columns.is_none_or(|columns| is_kept(columns, column))
+            })
             .map(|(ordinal, _)| ordinal)
             .collect();
         let new_name = |column: &Column| columns.and_then(|columns| renamed(columns, &column.name));
@@ -123,11 +131,18 @@ fn renamed<'a>(columns: &'a Columns, name: &str) -> Option<&'a str> {
 fn require_key(table: &Table, kept: &[usize]) -> Result<()> {
     let missing = |ordinal: &&u16| !kept.contains(&usize::from(**ordinal));
     let Some(ordinal) = table.key().unwrap_or_default().iter().find(missing) else { return Ok(()) };
-    let column =
-        table.columns.get(usize::from(*ordinal)).map(|column| column.name.as_str()).unwrap_or_default();
+    let Some(column) = table.columns.get(usize::from(*ordinal)) else { return Ok(()) };
+    let (column, is_computed) = (&column.name, column.generated.is_some());
+    let remedy = if is_computed {
+        format!(
+            "carry {column}; where the destination cannot compute it, give the table another key or leave the table out"
+        )
+    } else {
+        format!("carry {column}: it is a part of the key")
+    };
     Err(Error::definite(format!("the column {column} is left out, but rows are known by it"))
         .on(&table.name)
-        .remedy(format!("carry {column}: it is a part of the key")))
+        .remedy(remedy))
 }
 
 /// A computed column that the destination computes itself needs the columns that it is computed from, under their names.

@@ -32,6 +32,8 @@ use crate::{
 pub struct Mapping {
     pub(super) selection: Selection,
     pub(super) rules: Rules,
+    /// Columns that the source computes are left out.
+    pub(super) without_computed: bool,
     routes: Mutex<Routes>,
 }
 
@@ -60,7 +62,7 @@ impl Mapping {
     /// A mapping that leaves everything as it is.
     #[must_use]
     pub fn identity(selection: Selection) -> Self {
-        Mapping { selection, rules: Rules::default(), routes: Mutex::default() }
+        Mapping { selection, rules: Rules::default(), without_computed: false, routes: Mutex::default() }
     }
 
     /// The mapping of a task file.
@@ -75,7 +77,19 @@ impl Mapping {
             }
         }
         let rules = Rules::new(rules, objects.operations.as_deref());
-        Ok(Mapping { selection: Selection::new(objects), rules, routes: Mutex::default() })
+        Ok(Mapping {
+            selection: Selection::new(objects),
+            rules,
+            without_computed: false,
+            routes: Mutex::default(),
+        })
+    }
+
+    /// The same without the columns that the source computes: for a source whose log does not have their values (PostgreSQL) and a
+    /// destination that cannot compute them.
+    #[must_use]
+    pub fn without_computed(self) -> Self {
+        Mapping { without_computed: true, ..self }
     }
 
     /// Where the rows of a table go; `None` when it is not carried. Cheap for a definition that was the table's last time.
@@ -130,7 +144,7 @@ impl Mapping {
     pub(super) fn compile(&self, table: &Arc<Table>) -> Result<Route> {
         let decision = self.rules.decide(&table.name);
         let name = self.rules.target(&table.name);
-        let projected = Projection::new(table, &decision)?;
+        let projected = Projection::new(table, &decision, self.without_computed)?;
         let filter_rule =
             if decision.filter.is_some() { self.rules.filter_rule(&table.name) } else { String::new() };
         let filter =
@@ -166,7 +180,12 @@ impl Mapping {
 
 impl Clone for Mapping {
     fn clone(&self) -> Self {
-        Mapping { selection: self.selection.clone(), rules: self.rules.clone(), routes: Mutex::default() }
+        Mapping {
+            selection: self.selection.clone(),
+            rules: self.rules.clone(),
+            without_computed: self.without_computed,
+            routes: Mutex::default(),
+        }
     }
 }
 

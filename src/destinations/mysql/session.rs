@@ -352,8 +352,22 @@ fn without_values(error: mysql_async::Error) -> Box<dyn std::error::Error + Send
     let message = match code {
         1062 | 1586 => "a unique key has the value already".to_owned(),
         1064 => "the statement is not understood".to_owned(),
-        _ if QUOTING.contains(&code) => "a value does not fit its column".to_owned(),
+        _ if QUOTING.contains(&code) => match unquoted(&message) {
+            Some(message) => format!("a value does not fit its column: {message}"),
+            None => "a value does not fit its column".to_owned(),
+        },
         _ => message,
     };
     Refusal { code, state, message }.into()
+}
+
+/// What is said about a value, and of which column and row (`Incorrect … value: '…' for column … at row 1`), without the value.
+fn unquoted(message: &str) -> Option<String> {
+    let (what, rest) = message.split_once(": '")?;
+    let place = rest.rfind("' for column ").and_then(|place| rest.get(place + 1..));
+    let is_whole = |place: &&str| {
+        let row = place.rsplit_once(" at row ").map(|(_, row)| row);
+        row.is_some_and(|row| !row.is_empty() && row.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    Some(format!("{what}{}", place.filter(is_whole).unwrap_or_default()))
 }

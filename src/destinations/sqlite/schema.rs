@@ -19,7 +19,7 @@ use super::{
 use crate::{
     changes::same_names,
     destinations::schema::{
-        ColumnNames, Conflict, Kind, Loss, Object, PlannedStatement, SchemaPlan, Stage, Wanted,
+        ColumnNames, Conflict, Kind, Loss, Object, PlannedStatement, SchemaPlan, Stage, Wanted, computed_loss,
     },
     error::Result,
     mapping::Route,
@@ -124,6 +124,10 @@ impl Planner<'_> {
         let table = &definition.table;
         let chosen = |column: &str| self.wanted.types.get(&table.name, column).is_some();
         for column in table.columns.iter().filter(|column| !column.is_hidden() && !chosen(&column.name)) {
+            if column.number.is_some() && column.generated.is_some() {
+                self.plan.losses.push(computed_loss(&table.name, column));
+                continue;
+            }
             let mapped = column_type(column);
             let Some(what) = mapped.loss else { continue };
             self.plan.losses.push(Loss {

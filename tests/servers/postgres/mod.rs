@@ -1,5 +1,6 @@
 //! PostgreSQL: its log, its tables, and what is written to it.
 
+mod computed;
 mod destination;
 mod faults;
 mod idle;

@@ -16,7 +16,7 @@ use slackwater_decoders::schema::{
 };
 
 use crate::{
-    destinations::schema::{ColumnTypes, Conflict, Kind, Loss, Object, SchemaPlan, Wanted},
+    destinations::schema::{ColumnTypes, Conflict, Kind, Loss, Object, SchemaPlan, Wanted, computed_loss},
     types::mysql::{
         Server,
         of_postgres::{INDEX_PREFIX, default_of, table_types},
@@ -149,7 +149,9 @@ impl Teller<'_> {
         let mut declared = Vec::with_capacity(table.columns.len());
         for (column, mapped) in table.columns.iter().zip(table_types(table, &keys, self.server)) {
             let chosen = wanted.types.get(&table.name, &column.name);
-            if let Some(what) = mapped.loss.filter(|_| chosen.is_none()) {
+            if column.generated.is_some() {
+                plan.losses.push(computed_loss(&table.name, column));
+            } else if let Some(what) = mapped.loss.filter(|_| chosen.is_none()) {
                 plan.losses.push(Loss {
                     table: table.name.clone(),
                     column: column.name.clone(),
@@ -196,15 +198,9 @@ impl Teller<'_> {
     fn column(&mut self, column: &Column, declared: &str, numbered: Option<&str>) -> Column {
         let is_numbered = numbered == Some(column.name.as_str());
         let mut told = Column { auto_increment: is_numbered, ..column.clone() };
-        if column.generated.is_some() {
-            self.notes.push(format!(
-                "column {}: becomes a plain column, its expression is not translated",
-                column.name
-            ));
-            told.generated = None;
-        }
         told.default = None;
-        if let Some(default) = column.default.as_ref().filter(|_| !column.auto_increment) {
+        let of_its_own = |_: &&String| !column.auto_increment && column.generated.is_none();
+        if let Some(default) = column.default.as_ref().filter(of_its_own) {
             told.default = default_of(column, default, declared, self.server);
             if told.default.is_none() {
                 self.notes.push(format!("column {}: its default {default} is left out", column.name));

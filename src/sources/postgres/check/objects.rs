@@ -220,7 +220,7 @@ fn generated(tables: &[&Relation]) -> Option<Finding> {
         tables.iter().filter(|table| table.has_generated).map(|table| &table.name).collect();
     (!with.is_empty()).then(|| {
         let found = format!(
-            "generated columns are not in the log, and computed by the destination: {}",
+            "generated columns are not in the log: a destination of PostgreSQL computes them, others do not get them: {}",
             listed(&with)
         );
         Finding::ok("postgres.generated_columns", found)
