@@ -370,7 +370,10 @@ fn restored(side: fn(&Running) -> &PostgresServer, words: &[&str]) -> Result<()>
     running.task.start()?;
     running.let_it_run()?;
     running.end_load()?;
-    running.task.wait_for_wal(running.source.end_of_log()?, PATIENCE)?;
+    let end = running.source.end_of_log()?;
+    running.task.wait_for_wal(end, PATIENCE)?;
+    // Only then the slot has let go of what a destination that was set back would need.
+    running.source.wait_for_confirmation(SLOT, end, PATIENCE)?;
     ensure!(running.task.stop()?.success(), "{}", running.task.log());
     running.wait_until_free()?;
     restore(side(&running), &backup)?;
