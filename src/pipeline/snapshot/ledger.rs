@@ -142,11 +142,23 @@ impl Ledger {
         Some(CopyPoint { table, start, after: account.read.clone() })
     }
 
+    /// The destination's table is about to be emptied or made anew: from here on nothing is known of its rows, and where it is made
+    /// anew (`definition` is `None`), nothing of its columns.
+    pub(super) fn unsettled(&self, definition: Option<Arc<Table>>) {
+        let mut account = self.account();
+        account.clean = false;
+        account.copy.state = CopyState::Waiting;
+        (account.copy.rows, account.copy.bytes) = (0, 0);
+        account.copy.making = definition.is_none();
+        account.copy.definition = definition;
+    }
+
     /// The destination's table was emptied or made anew.
     pub(super) fn cleaned(&self, definition: Option<Arc<Table>>) {
         let mut account = self.account();
         account.clean = true;
         account.again = false;
+        account.copy.making = false;
         account.copy.definition = definition;
     }
 

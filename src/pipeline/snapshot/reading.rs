@@ -132,8 +132,8 @@ impl TableCopying<'_> {
         };
         let goes_on =
             point.is_some_and(|point| reader.table() == &point.table && reader.start() == &point.start);
-        if !goes_on {
-            self.begin(&mut *reader, point.is_some()).await?;
+        if !goes_on && !self.begin(&mut *reader, point.is_some()).await? {
+            return Ok(Attempt::Again);
         }
         let Some(route) = self.shared.mapping.route(reader.table())? else {
             return Err(Error::definite("the table is read but no rule carries it"));
@@ -180,9 +180,9 @@ impl TableCopying<'_> {
         }
     }
 
-    /// Brings the destination's table to the reader's definition, without rows, and takes the start down. (A table that is
-    /// changed meanwhile is another one for the reader, too, which says so.)
-    async fn begin(&self, reader: &mut dyn TableReader, goes_back: bool) -> Result<()> {
+    /// Brings the destination's table to the reader's definition, without rows, and takes the start down. `false`: the table was
+    /// changed meanwhile, and the destination's was made for what it is now.
+    async fn begin(&self, reader: &mut dyn TableReader, goes_back: bool) -> Result<bool> {
         self.shared.covers(reader.start())?;
         let ledger = self.ledger;
         ledger.drained().await;
@@ -193,15 +193,25 @@ impl TableCopying<'_> {
         // A definition that is not known is taken to fit, until a change was seen.
         let fits = match &copy.definition {
             Some(known) => same_shape(known, reader.table()),
-            None => copy.restarts == 0,
+            None => copy.restarts == 0 && !copy.making,
         };
         if !fits {
             self.refuse_if_mixed(&copy)?;
+            // Recorded first. A process that finds the former definition, to which the source may have come back, would take the
+            // new table for one of that definition, and one that finds former rows would go on behind them.
+            ledger.unsettled(None);
+            self.shared.recorder.store(ledger).await?;
             let mut target = self.shared.target.lock().await;
             let made = target.make_anew(&*self.shared.source, ledger.table(), ledger.target()).await?;
+            let is_other = made.as_ref().is_some_and(|made| !same_shape(made, reader.table()));
             ledger.cleaned(made);
+            if is_other {
+                return Ok(false);
+            }
         } else if !ledger.is_clean() {
             self.refuse_if_mixed(&copy)?;
+            ledger.unsettled(copy.definition.clone());
+            self.shared.recorder.store(ledger).await?;
             self.shared.target.lock().await.empty(ledger.target()).await?;
             ledger.cleaned(copy.definition.clone());
         }
@@ -212,7 +222,7 @@ impl TableCopying<'_> {
         } else {
             self.shared.recorder.mark(ledger).await;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Rows of this copy cannot be told from others in the same table.

@@ -186,6 +186,46 @@ async fn a_kill_between_any_two_steps_loses_nothing() {
     assert!(shortest.is_some_and(|steps| steps > 30), "{shortest:?}");
 }
 
+/// The steps of a process that meets a table with a column more than its own at the destination.
+async fn killed_while_a_column_is_there(steps: usize) -> bool {
+    let bench = Bench::new(&[("a", 8)]);
+    let start = bench.lock().log.len();
+    let bench = bench
+        .script(&[("begin a", Action::Change(Change::AddColumn("a".into()))), ("loaded a", put("a", 5, 99))]);
+    if bench.run_for(steps).await {
+        return true;
+    }
+    bench.lock().script.clear();
+    bench.lock().change(Change::DropColumn("a".into()));
+    let stored = bench.store().await.found();
+    let start = stored.map_or(start, |stored| number_of(&stored.checkpoint.position));
+    bench.run().await.unwrap();
+    bench.expect_converged(start).await;
+    false
+}
+
+#[tokio::test]
+async fn a_column_that_came_before_a_kill_and_went_after_it_is_not_left_at_the_destination() {
+    for steps in 1..100 {
+        if killed_while_a_column_is_there(steps).await {
+            assert!(steps > 15, "{steps}");
+            return;
+        }
+    }
+    panic!("the copy did not end");
+}
+
+#[tokio::test]
+async fn a_column_that_came_while_the_table_was_made_and_went_behind_it_is_not_left_at_the_destination() {
+    let add = || Action::Change(Change::AddColumn("a".into()));
+    let bench = Bench::new(&[("a", 8)]);
+    let start = bench.lock().log.len();
+    let drop = Action::Change(Change::DropColumn("a".into()));
+    let bench = bench.script(&[("begin a", add()), ("create a", add()), ("begin a", drop)]);
+    bench.run().await.unwrap();
+    bench.expect_converged(start).await;
+}
+
 /// Random changes of every kind, faults and kills, from a seed.
 async fn turmoil(seed: u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -199,7 +239,8 @@ async fn turmoil(seed: u64) {
             let table = tables[random.random_range(0..tables.len())];
             let other = tables[random.random_range(0..tables.len())];
             let key = random.random_range(0..250);
-            let change = match random.random_range(0..12) {
+            let change = match random.random_range(0..13) {
+                12 => Change::DropColumn(table.into()),
                 0..4 => Change::Put(table.into(), key, key + round),
                 4..7 => Change::Delete(table.into(), key / 10 * 10),
                 7 => Change::AddColumn(table.into()),

@@ -50,6 +50,7 @@ pub(super) enum Change {
     Put(String, u64, u64),
     Delete(String, u64),
     AddColumn(String),
+    DropColumn(String),
     Create(String, bool),
     Rename(String, String),
     Drop(String),
@@ -142,6 +143,7 @@ impl State {
                 Change::Put(table, ..)
                 | Change::Delete(table, _)
                 | Change::AddColumn(table)
+                | Change::DropColumn(table)
                 | Change::Create(table, _)
                 | Change::Drop(table)
                     if covered(table) =>
@@ -183,6 +185,10 @@ fn apply(tables: &mut BTreeMap<String, Content>, change: &Change, numbers: &mut 
             true
         }
         Change::AddColumn(table) => tables.get_mut(table).map(|content| content.columns += 1).is_some(),
+        Change::DropColumn(table) => {
+            let content = tables.get_mut(table).filter(|content| content.columns > 2);
+            content.map(|content| content.columns -= 1).is_some()
+        }
         Change::Create(table, keyless) => {
             if tables.contains_key(table) {
                 return false;
