@@ -442,6 +442,7 @@ async fn the_precheck_of_a_copy() {
     let levels: Vec<_> = findings.iter().map(|it| (it.code, it.level)).collect();
     let expected = [
         ("mysql.copy_privileges", Level::Error),
+        ("mysql.copy_objects", Level::Warning),
         ("mysql.copy_row_image", Level::Warning),
         ("mysql.copy_partial_json", Level::Error),
         ("mysql.copy_retention", Level::Warning),
