@@ -85,9 +85,10 @@ impl Session {
         self.max_packet = usize::try_from(packet).unwrap_or(usize::MAX);
         self.local_files = local_files;
         self.run("SET NAMES utf8mb4").await?;
+        // Servers wait for a table's definition up to a year without a word: a statement that is refused is told, and tried again.
         self.run(format!(
             "SET SESSION time_zone = '+00:00', sql_mode = '{APPLY_MODE}', foreign_key_checks = 0, wait_timeout = 86400, \
-             net_read_timeout = 600, net_write_timeout = 600"
+             net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 60"
         ))
         .await?;
         // No gap locks: nothing here depends on rows that are not there, and other writers are in the way less.
