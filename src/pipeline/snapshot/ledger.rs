@@ -15,7 +15,7 @@ use slackwater_decoders::{
 };
 use tokio::sync::Notify;
 
-use super::progress::{TableState, TableStatus};
+use super::progress::{Step, TableState, TableStatus};
 use crate::{
     error::Error,
     positions::{CopyState, TableCopy},
@@ -52,6 +52,8 @@ struct Account {
     error: Option<Error>,
     /// When this process began to read, and the rows that were there then.
     since: Option<(Instant, u64)>,
+    /// What the reader is at, and since when.
+    step: Option<(Step, Instant)>,
 }
 
 /// A block that the destination holds.
@@ -76,6 +78,7 @@ impl Ledger {
             torn_by: None,
             error: None,
             since: None,
+            step: None,
             copy,
         };
         Ledger {
@@ -189,6 +192,11 @@ impl Ledger {
         let mut account = self.account();
         let rows = account.copy.rows;
         account.since.get_or_insert((Instant::now(), rows));
+    }
+
+    /// The reader begins with a step.
+    pub(super) fn enter(&self, step: Step) {
+        self.account().step = Some((step, Instant::now()));
     }
 
     /// Takes a block that was read in; its number.
@@ -320,6 +328,11 @@ impl Ledger {
             bytes: copy.bytes,
             rows_per_second,
             seconds_left: (rows_per_second > 0.0 && left > 0).then(|| left as f64 / rows_per_second),
+            step: account
+                .step
+                .filter(|_| state == TableState::Copying)
+                .map(|(step, since)| (step, since.elapsed().as_secs_f64())),
+            blocks_on_their_way: account.issued.saturating_sub(account.settled),
             error: account.error.as_ref().map(ToString::to_string),
             weight: copy.estimated_bytes.max(1),
         }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     lives::{Kills, Phase, Step, kill_under_load, wait_for},
-    river::{DATABASE, Destination, PATIENCE, PROGRAM},
+    river::{DATABASE, Destination, PATIENCE, PROGRAM, activity},
 };
 
 /// Transactions and statements before the task first starts.
@@ -30,7 +30,7 @@ pub(crate) struct Migration<'a> {
     pub(crate) task: Task,
     /// How often it was killed in which phase.
     pub(crate) kills: Kills,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl<'a> Migration<'a> {
@@ -61,7 +61,7 @@ impl<'a> Migration<'a> {
             destination.section()
         );
         let task = Task::new(PROGRAM, directory.path(), &toml)?;
-        Ok(Migration { source, seed, load, bulk, task, kills: Kills::new(), _directory: directory })
+        Ok(Migration { source, seed, load, bulk, task, kills: Kills::new(), directory })
     }
 
     /// Runs and kills the task while the loads go on; then lets it come to the end. Returns the source's tables.
@@ -75,6 +75,13 @@ impl<'a> Migration<'a> {
         self.task.wait_for_wal(self.source.end_of_log()?, PATIENCE)?;
         wait_for(&mut self.task, Phase::Tailing)?;
         self.load.tables(&mut self.source.client_of(DATABASE)?)
+    }
+
+    /// What explains a failure: what both servers are at while the task still runs, and the task's directory, which is kept.
+    pub(crate) fn evidence(&mut self, destination: &Destination) -> String {
+        self.directory.disable_cleanup(true);
+        let (directory, source) = (self.directory.path().display(), activity::of_postgres(self.source));
+        format!("kept: {directory}\n{source}{}", destination.activity())
     }
 }
 
