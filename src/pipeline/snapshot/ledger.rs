@@ -346,6 +346,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::snapshot::progress::CopyStatus;
 
     fn block(end: &str) -> Loaded {
         Loaded { end: Some(Bound(end.to_owned())), rows: 10, bytes: 100 }
@@ -373,5 +374,20 @@ mod tests {
         ledger.given_up();
         assert!(!ledger.drained().await, "a block that was given up is not there");
         assert_eq!(after().as_deref(), Some("20"));
+    }
+
+    #[test]
+    fn a_copy_that_does_not_go_on_says_whom_it_waits_for() {
+        let name = TableName::new("shop", "orders");
+        let ledger = Ledger::new(TableCopy::planned(name.clone(), 30, 300), name, true);
+        ledger.enter(Step::Opening);
+        assert_eq!(ledger.status().step, None, "it is not being copied");
+        ledger.reading();
+        ledger.enter(Step::Queueing);
+        ledger.issue(Some(&Bound("10".to_owned())));
+        let copy = CopyStatus { details: vec![ledger.status()], ..CopyStatus::default() };
+        let steps = copy.steps().unwrap();
+        assert!(steps.starts_with("shop.orders: waiting for memory or a loader for 0."), "{steps}");
+        assert!(steps.ends_with(" s, 1 block on its way"), "{steps}");
     }
 }
