@@ -9,7 +9,7 @@ use std::env;
 use crate::lives::{Phase, is_done};
 use crate::pairs::migration::{Migration, schema::expect_indexes};
 use crate::river::Destination;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use slackwater_testkit::{Flavor, PostgresVersion, Server};
 
 fn number(variable: &str) -> Result<u64> {
@@ -30,15 +30,23 @@ fn migrate(source: Flavor, destination: impl Fn() -> Result<Destination>) -> Res
 
 fn one(source: &Server, destination: &Destination, seed: u64) -> Result<()> {
     let mut migration = Migration::new(source, destination, seed)?;
+    run(&mut migration, source, destination).map_err(|error| {
+        let evidence = migration.evidence(destination);
+        error.context(evidence)
+    })?;
+    println!("seed {seed}, {} to {}: killed {:?}", source.flavor(), destination.name(), migration.kills);
+    Ok(())
+}
+
+fn run(migration: &mut Migration<'_>, source: &Server, destination: &Destination) -> Result<()> {
     let tables = migration.run()?;
     destination.expect_tables(source, &tables)?;
     if let Destination::Server(destination) = destination {
         expect_indexes(source, destination)?;
     }
-    assert!(is_done(&migration.task));
+    ensure!(is_done(&migration.task));
     let killed = |phase| migration.kills.contains_key(&phase);
-    assert!(killed(Phase::Snapshot) && killed(Phase::Tailing), "{:?}", migration.kills);
-    println!("seed {seed}, {} to {}: killed {:?}", source.flavor(), destination.name(), migration.kills);
+    ensure!(killed(Phase::Snapshot) && killed(Phase::Tailing), "{:?}", migration.kills);
     Ok(())
 }
 
