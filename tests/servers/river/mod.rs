@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub(crate) mod load;
+pub(crate) mod network;
 pub(crate) mod proxy;
 
 use std::{path::PathBuf, time::Duration};
