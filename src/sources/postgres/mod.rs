@@ -279,7 +279,17 @@ impl Postgres {
             slot = slot.name,
             "creating the replication slot: waits until the transactions that write now have ended"
         );
-        let created = replication.create_slot(&slot).await?;
+        let created = match replication.create_slot(&slot).await {
+            // The session of a process that was killed may have gone on with it.
+            Err(error) if slot::read(session, slot.name).await?.is_some() => {
+                return Err(Error::transient(
+                    "the replication slot was created by another session meanwhile",
+                )
+                .on(format!("slot {}", slot.name))
+                .caused_by(error));
+            }
+            created => created?,
+        };
         let position = questions::position(identity, created.start);
         if let Some(snapshot) = created.snapshot {
             let address = session.address().clone();

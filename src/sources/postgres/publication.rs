@@ -164,8 +164,9 @@ pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<
 
 /// A refusal. Where a table was dropped, renamed or published since it was looked for, looking again helps.
 fn refused(what: &str, error: tokio_postgres::Error) -> Error {
-    /// `undefined_table`, `duplicate_object`, `undefined_object` (documentation, "PostgreSQL Error Codes").
-    const CHANGED: [&str; 3] = ["42P01", "42710", "42704"];
+    /// `undefined_table`, `duplicate_object`, `undefined_object`; of the catalog, `unique_violation` (documentation, "PostgreSQL
+    /// Error Codes").
+    const CHANGED: [&str; 4] = ["42P01", "42710", "42704", "23505"];
     match error.code() {
         Some(code) if CHANGED.contains(&code.code()) => {
             Error::transient(format!("{what}: one was changed meanwhile")).caused_by(error)
