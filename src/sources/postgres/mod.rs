@@ -164,7 +164,16 @@ impl Source for Postgres {
                         "set start to \"snapshot\", \"now\" or, with a slot that is there, \"earliest\"",
                     ));
             }
-            (Start::Snapshot | Start::Earliest, Some(slot)) => self.start_of(&slot)?,
+            (Start::Snapshot, Some(slot)) => {
+                slot.is_usable(&self.hosts.config().database)?;
+                info!(
+                    slot = slot.name,
+                    "the replication slot is there already: the copy begins at the end of its log"
+                );
+                // Not where the slot stands: how the tables were defined there, nobody can tell.
+                return self.fresh_start().await;
+            }
+            (Start::Earliest, Some(slot)) => self.start_of(&slot)?,
             (Start::Now, Some(slot)) => self.start_of(&slot)?.max(questions::end_of_log(&session).await?),
             (Start::Earliest, None) => return Err(slot::missing(&self.names.slot, None)),
             (Start::Snapshot | Start::Now, None) if self.hosts.config().create => {
@@ -220,13 +229,9 @@ impl Source for Postgres {
 
     async fn remember_definitions(&self, at: &Position, history: &SchemaHistory) -> Result<bool> {
         let session = self.hosts.connect().await?;
-        // Tables that were created while the slot was.
+        // Tables that were created while the slot was. The snapshot is none of them then, and the position is not kept.
         self.publish(&session, None).await?;
-        if self.copies.definitions_at(self, at, history).await? {
-            return Ok(true);
-        }
-        self.record_definitions(&session, at, history).await?;
-        Ok(true)
+        self.copies.definitions_at(self, at, history).await
     }
 
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {
@@ -274,7 +279,17 @@ impl Postgres {
             slot = slot.name,
             "creating the replication slot: waits until the transactions that write now have ended"
         );
-        let created = replication.create_slot(&slot).await?;
+        let created = match replication.create_slot(&slot).await {
+            // The session of a process that was killed may have gone on with it.
+            Err(error) if slot::read(session, slot.name).await?.is_some() => {
+                return Err(Error::transient(
+                    "the replication slot was created by another session meanwhile",
+                )
+                .on(format!("slot {}", slot.name))
+                .caused_by(error));
+            }
+            created => created?,
+        };
         let position = questions::position(identity, created.start);
         if let Some(snapshot) = created.snapshot {
             let address = session.address().clone();
