@@ -43,4 +43,4 @@ pub(crate) fn program() -> PathBuf {
 }
 
 /// Ends a task when the end of the log is applied.
-pub(crate) const UNTIL_ZERO: &str = "[cutover]\nafter = \"stop\"\npoll_interval = \"50ms\"\n";
+pub(crate) const UNTIL_ZERO: &str = "[cutover]\nwhen = \"in-sync\"\nin_sync_for = \"0s\"\nfence = \"none\"\nafter = \"stop\"\npoll_interval = \"50ms\"\n";

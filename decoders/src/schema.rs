@@ -1,5 +1,6 @@
 //! Tables and columns as a log's rows are to be read: shared by reference, versioned by the schema history.
 
+pub mod counter;
 pub mod definition;
 
 use std::{fmt, sync::Arc};

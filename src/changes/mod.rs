@@ -9,6 +9,7 @@ mod contents;
 mod dead_letter;
 mod fold;
 mod group;
+mod intake;
 mod key;
 mod net;
 mod partition;

@@ -3,6 +3,7 @@
 //! Secrets are never in the file unless someone insists: keys that end in `_file` or `_env` say where they are. A
 //! relative `password_file` is looked for in systemd's `$CREDENTIALS_DIRECTORY` first, then beside the task file.
 
+mod cutover;
 pub mod destination;
 mod error;
 pub mod mapping;
@@ -35,11 +36,12 @@ use self::{
     source::{MysqlFilesSource, MysqlSource},
 };
 pub use self::{
+    cutover::{After, Cutover, Depth, Fence, Interrupted, Verify, When},
     error::ConfigError,
     overrides::Overrides,
     pattern::{Pattern, PatternError},
     rules::TableRules,
-    sections::{After, Apply, Cutover, Log, LogFormat, Objects, OnRowError, SchemaSection, Start},
+    sections::{Apply, Log, LogFormat, Objects, OnRowError, SchemaSection, Start},
     size::ByteSize,
     snapshot::{Existing, Snapshot, Then},
 };
@@ -74,6 +76,8 @@ pub struct Task {
     pub apply: Apply,
     /// `[cutover]`.
     pub cutover: Cutover,
+    /// `[verify]`.
+    pub verify: Verify,
     /// `[log]`.
     pub log: Log,
     /// A hash over `[source]` and `[destination]`, to see at a reload whether they changed.
@@ -126,6 +130,8 @@ struct Common {
     #[serde(default)]
     cutover: Cutover,
     #[serde(default)]
+    verify: Verify,
+    #[serde(default)]
     log: Log,
     // Taken out before; named here for the suggestions.
     #[serde(rename = "source")]
@@ -171,7 +177,8 @@ impl Task {
             mapping: common.mapping,
             rules: TableRules::of(text),
             apply: common.apply,
-            cutover: common.cutover,
+            cutover: Cutover { reverse: common.cutover.reverse.map(|file| reader.beside(&file)), ..common.cutover },
+            verify: common.verify,
             log: common.log,
             fixed,
         };
@@ -219,7 +226,7 @@ impl Reader<'_> {
         let header = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next());
         let header =
             header.map(|header| header.trim_start_matches('[').split('.').next().unwrap_or_default());
-        let section = ["objects", "mapping", "schema", "snapshot", "apply", "cutover", "log"]
+        let section = ["objects", "mapping", "schema", "snapshot", "apply", "cutover", "verify", "log"]
             .into_iter()
             .find(|name| Some(*name) == header);
         self.error(section.unwrap_or_default(), error)

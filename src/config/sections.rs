@@ -80,52 +80,6 @@ impl Default for Apply {
     }
 }
 
-/// `[cutover]`: what happens when source and destination stand still relative to each other.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Cutover {
-    /// The command and its arguments; run once, without a shell.
-    pub command: Vec<String>,
-    /// Whether the task ends after the cutover. With `"stop"` and no command it ends at the first standstill.
-    pub after: After,
-    /// How often the source is asked for the end of its log, 10 ms to 1 h. Zero is reached when two answers in a row are
-    /// the same and both are applied.
-    #[serde(with = "humantime_serde")]
-    pub poll_interval: Duration,
-    /// How long the command may run, 1 s to 24 h; then it is killed and counts as failed.
-    #[serde(with = "humantime_serde")]
-    pub timeout: Duration,
-}
-
-impl Default for Cutover {
-    fn default() -> Self {
-        Cutover {
-            command: Vec::new(),
-            after: After::Continue,
-            poll_interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(5 * 60),
-        }
-    }
-}
-
-impl Cutover {
-    /// Whether reaching zero has a consequence.
-    #[must_use]
-    pub fn is_wanted(&self) -> bool {
-        !self.command.is_empty() || self.after == After::Stop
-    }
-}
-
-/// What follows the cutover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum After {
-    /// The task ends with exit code 0.
-    Stop,
-    /// The task goes on following the log.
-    Continue,
-}
-
 /// `[log]`: what the task says and how.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -24,6 +24,7 @@ error_limit = "2m"
 
 [cutover]
 command = ["/usr/local/bin/switch", "orders"]
+when = "in-sync"
 after = "stop"
 "#;
 
@@ -99,9 +100,9 @@ fn a_misspelt_key_of_a_server_is_shown_with_its_line() {
 fn a_misspelt_value_is_shown_with_its_line_and_the_right_one() {
     assert_eq!(
         error("\"stop\"", "\"stopp\""),
-        "/etc/slackwater/orders.toml:23:9: unknown value `stopp` in [cutover]
+        "/etc/slackwater/orders.toml:24:9: unknown value `stopp` in [cutover]
     |
- 23 | after = \"stopp\"
+ 24 | after = \"stopp\"
     |         ^^^^^^^
   did you mean `stop`?"
     );

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use std::{collections::HashSet, sync::Arc};
 
 pub use crate::positions::{Checkpoint, Completeness};
-use slackwater_decoders::schema::{TableName, definition::ObjectKind};
+use slackwater_decoders::schema::{TableName, counter::Counter, definition::ObjectKind};
 
 use self::{
     load::Loader,
@@ -152,6 +152,25 @@ pub trait Destination: Send {
     /// # Errors
     /// When the destination refuses.
     async fn drop_table(&mut self, table: &TableName) -> Result<()>;
+
+    /// Sets counters, by their names here, so that the next number is none that the source has given, and none that a row here
+    /// has. Doing it again changes nothing. Gives those that have no place here, with the reason: they are said to the operator and
+    /// stop nothing.
+    ///
+    /// # Errors
+    /// When the destination cannot be reached or refuses.
+    async fn set_counters(&mut self, _counters: &[Counter]) -> Result<Vec<(Counter, String)>> {
+        Ok(Vec::new())
+    }
+
+    /// Removes what statements of [`Stage::AtCutover`](schema::Stage::AtCutover) have created, as far as it would act on rows that we
+    /// apply (triggers, events): the cutover was rolled back, and the log is followed on. What is not there is removed already.
+    ///
+    /// # Errors
+    /// When the destination cannot be reached or refuses.
+    async fn withdraw(&mut self, _statements: &[PlannedStatement]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What an opened destination holds of a task.

@@ -1,9 +1,11 @@
 //! Sources: one module each, known to the rest by [`Source`] alone.
 
 pub(crate) mod binlog;
+pub mod fencing;
 pub mod mysql;
 pub mod mysql_files;
 pub mod postgres;
+pub mod rows;
 pub mod snapshot;
 mod stages;
 pub mod throttle;
@@ -13,10 +15,10 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use slackwater_decoders::{
     position::Position,
-    schema::{Table, TableName, definition::Schema},
+    schema::{Table, TableName, counter::Counter, definition::Schema},
 };
 
-use self::snapshot::SnapshotSource;
+use self::{fencing::Fencing, snapshot::SnapshotSource};
 use crate::{
     config::{ByteSize, Start},
     error::{Error, Result},
@@ -110,6 +112,20 @@ pub trait Source: Send + Sync {
     /// How tables are copied; `None` for a source that has a log and no tables.
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {
         None
+    }
+
+    /// How writers are kept out for a cutover; `None` for a source that takes no writes, or leaves that to the operator.
+    fn fencing(&self) -> Option<&dyn Fencing> {
+        None
+    }
+
+    /// Where the counters of the selected tables, and the selected sequences, stand now. Read behind the fence, they say what the destination's
+    /// have to go on from.
+    ///
+    /// # Errors
+    /// When the source cannot be asked.
+    async fn counters(&self) -> Result<Vec<Counter>> {
+        Ok(Vec::new())
     }
 }
 

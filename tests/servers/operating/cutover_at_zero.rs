@@ -44,7 +44,7 @@ fn a_keyless_table_survives_kill_9_and_is_cut_over_once() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    let command = "command = ['/bin/sh', '-c', 'echo $SLACKWATER_GTID >> cut']\nafter = 'stop'\n";
+    let command = "when = 'in-sync'\nin_sync_for = '0s'\nfence = 'none'\ncommand = ['/bin/sh', '-c', 'echo $SLACKWATER_GTID >> cut']\nafter = 'stop'\n";
     fs::write(&file, format!("{task}{command}")).unwrap();
     let log = || fs::read_to_string(directory.path().join("log")).unwrap();
     assert!(run(directory.path()).wait().unwrap().success(), "{}", log());

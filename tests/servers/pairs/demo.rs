@@ -28,7 +28,7 @@ fn replay(files: &Path, databases: &str, follow: bool) -> Result<(Copy, String)>
     let toml = format!(
         "start = \"earliest\"\n[source]\ntype = \"mysql-files\"\ndirectory = {files:?}\nfollow = {follow}\n\
          [destination]\ntype = \"sqlite\"\npath = {copy:?}\n[objects]\ninclude = [\"{databases}\"]\n\
-         [cutover]\ncommand = [\"sh\", \"-c\", {command:?}]\npoll_interval = \"100ms\"\nafter = \"stop\"\n"
+         [cutover]\ncommand = [\"sh\", \"-c\", {command:?}]\nwhen = \"in-sync\"\nin_sync_for = \"0s\"\npoll_interval = \"100ms\"\nafter = \"stop\"\n"
     );
     let mut task = Task::new(PROGRAM, directory.path(), &toml)?;
     task.start()?;
