@@ -7,6 +7,7 @@ use slackwater_decoders::schema::TableName;
 use super::exit::Failure;
 use crate::{
     config::{DestinationConfig, Overrides, SourceConfig, Task},
+    cutover::parts::Parts,
     destinations::{self, Destination, schema::PlannedStatement, sqlite::Sqlite},
     error::Result,
     mapping::{Mapping, Selection},
@@ -29,6 +30,7 @@ pub(super) fn ends(task: &Task) -> Result<Ends, Failure> {
         schemas: Box::new(schema_phase(task, Arc::clone(&mapping))?),
         mapping,
         throttle,
+        parts: Parts::default(),
     })
 }
 

@@ -127,8 +127,9 @@ fn text(status: &Status, runs: bool) -> String {
         format!("  lag          {}", lag(status)),
         format!("  applied      {} row changes, {:.0} rows/s", status.rows, status.rows_per_second),
     ];
+    let cutover = status.cutover.as_ref().map(ToString::to_string);
     let optional =
-        [("last ddl", &status.last_ddl), ("cutover", &status.cutover), ("last error", &status.last_error)];
+        [("last ddl", &status.last_ddl), ("cutover", &cutover), ("last error", &status.last_error)];
     lines.extend(status.copy.iter().flat_map(copy_lines));
     lines.extend(optional.into_iter().filter_map(|(name, value)| {
         value.as_ref().map(|value| format!("  {name:<11}  {}", value.replace('\n', "\n               ")))
