@@ -43,6 +43,7 @@ use async_trait::async_trait;
 use slackwater_decoders::schema::TableName;
 use tokio::time::sleep;
 
+pub use self::codec::extended_wkb;
 use self::{
     checkpoint::CheckpointRows,
     dead_letter::DeadLetters,
