@@ -110,7 +110,7 @@ const KEYS: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-fn keys(flavor: Flavor) -> Vec<(&'static str, String, Vec<String>)> {
+pub(crate) fn keys(flavor: Flavor) -> Vec<(&'static str, String, Vec<String>)> {
     let owned = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
     let mut keys: Vec<_> =
         KEYS.iter().map(|(name, columns, values)| (*name, format!("({columns})"), owned(values))).collect();

@@ -15,13 +15,13 @@
 //! Modules: `session` connections and their settings; `definition` the table's definition, and whether it changed; `start` positions;
 //! `query` statements and `bound` places in a key; `rows` blocks from rows; `keyed` and `stream` the two readers.
 
-mod bound;
-mod definition;
+pub(super) mod bound;
+pub(super) mod definition;
 mod keyed;
-mod pace;
-mod query;
-mod rows;
-mod session;
+pub(super) mod pace;
+pub(super) mod query;
+pub(super) mod rows;
+pub(super) mod session;
 mod start;
 mod stream;
 
