@@ -46,6 +46,7 @@ use async_trait::async_trait;
 use slackwater_decoders::schema::{TableName, counter::Counter};
 use tokio::time::sleep;
 
+pub use self::codec::extended_wkb;
 use self::{
     checkpoint::CheckpointRows,
     dead_letter::DeadLetters,

@@ -31,6 +31,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use slackwater_decoders::schema::{TableName, counter::Counter};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+pub use self::values::StoredForm;
 use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
 use super::{
     Checkpoint, Destination, Standing,
