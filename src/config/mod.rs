@@ -29,12 +29,6 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use self::{
-    destination::{MysqlDestination, SqliteDestination},
-    mapping::MappingRule,
-    postgres::{PostgresDestination, PostgresSource},
-    source::{MysqlFilesSource, MysqlSource},
-};
 pub use self::{
     cutover::{After, Cutover, Depth, Fence, Interrupted, Verify, When},
     error::ConfigError,
@@ -44,6 +38,12 @@ pub use self::{
     sections::{Apply, Log, LogFormat, Objects, OnRowError, SchemaSection, Start},
     size::ByteSize,
     snapshot::{Existing, Snapshot, Then},
+};
+use self::{
+    destination::{MysqlDestination, SqliteDestination},
+    mapping::MappingRule,
+    postgres::{PostgresDestination, PostgresSource},
+    source::{MysqlFilesSource, MysqlSource},
 };
 
 const STATE_ROOT: &str = "/var/lib/slackwater";
@@ -177,7 +177,10 @@ impl Task {
             mapping: common.mapping,
             rules: TableRules::of(text),
             apply: common.apply,
-            cutover: Cutover { reverse: common.cutover.reverse.map(|file| reader.beside(&file)), ..common.cutover },
+            cutover: Cutover {
+                reverse: common.cutover.reverse.map(|file| reader.beside(&file)),
+                ..common.cutover
+            },
             verify: common.verify,
             log: common.log,
             fixed,

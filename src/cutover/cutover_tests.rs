@@ -6,7 +6,14 @@ use super::*;
 
 fn settings(script: &str, after: After) -> watch::Receiver<Settings> {
     let command = if script.is_empty() { vec![] } else { vec!["/bin/sh".into(), "-c".into(), script.into()] };
-    watch::channel(Settings { command, after, when: crate::config::When::InSync, timeout: Duration::from_secs(1), ..Settings::default() }).1
+    watch::channel(Settings {
+        command,
+        after,
+        when: crate::config::When::InSync,
+        timeout: Duration::from_secs(1),
+        ..Settings::default()
+    })
+    .1
 }
 
 fn resume(directory: &Path, settings: watch::Receiver<Settings>) -> Result<(Cutover, Entry)> {

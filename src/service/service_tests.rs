@@ -93,7 +93,13 @@ async fn signals_stop_and_reload() {
     send("-HUP");
     sleep(Duration::from_millis(200)).await;
     assert!(!running.is_finished());
-    fs::write(bench.file(), format!("{TASK}when = \"in-sync\"\nin_sync_for = \"0s\"\nafter = \"stop\"\ncommand = [\"/bin/true\"]\n")).unwrap();
+    fs::write(
+        bench.file(),
+        format!(
+            "{TASK}when = \"in-sync\"\nin_sync_for = \"0s\"\nafter = \"stop\"\ncommand = [\"/bin/true\"]\n"
+        ),
+    )
+    .unwrap();
     send("-HUP");
     assert_eq!(timeout(limit, running).await.unwrap().unwrap().unwrap(), Ended::Tail(End::CutOver));
     let record = Store::open(&state).unwrap().cutover().unwrap().unwrap();
