@@ -5,6 +5,7 @@
 //! does not know whether the command took effect; it never runs it again by itself, and says so.
 
 mod command;
+pub mod parts;
 
 use std::path::PathBuf;
 
