@@ -6,6 +6,7 @@
 
 mod command;
 pub mod parts;
+pub mod reverse;
 
 use std::path::PathBuf;
 

@@ -15,6 +15,7 @@
 mod checkpoint;
 mod copies;
 mod history;
+mod prepared;
 mod reconcile;
 mod record;
 mod rules;
@@ -28,6 +29,7 @@ pub use self::{
     checkpoint::{Checkpoint, Completeness, Origin, Stored},
     copies::{CopyState, TableCopy},
     history::SchemaHistory,
+    prepared::{Prepared, PreparedStage},
     reconcile::{Resume, reconcile},
     schema_ledger::{SchemaLedger, SchemaRecord},
     sidecar::Sidecar,
