@@ -174,7 +174,9 @@ impl ReverseTask for Reverse {
 
     async fn check(&self) -> Vec<Finding> {
         let selection = Selection::new(&self.task.objects);
-        let plan = Plan { start: &Start::Now, stored: None, selection: &selection };
+        let tables = self.source.definitions().await.unwrap_or_default();
+        let filtered = self.mapping.filtered(&tables);
+        let plan = Plan { start: &Start::Now, stored: None, selection: &selection, filtered: &filtered };
         let mut findings = vec![self.check_names().await, self.check_store().await];
         findings.extend(self.source.check(&plan).await);
         let tables = self.source.definitions().await.unwrap_or_default();
