@@ -13,6 +13,7 @@ mod dead_letter;
 mod defaults;
 mod existing;
 mod load;
+mod rows;
 mod schema;
 mod tables;
 mod values;
@@ -30,6 +31,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use slackwater_decoders::schema::TableName;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+pub use self::rows::SqliteRows;
 use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
 use super::{
     Checkpoint, Destination, Standing,

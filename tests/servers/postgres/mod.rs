@@ -7,6 +7,7 @@ mod idle;
 mod memory;
 mod partitions;
 pub(crate) mod postgres_server;
+mod row_reading;
 mod schema;
 mod snapshot;
 mod source;
