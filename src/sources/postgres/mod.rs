@@ -3,7 +3,8 @@
 //! * `hosts`: which server is read; `questions`: what it says about its log; `names` of what the task creates there.
 //! * `slot`, `publication`, `ddl`: what the task creates at the source; `belongings` lists and removes it.
 //! * `replication`: the connection that streams the log; `tail` makes batches of it.
-//! * `schema`: all definitions; `snapshot`: the tables' rows, through COPY. `check`: the precheck.
+//! * `schema`: all definitions; `snapshot`: the tables' rows, through COPY; `rows` reads them for comparison. `check`: the precheck.
+//! * `fencing`: keeping writers out for a cutover; `counters`: where the numbering of rows stands then.
 //!
 //! **Positions** are log sequence numbers, with the cluster and the timeline that they are of: the end of a transaction's commit, or a place
 //! that the server has decoded its log up to. A task resumes by telling the slot its position: transactions that were committed
@@ -11,12 +12,15 @@
 
 mod belongings;
 mod check;
+mod counters;
 mod ddl;
+mod fencing;
 mod hosts;
 mod names;
 mod publication;
 mod questions;
 mod replication;
+mod rows;
 mod schema;
 mod slot;
 mod snapshot;
@@ -31,10 +35,11 @@ use async_trait::async_trait;
 use slackwater_decoders::{
     position::Position,
     postgres::lsn::Lsn,
-    schema::{Table, TableName, definition::Schema},
+    schema::{Table, TableName, counter::Counter, definition::Schema},
 };
 use tracing::info;
 
+pub use self::rows::PostgresRows;
 use self::{
     hosts::Hosts,
     names::Names,
@@ -46,7 +51,9 @@ use self::{
     slot::Slot,
     snapshot::ExportedSnapshot,
 };
-use super::{Belonging, Finding, Plan, Source, snapshot::SnapshotSource, stages, throttle::Throttle};
+use super::{
+    Belonging, Finding, Plan, Source, fencing::Fencing, snapshot::SnapshotSource, stages, throttle::Throttle,
+};
 use crate::{
     config::{ByteSize, Start, postgres::PostgresSource},
     error::{Error, Result},
@@ -242,6 +249,16 @@ impl Source for Postgres {
         let control = self.hosts.control().await?;
         let schema = schema::read(&control.session, &self.selected, tables).await;
         control.keep(schema).map(Some)
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
+        Some(self)
+    }
+
+    async fn counters(&self) -> Result<Vec<Counter>> {
+        let control = self.hosts.control().await?;
+        let counters = counters::read(&control.session, &self.selected, &self.hosts.config().user).await;
+        control.keep(counters)
     }
 
     async fn belongings(&self) -> Result<Vec<Belonging>> {

@@ -17,9 +17,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_slackwater");
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
 /// How old the oldest log that is kept may get where the server notes its running transactions often, as at each checkpoint.
 const KEPT_WITHIN: Duration = Duration::from_secs(15);
-/// The same where it notes them by itself: every 15 seconds (`LOG_SNAPSHOT_INTERVAL_MS`, `src/backend/postmaster/bgwriter.c`). A slot's
-/// place moves from one note to another that was confirmed.
-const KEPT_WITHIN_BY_ITSELF: Duration = Duration::from_secs(40);
+/// The same where it notes them by itself, every 15 seconds (`LOG_SNAPSHOT_INTERVAL_MS`, `src/backend/postmaster/bgwriter.c`): a slot's
+/// place moves to the note before the one that was confirmed.
+const KEPT_WITHIN_BY_ITSELF: Duration = Duration::from_secs(50);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]

@@ -3,6 +3,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod load;
+pub(crate) mod network;
 pub(crate) mod proxy;
 
 use std::{path::PathBuf, time::Duration};
