@@ -7,6 +7,7 @@ pub mod postgres;
 pub mod snapshot;
 mod stages;
 pub mod throttle;
+mod together;
 
 use std::sync::Arc;
 
