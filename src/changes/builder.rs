@@ -15,7 +15,7 @@ use slackwater_decoders::{
 
 use super::{
     contents::Contents,
-    group::{Folded, Group, GroupSummary},
+    group::{Folded, Group, GroupSummary, Memory},
     intake::{Intake, Reading, is_behind},
     routes::Routes,
     starts::TableStarts,
@@ -62,7 +62,7 @@ impl GroupBuilder {
         GroupBuilder {
             routes,
             limits,
-            contents: Folded::new(ArenaPool::new(), |_| Contents::default()),
+            contents: Folded::new(Memory::default(), |_| Contents::default()),
             summary: GroupSummary { converging, ..GroupSummary::default() },
             has_folded: false,
             transaction: None,
@@ -153,8 +153,8 @@ impl GroupBuilder {
 
     fn take(&mut self, intakes: &[Intake<'_>]) {
         let GroupBuilder { contents, summary, .. } = self;
-        contents.with_dependent_mut(|pool, contents| {
-            let arena = pool.arena();
+        contents.with_dependent_mut(|memory, contents| {
+            let arena = memory.arena();
             for intake in intakes {
                 summary.row_changes += intake.row_changes;
                 summary.commits += intake.commits;
@@ -196,7 +196,7 @@ impl GroupBuilder {
     /// Bytes of memory that hold what is [whole](Self::has_whole).
     #[must_use]
     pub fn folded_bytes(&self) -> usize {
-        self.contents.borrow_owner().arena().used_bytes() + self.contents.borrow_dependent().bytes()
+        self.contents.borrow_owner().bytes() + self.contents.borrow_dependent().bytes()
     }
 
     /// The transaction that is open behind all that was taken in.
@@ -226,7 +226,7 @@ impl GroupBuilder {
         self.fold(None)?;
         let alone = self.continues || self.summary.resume.is_none();
         let workers = self.limits.workers.max(1);
-        self.contents.with_dependent_mut(|pool, contents| contents.part(workers, alone, &pool.arena()));
+        self.contents.with_dependent_mut(|memory, contents| contents.part(workers, alone, &memory.arena()));
         Ok(Group::new(self.contents, self.summary))
     }
 }
