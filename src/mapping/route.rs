@@ -363,10 +363,11 @@ impl Route {
                 column(ordinal)
             ))
             .on(&self.source)
-            .remedy(
-                "set binlog_row_image = FULL and binlog_row_value_options = '' at the source, reconnect its sessions, and copy the \
-                 table again",
-            ),
+            .remedy(format!(
+                "make the source log whole rows, and copy the table again. PostgreSQL: ALTER TABLE {} REPLICA IDENTITY FULL; MySQL and \
+                 MariaDB: set binlog_row_image = FULL and binlog_row_value_options = '', and reconnect their sessions",
+                self.source
+            )),
             Stop::Unreadable(ordinal) => Error::definite(format!(
                 "a value of the column {} is not of the column's type, so that the filter of {rule} cannot judge the row",
                 column(ordinal)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use slackwater_decoders::position::Position;
 
 use super::snapshot::progress::{CopyBoard, CopyStatus};
+use crate::sources::Belonging;
 
 /// What the task does at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +82,9 @@ pub struct Status {
     pub dead_letters: u64,
     /// How the cutover stands.
     pub cutover: Option<String>,
+    /// What the task has created at its source, as it was a few seconds ago ([`Source::belongings`](crate::sources::Source::belongings)).
+    #[serde(default)]
+    pub belongings: Vec<Belonging>,
     /// How the copy of the tables stands, in a process that copies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy: Option<CopyStatus>,

@@ -2,11 +2,15 @@
 
 mod computed;
 mod destination;
+mod encryption;
 mod faults;
+mod forms;
 mod idle;
 mod memory;
+mod network;
 mod partitions;
 pub(crate) mod postgres_server;
+mod retained;
 mod schema;
 mod snapshot;
 mod source;

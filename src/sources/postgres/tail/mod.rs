@@ -3,6 +3,7 @@
 //! * `read`: frames in the order of commits; `cut`: into pieces; `spill`: those of transactions whose end is not known.
 //! * `decode`: pieces into batches, with the catalog where the log does not say enough; `partitions` that are announced for themselves.
 
+mod announced;
 mod cut;
 mod decode;
 mod partitions;
