@@ -9,6 +9,7 @@
 )]
 
 mod changes;
+mod fencing;
 mod lives;
 mod mysql;
 mod operating;
