@@ -7,13 +7,17 @@ use slackwater_decoders::schema::TableName;
 use super::exit::Failure;
 use crate::{
     config::{DestinationConfig, Overrides, SourceConfig, Task},
-    cutover::parts::Parts,
-    destinations::{self, Destination, sqlite::Sqlite},
+    cutover::{
+        parts::{Parts, ReverseTask},
+        reverse::{Forward, Reverse},
+    },
+    destinations::{self, Destination, schema::PlannedStatement, sqlite::Sqlite},
     error::Result,
     mapping::{Mapping, Selection},
     pipeline::schema::SchemaPhase,
     service::{Ends, limits},
     sources::{Source, mysql::Mysql, mysql_files::MysqlFiles, postgres::Postgres, throttle::Throttle},
+    types::mysql::quote_name,
 };
 
 /// Both ends of a task. Nothing is connected yet.
@@ -33,6 +37,40 @@ pub(super) fn ends(task: &Task) -> Result<Ends, Failure> {
     })
 }
 
+/// The way back of a task, where its file names one.
+///
+/// # Errors
+/// When the file of the way back has a mistake, or an end of it cannot work as configured.
+pub(super) fn reverse(task: &Task, ends: &Ends) -> Result<Option<Arc<dyn ReverseTask>>, Failure> {
+    let Some(file) = &task.cutover.reverse else { return Ok(None) };
+    let back = Task::load(file)?;
+    let source = source(&back, &Throttle::new(limits(&back.snapshot)))?;
+    let mapping = Arc::new(mapping(&back)?);
+    let forward = Forward {
+        name: task.name.clone(),
+        state_dir: task.state_dir.clone(),
+        source: Arc::clone(&ends.source),
+        mapping: Arc::clone(&ends.mapping),
+    };
+    let of_back = back.clone();
+    let destination = Box::new(move || destination(&of_back));
+    Ok(Some(Arc::new(Reverse::new(file, back, source, destination, mapping, forward)?)))
+}
+
+/// The destination of a task as a source, to close and to open it; `None` for one that cannot be asked so.
+///
+/// # Errors
+/// Definite when it cannot work as configured.
+pub(super) fn destination_as_source(task: &Task) -> Result<Option<Arc<dyn Source>>> {
+    let mut turned = task.clone();
+    turned.source = match &task.destination {
+        DestinationConfig::Sqlite(_) => return Ok(None),
+        DestinationConfig::Mysql(config) => SourceConfig::Mysql(config.as_source()),
+        DestinationConfig::Postgres(config) => SourceConfig::Postgres(config.as_source()),
+    };
+    source(&turned, &Throttle::new(limits(&task.snapshot))).map(Some)
+}
+
 /// Who creates the destination's objects.
 ///
 /// # Errors
@@ -40,6 +78,18 @@ pub(super) fn ends(task: &Task) -> Result<Ends, Failure> {
 pub(super) fn schema_phase(task: &Task, mapping: Arc<Mapping>) -> Result<SchemaPhase, Failure> {
     let overrides = task.schema.overrides.as_deref().map(Overrides::load).transpose()?.unwrap_or_default();
     Ok(SchemaPhase::new(mapping, overrides, &task.state_dir)?)
+}
+
+/// The statement that sets where the names in a statement of the schema phase are looked for, without its `;`.
+pub(super) fn scope(destination: &DestinationConfig, statement: &PlannedStatement) -> Option<String> {
+    let database = statement.database.as_deref();
+    match destination {
+        DestinationConfig::Postgres(_) => destinations::postgres::schema::search_path(statement)
+            .map(|path| format!("SET search_path = {path}")),
+        DestinationConfig::Mysql(_) | DestinationConfig::Sqlite(_) => {
+            database.map(|database| format!("USE {}", quote_name(database)))
+        }
+    }
 }
 
 /// What becomes of the source's tables on the way.

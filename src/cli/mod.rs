@@ -13,6 +13,7 @@ mod exit;
 mod positions;
 mod progress;
 mod release;
+mod reverse;
 mod run;
 mod schema;
 mod status;
@@ -45,6 +46,7 @@ enum Command {
     Positions(positions::Arguments),
     Cutover(cutover::Arguments),
     Release(release::Arguments),
+    Reverse(reverse::Arguments),
 }
 
 /// The task file, as every subcommand takes it.
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
             Command::Positions(arguments) => positions::run(arguments).await,
             Command::Cutover(arguments) => cutover::run(arguments).await,
             Command::Release(arguments) => release::run(arguments).await,
+            Command::Reverse(arguments) => reverse::run(&arguments),
         }
     });
     let outcome = runtime.block_on(outcome);

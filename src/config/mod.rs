@@ -47,6 +47,24 @@ use self::{
     postgres::{PostgresDestination, PostgresSource},
     source::{MysqlFilesSource, MysqlSource},
 };
+use self::{
+    destination::{MysqlDestination, SqliteDestination},
+    mapping::MappingRule,
+    postgres::{PostgresDestination, PostgresSource},
+    source::{MysqlFilesSource, MysqlSource},
+};
+use self::{
+    destination::{MysqlDestination, SqliteDestination},
+    mapping::MappingRule,
+    postgres::{PostgresDestination, PostgresSource},
+    source::{MysqlFilesSource, MysqlSource},
+};
+use self::{
+    destination::{MysqlDestination, SqliteDestination},
+    mapping::MappingRule,
+    postgres::{PostgresDestination, PostgresSource},
+    source::{MysqlFilesSource, MysqlSource},
+};
 
 const STATE_ROOT: &str = "/var/lib/slackwater";
 

@@ -27,6 +27,7 @@ mod machine;
 mod orders;
 pub mod parts;
 mod recovery;
+pub mod reverse;
 mod switch;
 mod undo;
 mod waiting;

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use slackwater_decoders::position::Position;
 
 use super::snapshot::progress::{CopyBoard, CopyStatus};
-use crate::positions::{CutoverRecord, CutoverStep, StepTime};
+use crate::{
+    positions::{CutoverRecord, CutoverStep, StepTime},
+    sources::Belonging,
+};
 
 /// What the task does at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +84,9 @@ pub struct Status {
     /// Row changes that the destination refused and keeps in its table of dead letters: the task goes on without them.
     #[serde(default)]
     pub dead_letters: u64,
+    /// What the task has created at its source, as it was a few seconds ago ([`Source::belongings`](crate::sources::Source::belongings)).
+    #[serde(default)]
+    pub belongings: Vec<Belonging>,
     /// How the cutover stands, where there was an attempt.
     #[serde(default)]
     pub cutover: Option<CutoverStatus>,

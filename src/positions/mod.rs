@@ -16,6 +16,7 @@ mod checkpoint;
 mod copies;
 mod cutover;
 mod history;
+mod prepared;
 mod reconcile;
 mod record;
 mod rules;
@@ -30,6 +31,7 @@ pub use self::{
     copies::{CopyState, TableCopy},
     cutover::{CutoverRecord, CutoverStep, StepTime, Undo},
     history::SchemaHistory,
+    prepared::{Prepared, PreparedStage},
     reconcile::{Resume, reconcile},
     schema_ledger::{SchemaLedger, SchemaRecord},
     sidecar::Sidecar,

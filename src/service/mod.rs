@@ -1,5 +1,6 @@
 //! A task as a daemon: signals, reload, what systemd and the operator are told, and an end within the time allowed.
 
+mod belongings;
 pub mod control;
 pub mod logging;
 mod reload;
@@ -15,7 +16,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 pub(crate) use self::reload::limits;
-pub use self::report::{read_status, read_tables, status_path, tables_path};
+pub use self::report::{forget_belongings, read_status, read_tables, status_path, tables_path};
 use self::{logging::LogLevel, reload::Reload};
 use crate::{
     changes::TableStarts,
@@ -133,6 +134,7 @@ async fn copy_and_tail(
     cutover: Cutover,
 ) -> Result<Ended> {
     let Ends { source, destination, mapping, schemas, throttle: _, parts: _ } = ends;
+    let _watch = belongings::watch(Arc::clone(&source), status.clone());
     let copy = Snapshot::new(
         Arc::clone(&source),
         destination,
