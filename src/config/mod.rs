@@ -47,24 +47,6 @@ use self::{
     postgres::{PostgresDestination, PostgresSource},
     source::{MysqlFilesSource, MysqlSource},
 };
-use self::{
-    destination::{MysqlDestination, SqliteDestination},
-    mapping::MappingRule,
-    postgres::{PostgresDestination, PostgresSource},
-    source::{MysqlFilesSource, MysqlSource},
-};
-use self::{
-    destination::{MysqlDestination, SqliteDestination},
-    mapping::MappingRule,
-    postgres::{PostgresDestination, PostgresSource},
-    source::{MysqlFilesSource, MysqlSource},
-};
-use self::{
-    destination::{MysqlDestination, SqliteDestination},
-    mapping::MappingRule,
-    postgres::{PostgresDestination, PostgresSource},
-    source::{MysqlFilesSource, MysqlSource},
-};
 
 const STATE_ROOT: &str = "/var/lib/slackwater";
 
@@ -382,6 +364,14 @@ impl Reader<'_> {
                 return Err(ConfigError::at_key(self.file, self.text, key, format!("{key} is {value:?}"))
                     .hint(format!("give a duration from {least:?} to {most:?}")));
             }
+        }
+        if let Some((key, mistake, hint)) = cutover.mistake() {
+            return Err(ConfigError::at_key(self.file, self.text, key, mistake).hint(hint));
+        }
+        if !(2..=1_000_000).contains(&task.verify.sample) {
+            let message = format!("verify.sample is {}", task.verify.sample);
+            return Err(ConfigError::at_key(self.file, self.text, "verify.sample", message)
+                .hint("give a number from 2 to 1000000"));
         }
         for (key, value, least, most) in [
             ("apply.batch_size", apply.batch_size, ByteSize(4096), ByteSize::mib(64)),
