@@ -179,7 +179,6 @@ impl ReverseTask for Reverse {
         let plan = Plan { start: &Start::Now, stored: None, selection: &selection, filtered: &filtered };
         let mut findings = vec![self.check_names().await, self.check_store().await];
         findings.extend(self.source.check(&plan).await);
-        let tables = self.source.definitions().await.unwrap_or_default();
         match (self.destination)() {
             Ok(mut destination) => {
                 findings.extend(destination.check(&self.mapping.at_destination(&tables)).await);
