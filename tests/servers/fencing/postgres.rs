@@ -10,11 +10,7 @@ use slackwater::{
     },
     destinations::{Destination as _, postgres::Postgres as PostgresTarget},
     error::Kind,
-    sources::{
-        Source as _,
-        fencing::{FenceState, Fencing},
-        postgres::Postgres,
-    },
+    sources::{Source as _, fencing::FenceState, postgres::Postgres},
 };
 use slackwater_testkit::{PostgresServer, PostgresVersion, postgres::Client, run_postgres};
 
