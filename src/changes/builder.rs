@@ -117,14 +117,14 @@ impl GroupBuilder {
             self.open.push(batch);
             return Ok(false);
         }
-        self.open.push(batch);
-        self.fold(end)
+        let mut batches = mem::take(&mut self.open);
+        self.open_bytes = 0;
+        batches.push(batch);
+        self.fold(batches, end)
     }
 
-    /// Folds the open batches, or, if that fails, drops them.
-    fn fold(&mut self, end: Option<&Position>) -> Result<bool> {
-        let batches = mem::take(&mut self.open);
-        self.open_bytes = 0;
+    /// Folds all of these batches, or, if that fails, none.
+    fn fold(&mut self, batches: Vec<Batch>, end: Option<&Position>) -> Result<bool> {
         let Some(last) = batches.last().map(Batch::summary) else { return Ok(false) };
         let arenas = ArenaPool::new();
         let mut transaction = self.transaction.clone();
@@ -154,8 +154,8 @@ impl GroupBuilder {
     fn take(&mut self, intakes: &[Intake<'_>]) {
         let GroupBuilder { contents, summary, .. } = self;
         contents.with_dependent_mut(|memory, contents| {
-            let arena = memory.arena();
             for intake in intakes {
+                let arena = memory.arena();
                 summary.row_changes += intake.row_changes;
                 summary.commits += intake.commits;
                 contents.take(&intake.pieces, summary.converging, &arena);
@@ -223,7 +223,10 @@ impl GroupBuilder {
     /// # Errors
     /// As [`push`](Self::push), of the batches of an open transaction.
     pub fn build(mut self) -> Result<Group> {
-        self.fold(None)?;
+        // One by one, so that each is dropped before the next one is copied: a part of a transaction that is larger than memory.
+        for batch in mem::take(&mut self.open) {
+            self.fold(vec![batch], None)?;
+        }
         let alone = self.continues || self.summary.resume.is_none();
         let workers = self.limits.workers.max(1);
         self.contents.with_dependent_mut(|memory, contents| contents.part(workers, alone, &memory.arena()));
