@@ -2,7 +2,7 @@
 //! turns the traffic over.
 //!
 //! One task is one source, one destination, one TOML file, one process. The rooms, and the direction of the arrows:
-//! `cli` → `service` → `cutover` → `pipeline` → `sources`, `destinations`, `mapping`, `types`, `positions` → `config` and
+//! `cli` → `service` → `cutover` → `verify`, `pipeline` → `sources`, `destinations`, `mapping`, `types`, `positions` → `config` and
 //! the decoders. No source knows a destination, no destination a source.
 
 pub mod changes;
@@ -19,3 +19,4 @@ pub mod service;
 pub mod sources;
 mod tls;
 pub mod types;
+pub mod verify;

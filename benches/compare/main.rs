@@ -23,8 +23,9 @@
 //! `psql -c 'COPY … TO STDOUT' | psql -c 'COPY … FROM STDIN'`, which is what one connection to each server can do.
 //!
 //! *postgres-apply*: the same log, which waits in a replication slot, beside a native subscription that catches up on it.
-//! (Debezium's engine, which would merely read it, is not among the contenders: it needs a Java runtime and artifacts from Maven
-//! Central.)
+//!
+//! *postgres-debezium*: the same log, which Debezium's embedded engine merely reads: its consumer counts the events and does nothing with
+//! them. Ours applies them, beside it. The engine's own settings are as they come.
 //!
 //! *postgres-latency*: the same, beside a native subscription.
 //!
@@ -48,12 +49,13 @@ use anyhow::{Result, bail};
 /// Measures and prints one of the comparisons.
 type Part = fn() -> Result<()>;
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("mysql-snapshot", mysql::snapshot::compare),
     ("mysql-apply", mysql::apply::compare),
     ("mysql-latency", mysql::latency::compare),
     ("postgres-snapshot", postgres::snapshot::compare),
     ("postgres-apply", postgres::apply::compare),
+    ("postgres-debezium", postgres::debezium::compare),
     ("postgres-latency", postgres::latency::compare),
 ];
 

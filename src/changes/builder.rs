@@ -1,8 +1,11 @@
 //! Building groups from batches.
+//!
+//! What a batch has is copied as it is folded, as far as it still matters, and the batch is dropped: a group of many changes takes
+//! a fraction of the memory that the log takes, decoded. Batches of a transaction whose end is not there are kept as they are
+//! until it is: the source may take the transaction back.
 
 use std::{mem, sync::Arc};
 
-use elsa::sync::FrozenVec;
 use slackwater_decoders::{
     arena::ArenaPool,
     batch::{Batch, BatchSummary},
@@ -11,8 +14,9 @@ use slackwater_decoders::{
 };
 
 use super::{
-    contents::{Contents, Intake},
-    group::{Buffers, Folded, Group, GroupSummary},
+    contents::Contents,
+    group::{Folded, Group, GroupSummary},
+    intake::{Intake, Reading, is_behind},
     routes::Routes,
     starts::TableStarts,
 };
@@ -23,7 +27,7 @@ use crate::{error::Result, mapping::Mapping};
 pub struct Limits {
     /// Number of shares, from 1.
     pub workers: usize,
-    /// Bytes of batches after which a group is complete.
+    /// Bytes of memory at which a group is complete.
     pub bytes: usize,
 }
 
@@ -33,16 +37,14 @@ pub struct GroupBuilder {
     limits: Limits,
     contents: Folded,
     summary: GroupSummary,
-    /// The transaction that the group before left open.
-    continued: Option<Begin>,
-    /// The transaction that is open behind the last batch.
+    /// Whether a batch was folded.
+    has_folded: bool,
+    /// The transaction that is open behind what was folded.
     transaction: Option<Begin>,
-    /// Number of batches up to the last one that ended outside of a transaction.
-    whole: usize,
-    /// Number of batches.
-    batches: usize,
-    /// The last batch that was taken in ends inside a transaction, or the group before did.
-    is_open: bool,
+    /// Batches of the transaction that is open behind that.
+    open: Vec<Batch>,
+    /// Bytes of these.
+    open_bytes: usize,
     /// The group before ended inside a transaction.
     continues: bool,
 }
@@ -57,17 +59,15 @@ impl GroupBuilder {
     /// An empty group by rules that other groups are built by as well.
     #[must_use]
     pub fn with_routes(routes: Arc<Routes>, limits: Limits, converging: bool) -> Self {
-        let buffers = Buffers { batches: FrozenVec::new(), arena: ArenaPool::new() };
         GroupBuilder {
             routes,
             limits,
-            contents: Folded::new(buffers, |_| Contents::default()),
+            contents: Folded::new(ArenaPool::new(), |_| Contents::default()),
             summary: GroupSummary { converging, ..GroupSummary::default() },
-            continued: None,
+            has_folded: false,
             transaction: None,
-            whole: 0,
-            batches: 0,
-            is_open: false,
+            open: Vec::new(),
+            open_bytes: 0,
             continues: false,
         }
     }
@@ -76,10 +76,8 @@ impl GroupBuilder {
     #[must_use]
     pub fn behind(&self) -> Self {
         let mut next = Self::with_routes(Arc::clone(&self.routes), self.limits, self.summary.converging);
-        next.continued.clone_from(&self.transaction);
-        next.transaction.clone_from(&self.transaction);
-        next.is_open = self.is_open;
-        next.continues = self.is_open;
+        next.transaction = self.open_transaction();
+        next.continues = self.is_open();
         next
     }
 
@@ -91,8 +89,8 @@ impl GroupBuilder {
     /// Takes the changes of a batch in.
     ///
     /// # Errors
-    /// Definite when a row image does not fit its table or the rules. The batches before this one are still of use: see
-    /// [`split`](Self::split).
+    /// Definite when a row image does not fit its table or the rules. Transactions of the batches before this one are still of
+    /// use: see [`split`](Self::split).
     pub fn push(&mut self, batch: Batch) -> Result<()> {
         self.push_up_to(batch, None).map(drop)
     }
@@ -107,57 +105,86 @@ impl GroupBuilder {
     }
 
     fn push_up_to(&mut self, batch: Batch, end: Option<&Position>) -> Result<bool> {
-        let BatchSummary { resume, time_micros, bytes, .. } = batch.summary().clone();
-        self.batches += 1;
-        self.is_open = resume.is_none();
-        let all = self.take(batch, end)?;
-        if !self.is_open {
-            self.whole = self.batches;
+        let BatchSummary { resume, bytes, .. } = batch.summary();
+        if resume.is_none() {
+            let transaction = self.open_transaction();
+            let starts_behind =
+                |end| batch.events().iter().any(|event| is_behind(event, transaction.as_ref(), end));
+            if end.is_some_and(starts_behind) {
+                return Ok(true);
+            }
+            self.open_bytes += bytes;
+            self.open.push(batch);
+            return Ok(false);
         }
-        self.summary.time_micros = self.summary.time_micros.max(time_micros);
-        self.summary.bytes += bytes;
-        self.summary.resume = if all { resume } else { end.cloned() };
-        Ok(!all)
+        self.open.push(batch);
+        self.fold(end)
     }
 
-    fn take(&mut self, batch: Batch, end: Option<&Position>) -> Result<bool> {
-        let GroupBuilder { routes, contents, summary, transaction, .. } = self;
-        contents.with_dependent_mut(|buffers, contents| {
-            let batch = buffers.batches.push_get(Box::new(batch));
-            let mut intake = Intake {
-                routes,
-                converging: summary.converging,
-                transaction,
+    /// Folds the open batches, or, if that fails, drops them.
+    fn fold(&mut self, end: Option<&Position>) -> Result<bool> {
+        let batches = mem::take(&mut self.open);
+        self.open_bytes = 0;
+        let Some(last) = batches.last().map(Batch::summary) else { return Ok(false) };
+        let arenas = ArenaPool::new();
+        let mut transaction = self.transaction.clone();
+        let mut intakes = Vec::with_capacity(batches.len());
+        for batch in &batches {
+            let mut reading = Reading {
+                routes: &self.routes,
+                converging: self.summary.converging,
+                transaction: &mut transaction,
                 behind: batch.summary().resume.as_ref(),
-                summary,
-                arena: buffers.arena.arena(),
+                arena: arenas.arena(),
             };
-            contents.take(batch.events(), end, &mut intake)
-        })
+            intakes.push(reading.read(batch.events(), end)?);
+        }
+        let has_more = intakes.last().is_some_and(|intake| intake.has_more);
+        self.transaction = transaction;
+        self.take(&intakes);
+        self.has_folded = true;
+        self.summary.resume = if has_more { end.cloned() } else { last.resume.clone() };
+        for BatchSummary { time_micros, bytes, .. } in batches.iter().map(Batch::summary) {
+            self.summary.time_micros = self.summary.time_micros.max(*time_micros);
+            self.summary.bytes += bytes;
+        }
+        Ok(has_more)
+    }
+
+    fn take(&mut self, intakes: &[Intake<'_>]) {
+        let GroupBuilder { contents, summary, .. } = self;
+        contents.with_dependent_mut(|pool, contents| {
+            let arena = pool.arena();
+            for intake in intakes {
+                summary.row_changes += intake.row_changes;
+                summary.commits += intake.commits;
+                contents.take(&intake.pieces, summary.converging, &arena);
+            }
+        });
     }
 
     /// Whether no batch was taken in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.batches == 0
+        !self.has_folded && self.open.is_empty()
     }
 
     /// Whether the log continues inside a transaction behind what was taken in.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.is_open
+        !self.open.is_empty() || self.continues && !self.has_folded
+    }
+
+    /// Whether there is anything in front of the open transaction.
+    #[must_use]
+    pub fn has_whole(&self) -> bool {
+        self.has_folded
     }
 
     /// Whether the group is as large as it may become.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.bytes() >= self.limits.bytes
-    }
-
-    /// Where the log continues behind the last batch; `None`: inside a transaction.
-    #[must_use]
-    pub fn resume(&self) -> Option<&Position> {
-        self.summary.resume.as_ref()
+        self.folded_bytes() + self.open_bytes >= self.limits.bytes
     }
 
     /// Whether the group before ended inside a transaction.
@@ -166,46 +193,41 @@ impl GroupBuilder {
         self.continues
     }
 
-    /// Number of batches, from the first one, that end outside of a transaction, or have a later one that does.
+    /// Bytes of memory that hold what is [whole](Self::has_whole).
     #[must_use]
-    pub fn whole_batches(&self) -> usize {
-        self.whole
+    pub fn folded_bytes(&self) -> usize {
+        self.contents.borrow_owner().arena().used_bytes() + self.contents.borrow_dependent().bytes()
     }
 
-    /// Bytes of memory.
-    fn bytes(&self) -> usize {
-        self.summary.bytes + self.contents.borrow_dependent().bytes()
+    /// The transaction that is open behind all that was taken in.
+    fn open_transaction(&self) -> Option<Begin> {
+        let events = self.open.iter().rev().flat_map(|batch| batch.events().iter().rev());
+        let mut ends = events.filter_map(|event| match event {
+            Event::Begin(begin) => Some(Some(begin.clone())),
+            Event::Commit(_) => Some(None),
+            _ => None,
+        });
+        ends.next().unwrap_or_else(|| self.transaction.clone())
     }
 
-    /// Parts the group into one of the [whole batches](Self::whole_batches) and one of the others, which are those of an
-    /// open transaction, or begin with the one that [`push`](Self::push) refused.
-    ///
-    /// # Errors
-    /// None for batches that `push` has taken in.
-    pub fn split(self) -> Result<(GroupBuilder, Vec<Batch>)> {
-        let mut whole = Self::with_routes(self.routes, self.limits, self.summary.converging);
-        (whole.continues, whole.is_open) = (self.continues, self.continues);
-        whole.continued.clone_from(&self.continued);
-        whole.transaction = self.continued;
-        let mut batches: Vec<Batch> =
-            self.contents.into_owner().batches.into_vec().into_iter().map(|batch| *batch).collect();
-        let rest = batches.split_off(self.whole.min(batches.len()));
-        for batch in batches {
-            whole.push(batch)?;
-        }
-        Ok((whole, rest))
+    /// Parts the group into what is [whole](Self::has_whole) and the batches of the open transaction.
+    #[must_use]
+    pub fn split(mut self) -> (GroupBuilder, Vec<Batch>) {
+        self.open_bytes = 0;
+        let open = mem::take(&mut self.open);
+        (self, open)
     }
 
     /// Parts what was taken in among the workers.
-    #[must_use]
-    pub fn build(mut self) -> Group {
-        let bytes = self.bytes();
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), of the batches of an open transaction.
+    pub fn build(mut self) -> Result<Group> {
+        self.fold(None)?;
         let alone = self.continues || self.summary.resume.is_none();
         let workers = self.limits.workers.max(1);
-        self.contents.with_dependent_mut(|buffers, contents| {
-            contents.part(workers, alone, &buffers.arena.arena());
-        });
-        Group::new(self.contents, GroupSummary { bytes, ..mem::take(&mut self.summary) })
+        self.contents.with_dependent_mut(|pool, contents| contents.part(workers, alone, &pool.arena()));
+        Ok(Group::new(self.contents, self.summary))
     }
 }
 

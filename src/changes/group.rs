@@ -1,12 +1,10 @@
-//! A group of changes, and the memory that it borrows from.
+//! A group of changes, and the memory that they are in.
 
 use std::sync::Arc;
 
-use elsa::sync::FrozenVec;
 use self_cell::self_cell;
 use slackwater_decoders::{
     arena::ArenaPool,
-    batch::Batch,
     event::{Ddl, RowChange, Rows, Truncate},
     position::{LogPosition, Position},
     schema::Table,
@@ -133,15 +131,9 @@ pub(super) struct GroupSummary {
     pub(super) converging: bool,
 }
 
-/// What the contents borrow from.
-pub(super) struct Buffers {
-    pub(super) batches: FrozenVec<Box<Batch>>,
-    pub(super) arena: ArenaPool,
-}
-
 self_cell!(
     pub(super) struct Folded {
-        owner: Buffers,
+        owner: ArenaPool,
         #[covariant]
         dependent: Contents,
     }
@@ -182,7 +174,7 @@ impl Group {
         self.summary.time_micros
     }
 
-    /// Bytes in memory.
+    /// Bytes of the batches that the group was made of.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.summary.bytes

@@ -9,6 +9,7 @@ mod contents;
 mod dead_letter;
 mod fold;
 mod group;
+mod intake;
 mod key;
 mod net;
 mod partition;
@@ -20,7 +21,7 @@ pub(crate) use self::builder::has_ddl;
 pub(crate) use self::dead_letter::DeadLetter;
 pub(crate) use self::key::order as key_order;
 pub(crate) use self::steps::{
-    AlterState, Step, Steps, alter_state, diverged, key_moves, row_missing, same_names, steps,
+    AlterState, Step, Steps, alter_state, diverged, key_moves, row_missing, same_names, steps, whole_rows,
 };
 pub use self::{
     builder::{GroupBuilder, Limits},

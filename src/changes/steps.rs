@@ -7,6 +7,7 @@
 
 use slackwater_decoders::{
     event::{RowChange, Rows},
+    position::LogPosition,
     schema::{Column, Table},
     value::{Cell, Value},
 };
@@ -159,7 +160,7 @@ fn known(rows: &Rows<'_>, image: Image<'_>, key: &[u16]) -> Result<()> {
         return Ok(());
     }
     Err(diverged(rows, "the row image lacks a column of the table's key")
-        .remedy("set binlog_row_image = FULL on the source and start the task from a position after that"))
+        .remedy(format!("{}, and start the task from a position after that", whole_rows(rows))))
 }
 
 /// Requires every column that is not computed in an image of a table without a key.
@@ -175,7 +176,17 @@ fn whole(rows: &Rows<'_>, image: Image<'_>) -> Result<()> {
         rows,
         "the table has no key and the row image lacks columns: the row cannot be told from others",
     )
-    .remedy("give the table a primary key, or set binlog_row_image = FULL on the source"))
+    .remedy(format!("give the table a primary key, or: {}", whole_rows(rows))))
+}
+
+/// How the source is made to log whole rows.
+pub(crate) fn whole_rows(rows: &Rows<'_>) -> String {
+    match rows.position {
+        LogPosition::Wal { .. } => {
+            format!("ALTER TABLE {} REPLICA IDENTITY FULL; at the source", rows.table.name)
+        }
+        _ => "set binlog_row_image = FULL at the source".to_owned(),
+    }
 }
 
 /// A definite error about the rows of an event.
@@ -231,10 +242,7 @@ mod tests {
 
     use std::sync::Arc;
 
-    use slackwater_decoders::{
-        position::LogPosition,
-        schema::{ColumnType, TableName},
-    };
+    use slackwater_decoders::schema::{ColumnType, TableName};
 
     use super::*;
 

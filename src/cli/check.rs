@@ -66,12 +66,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         let mut ends = connect::ends(&task)?;
         let stored = Sidecar::new(&task.state_dir).read().ok().flatten();
         let selection = Selection::new(&task.objects);
+        let tables = ends.source.definitions().await;
+        let filtered = rules.filtered(tables.as_deref().unwrap_or_default());
         let plan = Plan {
             start: &task.start,
             stored: stored.as_ref().map(|stored| &stored.checkpoint.position),
             selection: &selection,
+            filtered: &filtered,
         };
-        let tables = ends.source.definitions().await;
         let there = rules.at_destination(tables.as_deref().unwrap_or_default());
         (report.source, report.destination) =
             tokio::join!(ends.source.check(&plan), ends.destination.check(&there));

@@ -8,15 +8,16 @@ use super::exit::Failure;
 use crate::{
     config::{DestinationConfig, Overrides, SourceConfig, Task},
     cutover::{
-        parts::ReverseTask,
+        parts::{Parts, ReverseTask},
         reverse::{Forward, Reverse},
     },
-    destinations::{self, Destination, sqlite::Sqlite},
+    destinations::{self, Destination, schema::PlannedStatement, sqlite::Sqlite},
     error::Result,
     mapping::{Mapping, Selection},
     pipeline::schema::SchemaPhase,
     service::{Ends, limits},
     sources::{Source, mysql::Mysql, mysql_files::MysqlFiles, postgres::Postgres, throttle::Throttle},
+    types::mysql::quote_name,
 };
 
 /// Both ends of a task. Nothing is connected yet.
@@ -32,6 +33,7 @@ pub(super) fn ends(task: &Task) -> Result<Ends, Failure> {
         schemas: Box::new(schema_phase(task, Arc::clone(&mapping))?),
         mapping,
         throttle,
+        parts: Parts::default(),
     })
 }
 
@@ -76,6 +78,18 @@ pub(super) fn destination_as_source(task: &Task) -> Result<Option<Arc<dyn Source
 pub(super) fn schema_phase(task: &Task, mapping: Arc<Mapping>) -> Result<SchemaPhase, Failure> {
     let overrides = task.schema.overrides.as_deref().map(Overrides::load).transpose()?.unwrap_or_default();
     Ok(SchemaPhase::new(mapping, overrides, &task.state_dir)?)
+}
+
+/// The statement that sets where the names in a statement of the schema phase are looked for, without its `;`.
+pub(super) fn scope(destination: &DestinationConfig, statement: &PlannedStatement) -> Option<String> {
+    let database = statement.database.as_deref();
+    match destination {
+        DestinationConfig::Postgres(_) => destinations::postgres::schema::search_path(statement)
+            .map(|path| format!("SET search_path = {path}")),
+        DestinationConfig::Mysql(_) | DestinationConfig::Sqlite(_) => {
+            database.map(|database| format!("USE {}", quote_name(database)))
+        }
+    }
 }
 
 /// What becomes of the source's tables on the way.

@@ -93,6 +93,7 @@ fn log(status: &Status) {
             estimated_rows = copy.estimated_rows,
             rows_per_second = copy.rows_per_second.round(),
             seconds_left = copy.seconds_left.map(f64::round),
+            steps = copy.steps(),
             "copying"
         );
         return;

@@ -6,7 +6,7 @@ use super::{
     TaskFile, connect,
     exit::{self, Failure},
 };
-use crate::{config::Task, positions::Store, sources::throttle::Throttle};
+use crate::{config::Task, positions::Store, service, sources::throttle::Throttle};
 
 /// Remove what a stopped task has created at its source
 ///
@@ -28,13 +28,18 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let store = if arguments.list { None } else { Some(Store::open(&task.state_dir)?) };
     let source = connect::source(&task, &Throttle::default())?;
     let found = if arguments.list { source.belongings().await? } else { source.release().await? };
+    if store.is_some() {
+        service::forget_belongings(&task.state_dir).map_err(|error| {
+            Failure::definite(format!("removed, but the status cannot be written: {error}"))
+        })?;
+    }
     drop(store);
     if found.is_empty() {
         say!("{}: nothing of the task is at the source", task.name);
     }
     for belonging in found {
         let verb = if arguments.list { "there is" } else { "removed" };
-        say!("{}: {verb} {} {} ({})", task.name, belonging.kind, belonging.name, belonging.state);
+        say!("{}: {verb} {belonging}", task.name);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,10 +10,9 @@ use super::{
     exit::{self, Failure},
 };
 use crate::{
-    config::Task,
+    config::{DestinationConfig, Task},
     destinations::schema::{PlannedStatement, SchemaPlan, Stage},
     pipeline::schema::{Report, SchemaPhase},
-    types::mysql::quote_name,
 };
 
 /// Print what the destination is to create for the source's objects, and change nothing
@@ -82,12 +81,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         let text = serde_json::to_string_pretty(&output).map_err(Failure::definite)?;
         say!("{text}");
     } else {
-        print(&output, &phase);
+        print(&output, &phase, &task.destination);
     }
     Ok(if failed { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
 }
 
-fn print(output: &Output<'_>, phase: &SchemaPhase) {
+fn print(output: &Output<'_>, phase: &SchemaPhase, destination: &DestinationConfig) {
     let plan = &output.plan;
     if let Some(report) = &output.applied {
         say!("{}: {} statements run, {} refused", output.task, report.executed, report.failures.len());
@@ -105,7 +104,7 @@ fn print(output: &Output<'_>, phase: &SchemaPhase) {
             say!("\n-- {stage}");
         }
         for (statement, members) in &statements {
-            print_statement(statement, members, phase);
+            print_statement(statement, members, phase, destination);
         }
     }
     print_list(
@@ -124,7 +123,12 @@ fn print(output: &Output<'_>, phase: &SchemaPhase) {
     );
 }
 
-fn print_statement(statement: &PlannedStatement, members: &[&PlannedStatement], phase: &SchemaPhase) {
+fn print_statement(
+    statement: &PlannedStatement,
+    members: &[&PlannedStatement],
+    phase: &SchemaPhase,
+    destination: &DestinationConfig,
+) {
     for member in members {
         let renamed = if member.object.source == member.object.target {
             String::new()
@@ -138,8 +142,8 @@ fn print_statement(statement: &PlannedStatement, members: &[&PlannedStatement], 
             say!("-- refused before: {}", error.replace('\n', "\n-- "));
         }
     }
-    if let Some(database) = &statement.database {
-        say!("USE {};", quote_name(database));
+    if let Some(scope) = connect::scope(destination, statement) {
+        say!("{scope};");
     }
     let end = if statement.sql.trim_end().ends_with(';') { "" } else { ";" };
     say!("{}{end}", statement.sql.trim_end());

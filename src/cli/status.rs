@@ -127,16 +127,30 @@ fn text(status: &Status, runs: bool) -> String {
         format!("  lag          {}", lag(status)),
         format!("  applied      {} row changes, {:.0} rows/s", status.rows, status.rows_per_second),
     ];
+    let cutover = status.cutover.as_ref().map(ToString::to_string);
     let optional =
-        [("last ddl", &status.last_ddl), ("cutover", &status.cutover), ("last error", &status.last_error)];
+        [("last ddl", &status.last_ddl), ("cutover", &cutover), ("last error", &status.last_error)];
     lines.extend(status.copy.iter().flat_map(copy_lines));
     lines.extend(optional.into_iter().filter_map(|(name, value)| {
         value.as_ref().map(|value| format!("  {name:<11}  {}", value.replace('\n', "\n               ")))
     }));
+    lines.extend(belongings(status, runs));
     if status.dead_letters > 0 {
         lines.push(format!("  refused      {} row changes, in slackwater_dead_letter", status.dead_letters));
     }
     lines.join("\n")
+}
+
+/// What the task has created at its source, and what of it needs somebody.
+fn belongings(status: &Status, runs: bool) -> Vec<String> {
+    let heading = if runs { "at source" } else { "left there" };
+    let mut lines = Vec::new();
+    for (place, belonging) in status.belongings.iter().enumerate() {
+        let heading = if place == 0 { heading } else { "" };
+        lines.push(format!("  {heading:<11}  {belonging}"));
+        lines.extend(belonging.warning.iter().map(|warning| format!("  {:<11}  warning: {warning}", "")));
+    }
+    lines
 }
 
 /// The copy: its totals, then the tables that are being copied or failed.

@@ -103,6 +103,16 @@ impl Mapping {
         self.rules.all().iter().any(|rule| rule.filter.is_some())
     }
 
+    /// Those of the tables that are carried by a filter.
+    #[must_use]
+    pub fn filtered(&self, tables: &[Arc<Table>]) -> Vec<TableName> {
+        let names = tables.iter().map(|table| &table.name);
+        names
+            .filter(|name| self.selection.includes(name) && self.rules.decide(name).filter.is_some())
+            .cloned()
+            .collect()
+    }
+
     /// Rules that no table of now is under.
     fn unused_rules(&self, tables: &[Arc<Table>]) -> Vec<Finding> {
         let carried = |name: &TableName| self.selection.includes(name);

@@ -279,6 +279,35 @@ impl Route {
         self.projection.as_ref()
     }
 
+    /// What the destination's table is to hold of a row that the source has; `None` for nothing. Which operations are carried makes no
+    /// difference.
+    ///
+    /// # Errors
+    /// Definite when the row lacks what a rule asks for.
+    pub fn row<'a>(&self, cells: &'a [Cell<'a>], arena: &Arena<'a>) -> Result<Option<&'a [Cell<'a>]>> {
+        if let Some(filter) = &self.filter
+            && !filter.accepts(Row::new(cells)).map_err(|stop| self.undecided(stop))?
+        {
+            return Ok(None);
+        }
+        Ok(Some(match &self.projection {
+            Some(projection) => projection.image(cells, arena),
+            None => cells,
+        }))
+    }
+
+    /// Whether rows of the source have no place at the destination by a filter.
+    #[must_use]
+    pub fn has_filter(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// Whether changes of that kind are carried.
+    #[must_use]
+    pub fn carries(&self, operation: Operation) -> bool {
+        self.operations.has(operation)
+    }
+
     /// What a change means for the destination's table; `None` for nothing. A row that enters the filter becomes an insert,
     /// one that leaves it a delete; whether that is carried is decided then.
     ///
@@ -363,10 +392,11 @@ impl Route {
                 column(ordinal)
             ))
             .on(&self.source)
-            .remedy(
-                "set binlog_row_image = FULL and binlog_row_value_options = '' at the source, reconnect its sessions, and copy the \
-                 table again",
-            ),
+            .remedy(format!(
+                "make the source log whole rows, and copy the table again. PostgreSQL: ALTER TABLE {} REPLICA IDENTITY FULL; MySQL and \
+                 MariaDB: set binlog_row_image = FULL and binlog_row_value_options = '', and reconnect their sessions",
+                self.source
+            )),
             Stop::Unreadable(ordinal) => Error::definite(format!(
                 "a value of the column {} is not of the column's type, so that the filter of {rule} cannot judge the row",
                 column(ordinal)

@@ -59,6 +59,17 @@ pub fn read_status(state_dir: &Path) -> io::Result<Option<Status>> {
     }
 }
 
+/// Takes what was removed at the source out of the status file, so that nobody looks for it.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn forget_belongings(state_dir: &Path) -> io::Result<()> {
+    match read_status(state_dir)? {
+        Some(status) => write(&status_path(state_dir), &Status { belongings: Vec::new(), ..status }),
+        None => Ok(()),
+    }
+}
+
 /// Says when the last process of the task left no word about its end: nobody else would say it.
 pub(super) fn note_sudden_end(state_dir: &Path) {
     if let Ok(Some(Status { pid, phase, .. })) = read_status(state_dir)
@@ -175,8 +186,12 @@ fn line(status: &Status) -> String {
     let bytes = status.lag_bytes.filter(|bytes| *bytes > 0).map(|bytes| format!(" ({})", ByteSize(bytes)));
     let position =
         status.position.as_ref().map(|position| format!(", at {}", position.log)).unwrap_or_default();
+    let warnings = match status.belongings.iter().filter(|belonging| belonging.warning.is_some()).count() {
+        0 => "",
+        _ => "; a warning: see slackwater status",
+    };
     format!(
-        "{lag}{}{position}, {} rows, {:.0} rows/s",
+        "{lag}{}{position}, {} rows, {:.0} rows/s{warnings}",
         bytes.unwrap_or_default(),
         status.rows,
         status.rows_per_second

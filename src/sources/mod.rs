@@ -4,13 +4,14 @@ pub(crate) mod binlog;
 pub mod fencing;
 pub mod mysql;
 pub mod mysql_files;
+mod pace;
 pub mod postgres;
 pub mod rows;
 pub mod snapshot;
 mod stages;
 pub mod throttle;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use slackwater_decoders::{
@@ -20,7 +21,7 @@ use slackwater_decoders::{
 
 use self::{fencing::Fencing, snapshot::SnapshotSource};
 use crate::{
-    config::Start,
+    config::{ByteSize, Start},
     error::{Error, Result},
     mapping::Selection,
     pipeline::queue::BatchSender,
@@ -66,7 +67,7 @@ pub trait Source: Send + Sync {
     fn stored(&self, _position: &Position) {}
 
     /// What the task has created at the source for itself (a replication slot, a publication, an event trigger): listed by
-    /// `status`, removed by `release`.
+    /// `status`, removed by `release`. Asked again and again while the task runs.
     ///
     /// # Errors
     /// When the source cannot be asked.
@@ -130,14 +131,31 @@ pub trait Source: Send + Sync {
 }
 
 /// Something that a task has created at its source.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Belonging {
     /// What it is (`replication slot`).
-    pub kind: &'static str,
+    pub kind: String,
     /// Its name.
     pub name: String,
-    /// Its state, for people (`active, keeps 12 MiB of log`).
+    /// Its state, for people (`active, reserved`).
     pub state: String,
+    /// Bytes of log that the server keeps for it, where it makes the server keep log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retained_bytes: Option<u64>,
+    /// What the operator has to look after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+impl fmt::Display for Belonging {
+    /// In one line, without the warning.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({}", self.kind, self.name, self.state)?;
+        if let Some(bytes) = self.retained_bytes {
+            write!(f, ", keeps {} of log", ByteSize(bytes))?;
+        }
+        f.write_str(")")
+    }
 }
 
 /// What a task is about to do, for the precheck of its source.
@@ -149,6 +167,8 @@ pub struct Plan<'a> {
     pub stored: Option<&'a Position>,
     /// What is carried.
     pub selection: &'a Selection,
+    /// The tables under a row filter: the log has to have their whole rows.
+    pub filtered: &'a [TableName],
 }
 
 /// The outcome of one item of the precheck.

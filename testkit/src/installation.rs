@@ -70,6 +70,15 @@ impl Installation {
     }
 }
 
+/// The directory of what `install-servers` knows by this name, which it installs if need be: for tools that no type here stands for.
+///
+/// # Errors
+///
+/// When the installer fails.
+pub fn installed(name: &'static str) -> anyhow::Result<PathBuf> {
+    Ok(Installation::named(name)?.directory)
+}
+
 /// The same rule as in `install-servers`.
 fn servers_directory() -> anyhow::Result<PathBuf> {
     if let Some(directory) = non_empty("SLACKWATER_SERVERS") {

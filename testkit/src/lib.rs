@@ -38,6 +38,7 @@ pub mod compare;
 mod flavor;
 mod installation;
 mod launcher;
+pub mod network;
 mod options;
 mod ports;
 mod postgresql;
@@ -52,6 +53,7 @@ pub mod workload;
 pub use {mysql, postgres};
 
 pub use flavor::Flavor;
+pub use installation::installed;
 pub use options::ServerBuilder;
 pub use postgresql::{
     PostgresBuilder, PostgresServer, PostgresVersion, WalPosition, query_postgres, run_postgres,

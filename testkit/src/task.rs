@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{BinlogPosition, PostgresServer, WalPosition};
+use crate::{BinlogPosition, PostgresServer, WalPosition, network::Namespace};
 
 /// How often a condition is looked at again.
 const POLL: Duration = Duration::from_millis(10);
@@ -20,6 +20,8 @@ const POLL: Duration = Duration::from_millis(10);
 /// A task file with its state directory and its log, and the process that runs it, if one does.
 pub struct Task {
     program: PathBuf,
+    /// The words before the program's own, where something else is to run it.
+    prefix: Vec<String>,
     directory: PathBuf,
     process: Option<Child>,
     /// How the last process ended that was found to have ended.
@@ -27,15 +29,29 @@ pub struct Task {
 }
 
 impl Task {
-    /// A task in `directory` (one task each), run by `program`. `toml` is the task file without `name` and `state_dir`.
+    /// A task in `directory` (one task each), run by `program`. `toml` is the task file without `state_dir`, and
+    /// without `name` unless it begins with it.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn new(program: impl Into<PathBuf>, directory: impl Into<PathBuf>, toml: &str) -> Result<Self> {
-        let task = Task { program: program.into(), directory: directory.into(), process: None, ended: None };
+        let task = Task {
+            program: program.into(),
+            prefix: Vec::new(),
+            directory: directory.into(),
+            process: None,
+            ended: None,
+        };
         fs::create_dir_all(&task.directory)?;
         task.rewrite(toml)?;
         Ok(task)
+    }
+
+    /// Lets the program run inside of a network namespace.
+    #[must_use]
+    pub fn inside(mut self, namespace: &Namespace) -> Self {
+        self.prefix = namespace.prefix();
+        self
     }
 
     /// Replaces the task file.
@@ -44,7 +60,8 @@ impl Task {
     /// When the file cannot be written.
     pub fn rewrite(&self, toml: &str) -> Result<()> {
         let state = self.state_directory();
-        let text = format!("name = \"test\"\nstate_dir = {:?}\n{toml}", state.to_string_lossy());
+        let name = if toml.starts_with("name =") { "" } else { "name = \"test\"\n" };
+        let text = format!("{name}state_dir = {:?}\n{toml}", state.to_string_lossy());
         fs::write(self.file(), text).context("cannot write the task file")
     }
 
@@ -63,7 +80,14 @@ impl Task {
     /// A command line of the program on this task: `arguments` and then the task file.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match self.prefix.split_first() {
+            Some((first, more)) => {
+                let mut command = Command::new(first);
+                command.args(more).arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
         command.args(arguments).arg(self.file());
         command
     }

@@ -27,12 +27,7 @@ const POLL: Duration = Duration::from_millis(20);
 pub(crate) fn compare() -> Result<()> {
     let changes = settings::number("SLACKWATER_BENCH_CHANGES", 1_000_000)?;
     for size in settings::sizes()? {
-        let source = Durability::source()?;
-        data::create(&source)?;
-        subscription::publish(&source)?;
-        source.exec(&format!("SELECT pg_create_logical_replication_slot('{BEGIN}', 'pgoutput')"))?;
-        println!("writing {changes} changes in transactions of {size}");
-        data::log(&source, changes, size)?;
+        let source = prepared(changes, size)?;
         for durability in Durability::all() {
             let ways: [(&str, Way<PostgresServer>); 2] =
                 [("subscription", native), ("slackwater", slackwater)];
@@ -49,8 +44,19 @@ pub(crate) fn compare() -> Result<()> {
     Ok(())
 }
 
+/// A source with the log in a slot.
+pub(super) fn prepared(changes: u64, size: usize) -> Result<PostgresServer> {
+    let source = Durability::source()?;
+    data::create(&source)?;
+    subscription::publish(&source)?;
+    source.exec(&format!("SELECT pg_create_logical_replication_slot('{BEGIN}', 'pgoutput')"))?;
+    println!("writing {changes} changes in transactions of {size}");
+    data::log(&source, changes, size)?;
+    Ok(source)
+}
+
 /// From the start of the process to its end, which follows when the end of the log is applied.
-fn slackwater(source: &PostgresServer, destination: &PostgresServer) -> Result<Round> {
+pub(super) fn slackwater(source: &PostgresServer, destination: &PostgresServer) -> Result<Round> {
     data::create(destination)?;
     let directory = tempfile::tempdir()?;
     let of_source = format!("slot = \"ours\"\npublication = \"{PUBLICATION}\"\ncreate = false");
@@ -80,7 +86,7 @@ fn native(source: &PostgresServer, destination: &PostgresServer) -> Result<Round
 }
 
 /// Does `work` with a slot that stands at the beginning of the log.
-fn on_copy_of_slot(
+pub(super) fn on_copy_of_slot(
     source: &PostgresServer,
     slot: &str,
     work: impl FnOnce() -> Result<Round>,

@@ -26,6 +26,11 @@ impl Durability {
         list.iter().map(|text| Durability { fsync: text == "on" }).collect()
     }
 
+    /// Without waiting for the disk.
+    pub(crate) fn off() -> Self {
+        Durability { fsync: false }
+    }
+
     /// A new server with room for the data in memory and the log on disk.
     pub(crate) fn server(self) -> Result<PostgresServer> {
         let builder = PostgresServer::builder(PostgresVersion::V18)

@@ -318,6 +318,14 @@ fn push_bytes(out: &mut Vec<u8>, column: &Column, value: Value<'_>) -> Result<Pu
     Ok(Pushed::Binary)
 }
 
+/// The extended WKB that a geometry becomes in a column of `bytea`.
+#[must_use]
+pub fn extended_wkb(geometry: Geometry<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(geometry.wkb.len() + 4);
+    push_extended_wkb(&mut bytes, geometry);
+    bytes
+}
+
 /// Appends the extended WKB of PostGIS (`doc/ZMSgeoms.txt` there): the bit 0x20000000 of the type says that the reference system
 /// follows.
 pub(super) fn push_extended_wkb(out: &mut Vec<u8>, geometry: Geometry<'_>) {

@@ -165,6 +165,12 @@ impl Session {
                     // A session of this worker before has it, which the server has not seen the end of yet.
                     Some("55006") if Instant::now() < deadline => sleep(Duration::from_millis(20)).await,
                     Some("55006") if self.end_holder(&error).await? => {}
+                    Some("55006") => {
+                        return Err(error.on(format!("replication origin {name}")).remedy(
+                            "origins are the whole server's: does another task of this name write to another of its databases? Give it \
+                             another name",
+                        ));
+                    }
                     _ => return Err(error.on(format!("replication origin {name}"))),
                 }
                 if sql == create {
@@ -181,7 +187,7 @@ impl Session {
         let process = said.rsplit(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty());
         let process: i32 = process.and_then(|digits| digits.parse().ok()).unwrap_or_default();
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND usename = current_user \
-                   AND application_name = current_setting('application_name')";
+                   AND datname = current_database() AND application_name = current_setting('application_name')";
         let ended = self.connection.query(sql, &[&process]).await.map_err(refused)?;
         sleep(Duration::from_millis(100)).await;
         Ok(!ended.is_empty())

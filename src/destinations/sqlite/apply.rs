@@ -17,7 +17,7 @@ use super::{
     values::{Scratch, stored},
 };
 use crate::{
-    changes::{self, Image, NetChanges, Step, Steps, diverged, row_missing},
+    changes::{self, Image, NetChanges, Step, Steps, diverged, row_missing, whole_rows},
     error::{Error, Result},
 };
 
@@ -327,9 +327,8 @@ impl<'a, 'b> Writer<'a, 'b> {
         // The value of a computed column that the log does not have cannot be told, and nothing is lost without it.
         let value = match &column.generated {
             Some(_) => Owned::Null,
-            None => defaults::initial_value(column, self.rows.time_micros).map_err(|what| {
-                unfit(self.rows, &column.name, what).remedy("set binlog_row_image = FULL on the source")
-            })?,
+            None => defaults::initial_value(column, self.rows.time_micros)
+                .map_err(|what| unfit(self.rows, &column.name, what).remedy(whole_rows(self.rows)))?,
         };
         statement.raw_bind_parameter(place + 1, value).map_err(|error| self.failed(error))
     }

@@ -8,6 +8,7 @@
 mod apply;
 mod checkpoint;
 mod convert;
+mod counters;
 mod ddl;
 mod dead_letter;
 mod defaults;
@@ -27,9 +28,10 @@ use std::{
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use slackwater_decoders::schema::TableName;
+use slackwater_decoders::schema::{TableName, counter::Counter};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+pub use self::values::StoredForm;
 use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
 use super::{
     Checkpoint, Destination, Standing,
@@ -314,6 +316,17 @@ impl Destination for Sqlite {
             existing::drop_table(&file.connection, &mut file.tables, table)
         })
         .map_err(|error| error.on(table))
+    }
+
+    async fn set_counters(&mut self, counters: &[Counter]) -> Result<Vec<(Counter, String)>> {
+        blocking(|| {
+            let mut without = Vec::new();
+            self.file()?.alone(|file| {
+                without = counters::set(&file.connection, &file.tables, counters)?;
+                Ok(())
+            })?;
+            Ok(without)
+        })
     }
 }
 

@@ -28,6 +28,26 @@ pub(super) struct Scratch {
     bytes: Vec<u8>,
 }
 
+/// What a value of a column becomes in a file, for a comparison with what is read from one.
+#[derive(Default)]
+pub struct StoredForm(Scratch);
+
+impl StoredForm {
+    /// The value as it is read from the file: NULL, an integer, a double, text or bytes.
+    ///
+    /// # Errors
+    /// Why a file has no form for it. Says nothing of the value.
+    pub fn of<'a>(&'a mut self, column: &'a Column, value: Value<'a>) -> Result<Value<'a>, &'static str> {
+        Ok(match stored(column, value, &mut self.0)?.0 {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(number) => Value::Int(number),
+            ValueRef::Real(number) => Value::Double(number),
+            ValueRef::Text(text) => Value::Text(std::str::from_utf8(text).map_err(|_| "a text is no UTF-8")?),
+            ValueRef::Blob(bytes) => Value::Binary(bytes),
+        })
+    }
+}
+
 /// The stored form of a column's value, or why there is none.
 pub(super) fn stored<'a>(
     column: &'a Column,

@@ -15,7 +15,7 @@ use slackwater_decoders::{
 };
 use tokio::sync::Notify;
 
-use super::progress::{TableState, TableStatus};
+use super::progress::{Step, TableState, TableStatus};
 use crate::{
     error::Error,
     positions::{CopyState, TableCopy},
@@ -52,6 +52,8 @@ struct Account {
     error: Option<Error>,
     /// When this process began to read, and the rows that were there then.
     since: Option<(Instant, u64)>,
+    /// What the reader is at, and since when.
+    step: Option<(Step, Instant)>,
 }
 
 /// A block that the destination holds.
@@ -76,6 +78,7 @@ impl Ledger {
             torn_by: None,
             error: None,
             since: None,
+            step: None,
             copy,
         };
         Ledger {
@@ -189,6 +192,11 @@ impl Ledger {
         let mut account = self.account();
         let rows = account.copy.rows;
         account.since.get_or_insert((Instant::now(), rows));
+    }
+
+    /// The reader begins with a step.
+    pub(super) fn enter(&self, step: Step) {
+        self.account().step = Some((step, Instant::now()));
     }
 
     /// Takes a block that was read in; its number.
@@ -320,6 +328,11 @@ impl Ledger {
             bytes: copy.bytes,
             rows_per_second,
             seconds_left: (rows_per_second > 0.0 && left > 0).then(|| left as f64 / rows_per_second),
+            step: account
+                .step
+                .filter(|_| state == TableState::Copying)
+                .map(|(step, since)| (step, since.elapsed().as_secs_f64())),
+            blocks_on_their_way: account.issued.saturating_sub(account.settled),
             error: account.error.as_ref().map(ToString::to_string),
             weight: copy.estimated_bytes.max(1),
         }
@@ -333,6 +346,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::snapshot::progress::CopyStatus;
 
     fn block(end: &str) -> Loaded {
         Loaded { end: Some(Bound(end.to_owned())), rows: 10, bytes: 100 }
@@ -360,5 +374,20 @@ mod tests {
         ledger.given_up();
         assert!(!ledger.drained().await, "a block that was given up is not there");
         assert_eq!(after().as_deref(), Some("20"));
+    }
+
+    #[test]
+    fn a_copy_that_does_not_go_on_says_whom_it_waits_for() {
+        let name = TableName::new("shop", "orders");
+        let ledger = Ledger::new(TableCopy::planned(name.clone(), 30, 300), name, true);
+        ledger.enter(Step::Opening);
+        assert_eq!(ledger.status().step, None, "it is not being copied");
+        ledger.reading();
+        ledger.enter(Step::Queueing);
+        ledger.issue(Some(&Bound("10".to_owned())));
+        let copy = CopyStatus { details: vec![ledger.status()], ..CopyStatus::default() };
+        let steps = copy.steps().unwrap();
+        assert!(steps.starts_with("shop.orders: waiting for memory or a loader for 0."), "{steps}");
+        assert!(steps.ends_with(" s, 1 block on its way"), "{steps}");
     }
 }

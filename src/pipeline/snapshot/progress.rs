@@ -1,6 +1,7 @@
 //! What is told about a copy while it runs.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -62,11 +63,69 @@ pub struct TableStatus {
     pub rows_per_second: f64,
     /// Seconds until it is copied; `None`: not known.
     pub seconds_left: Option<f64>,
+    /// What its reader is at and for how many seconds, while it is being copied.
+    #[serde(default)]
+    pub step: Option<(Step, f64)>,
+    /// Blocks of rows that were read and that the destination does not hold yet.
+    #[serde(default)]
+    pub blocks_on_their_way: u64,
     /// Why it cannot be copied.
     pub error: Option<String>,
     /// Its part in the whole work.
     #[serde(skip)]
     pub(super) weight: u64,
+}
+
+/// What the reader of a table is at: whom the copy waits for when it does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The source is asked for the definition, the start and the first rows.
+    Opening,
+    /// The destination's table is emptied or made anew, by one reader at a time.
+    Preparing,
+    /// The source is asked for rows.
+    Reading,
+    /// A block waits for memory or for a loader.
+    Queueing,
+    /// The destination takes the last blocks.
+    Loading,
+    /// What failed, or was changed meanwhile, is tried anew in a moment.
+    Pausing,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Opening => "asking the source for the table",
+            Step::Preparing => "preparing the destination's table",
+            Step::Reading => "reading from the source",
+            Step::Queueing => "waiting for memory or a loader",
+            Step::Loading => "waiting for the destination to take blocks",
+            Step::Pausing => "pausing before another attempt",
+        })
+    }
+}
+
+impl CopyStatus {
+    /// What the tables that are being copied wait for, the first ones of them, in one line; `None` when there is none.
+    #[must_use]
+    pub fn steps(&self) -> Option<String> {
+        /// A line is read by people; a task has rarely more readers.
+        const SHOWN: usize = 16;
+        let copying = self.details.iter().filter(|table| table.state == TableState::Copying);
+        let steps = copying.filter_map(|table| {
+            let (step, seconds) = table.step?;
+            let blocks = match table.blocks_on_their_way {
+                0 => String::new(),
+                1 => ", 1 block on its way".to_owned(),
+                blocks => format!(", {blocks} blocks on their way"),
+            };
+            Some(format!("{}: {step} for {seconds:.1} s{blocks}", table.table))
+        });
+        let steps: Vec<String> = steps.take(SHOWN).collect();
+        (!steps.is_empty()).then(|| steps.join("; "))
+    }
 }
 
 /// How far the copy of a table is.
@@ -96,8 +155,8 @@ struct Watched {
     before: Option<CopyStatus>,
 }
 
-impl std::fmt::Debug for CopyBoard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for CopyBoard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CopyBoard").finish_non_exhaustive()
     }
 }

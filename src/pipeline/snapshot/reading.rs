@@ -17,7 +17,7 @@ use slackwater_decoders::{
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::{Shared, ledger::Ledger, loading::Load};
+use super::{Shared, ledger::Ledger, loading::Load, progress::Step};
 use crate::{
     error::{Error, Result},
     pipeline::retry::Retries,
@@ -119,6 +119,7 @@ impl TableCopying<'_> {
                     pause
                 }
             };
+            self.ledger.enter(Step::Pausing);
             if self.shared.pause(pause).await {
                 return Ok(());
             }
@@ -127,6 +128,7 @@ impl TableCopying<'_> {
 
     async fn attempt(&self, point: Option<&CopyPoint>) -> Result<Attempt> {
         let source = snapshot_of(&*self.shared.source)?;
+        self.ledger.enter(Step::Opening);
         let Some(mut reader) = source.read_table(self.ledger.table(), point).await? else {
             return self.vanished(source).await;
         };
@@ -139,6 +141,7 @@ impl TableCopying<'_> {
             return Err(Error::definite("the table is read but no rule carries it"));
         };
         loop {
+            self.ledger.enter(Step::Reading);
             let read = tokio::select! {
                 () = self.shared.halted() => return Ok(Attempt::Over),
                 read = reader.next() => read?,
@@ -151,6 +154,7 @@ impl TableCopying<'_> {
             }
             match read {
                 Read::Block(block) => {
+                    self.ledger.enter(Step::Queueing);
                     let number = self.ledger.issue(block.end.as_ref());
                     let load = Load {
                         ledger: Arc::clone(self.ledger),
@@ -172,7 +176,7 @@ impl TableCopying<'_> {
                 Read::Changed => {
                     reader.close();
                     info!(table = %self.ledger.table(), "the table was changed while it was copied: it begins again");
-                    self.ledger.drained().await;
+                    self.drained().await;
                     self.ledger.restarted();
                     return Ok(Attempt::Again);
                 }
@@ -185,10 +189,11 @@ impl TableCopying<'_> {
     async fn begin(&self, reader: &mut dyn TableReader, goes_back: bool) -> Result<bool> {
         self.shared.covers(reader.start())?;
         let ledger = self.ledger;
-        ledger.drained().await;
+        self.drained().await;
         if goes_back {
             ledger.restarted();
         }
+        ledger.enter(Step::Preparing);
         let copy = ledger.copy();
         // A definition that is not known is taken to fit, until a change was seen.
         let fits = match &copy.definition {
@@ -230,8 +235,14 @@ impl TableCopying<'_> {
         if copy.mixed { Err(mixed_with_others(self.ledger)) } else { Ok(()) }
     }
 
+    /// See [`Ledger::drained`].
+    async fn drained(&self) -> bool {
+        self.ledger.enter(Step::Loading);
+        self.ledger.drained().await
+    }
+
     async fn finish(&self) -> Result<()> {
-        let complete = self.ledger.drained().await;
+        let complete = self.drained().await;
         if let Some(error) = self.ledger.torn_by() {
             return Err(error);
         }
@@ -246,7 +257,8 @@ impl TableCopying<'_> {
     async fn vanished(&self, source: &dyn SnapshotSource) -> Result<Attempt> {
         let Some(start) = self.absent_since(source).await? else { return Ok(Attempt::Again) };
         info!(table = %self.ledger.table(), "the table is gone from the source");
-        self.ledger.drained().await;
+        self.drained().await;
+        self.ledger.enter(Step::Preparing);
         let shared_by_others = self.ledger.copy().mixed;
         if !shared_by_others {
             self.shared.target.lock().await.drop_table(self.ledger.target()).await?;

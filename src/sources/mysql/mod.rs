@@ -5,7 +5,7 @@
 //! * `hosts`, `questions`: which server is read, and what it says about its log.
 //! * `dump`: the log itself; `binlog` makes batches of it.
 //! * `catalog`: table definitions for a task that starts; `schema`: all definitions. `check`: the precheck.
-//! * `snapshot`: the tables' rows, through SELECTs of `statement`.
+//! * `snapshot`: the tables' rows, through SELECTs of `statement`; `rows` reads them for comparison.
 //! * `fencing`: keeping writers out for a cutover; `counters`: where the numbering of rows stands then.
 //!
 //! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
@@ -23,6 +23,7 @@ mod hosts;
 mod packets;
 mod questions;
 mod response;
+mod rows;
 mod schema;
 mod snapshot;
 mod statement;
@@ -37,6 +38,7 @@ use slackwater_decoders::{
     schema::{Table, TableName, counter::Counter, definition::Schema},
 };
 
+pub use self::rows::MysqlRows;
 use self::{
     connection::{Address, Connection},
     dump::{BinlogStream, ReplicaIdentity},

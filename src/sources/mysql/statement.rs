@@ -17,8 +17,6 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// How long the server may be silent within a SELECT: it may sort a table before it sends the first row.
-const SELECT_TIMEOUT: Duration = Duration::from_secs(600);
 /// The longest packet that is not a row.
 const LIMIT: usize = 1 << 20;
 /// The largest number of columns of a table (MySQL `sql/sql_const.h`, `MAX_FIELDS`).
@@ -42,6 +40,13 @@ pub(super) struct RowBuffer {
     is_inside: bool,
 }
 
+/// When a buffer is full.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    pub(super) bytes: usize,
+    pub(super) rows: usize,
+}
+
 /// What came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Received {
@@ -52,12 +57,17 @@ pub(super) enum Received {
 }
 
 impl Connection {
-    /// Runs a SELECT. Its rows are to be [received](Self::receive) to their end before anything else is asked.
+    /// Runs a SELECT, within which the server may be silent for `silence`. Its rows are to be [received](Self::receive) to their end
+    /// before anything else is asked.
     ///
     /// # Errors
     /// A lost connection.
-    pub(super) async fn select(&mut self, statement: &str) -> Result<Result<Selected, ServerError>> {
-        self.stream.set_read_timeout(SELECT_TIMEOUT);
+    pub(super) async fn select(
+        &mut self,
+        statement: &str,
+        silence: Duration,
+    ) -> Result<Result<Selected, ServerError>> {
+        self.stream.set_read_timeout(silence);
         self.command(Command::Prepare, statement.as_bytes()).await?;
         let answer = self.packet().await?;
         if answer.first() == Some(&0xFF) {
@@ -94,7 +104,7 @@ impl Connection {
         Ok(Ok(Selected { columns, statement: prepared.statement }))
     }
 
-    /// Receives rows until `buffer` has `limit` bytes or the rows end. Nothing is lost when it is dropped while it waits.
+    /// Receives rows until `buffer` has as many as `limit` says or the rows end. Nothing is lost when it is dropped while it waits.
     ///
     /// # Errors
     /// A lost connection.
@@ -102,7 +112,7 @@ impl Connection {
         &mut self,
         selected: &Selected,
         buffer: &mut RowBuffer,
-        limit: usize,
+        limit: Limit,
     ) -> Result<Result<Received, ServerError>> {
         loop {
             match self.stream.begin() {
@@ -113,7 +123,7 @@ impl Connection {
                     if let Progress::Complete(_) = self.stream.take(&mut buffer.bytes) {
                         buffer.is_inside = false;
                         buffer.count += 1;
-                        if buffer.bytes.len() >= limit {
+                        if buffer.bytes.len() >= limit.bytes || buffer.count >= limit.rows {
                             return Ok(Ok(Received::Rows));
                         }
                         continue;

@@ -1,7 +1,10 @@
 //! What the task has created at the source: listed, and removed.
 
-use super::{Postgres, ddl, publication, slot};
-use crate::{config::ByteSize, error::Result, postgres_client::Session, sources::Belonging};
+use super::{
+    Postgres, ddl, publication,
+    slot::{self, Slot},
+};
+use crate::{error::Result, postgres_client::Session, sources::Belonging};
 
 const SLOT: &str = "replication slot";
 const PUBLICATION: &str = "publication";
@@ -14,33 +17,46 @@ impl Postgres {
         let names = &self.names;
         let mut found = Vec::new();
         if let Some(slot) = slot::read(session, &names.slot).await? {
-            let state = match (slot.is_usable(&self.hosts.config().database), slot.active_pid) {
-                (Err(error), _) => error.parts().0,
-                (Ok(()), None) => "inactive".to_owned(),
-                (Ok(()), Some(_)) => "active".to_owned(),
-            };
-            let state = format!("{state}, keeps {} of log", ByteSize(slot.retained));
-            found.push(Belonging { kind: SLOT, name: names.slot.clone(), state });
+            found.push(self.described(slot));
         }
+        let mut add = |kind: &str, name: String, state: String| {
+            found.push(Belonging { kind: kind.to_owned(), name, state, retained_bytes: None, warning: None });
+        };
         for (trigger, state) in ddl::triggers(session, &names.trigger).await? {
-            found.push(Belonging { kind: TRIGGER, name: trigger, state });
+            add(TRIGGER, trigger, state);
         }
         if ddl::has_function(session, &names.trigger).await? {
             let name = format!("{}.{}", ddl::SCHEMA, names.trigger);
-            found.push(Belonging {
-                kind: FUNCTION,
-                name,
-                state: "writes statements into the log".to_owned(),
-            });
+            add(FUNCTION, name, "writes statements into the log".to_owned());
         }
         if let Some(publication) = publication::read(session, &names.publication).await? {
             let tables = match publication.all {
                 true => "all tables".to_owned(),
                 false => format!("{} tables", publication.tables.len()),
             };
-            found.push(Belonging { kind: PUBLICATION, name: names.publication.clone(), state: tables });
+            add(PUBLICATION, names.publication.clone(), tables);
         }
         Ok(found)
+    }
+
+    fn described(&self, slot: Slot) -> Belonging {
+        let config = self.hosts.config();
+        let usable = slot.is_usable(&config.database).map_err(|error| error.parts().0);
+        let mut state = match (&usable, slot.active_pid) {
+            (Err(why), _) => why.clone(),
+            (Ok(()), None) => "inactive".to_owned(),
+            (Ok(()), Some(_)) => "active".to_owned(),
+        };
+        if let (Ok(()), Some(status)) = (&usable, &slot.wal_status) {
+            state = format!("{state}, {status}");
+        }
+        Belonging {
+            kind: SLOT.to_owned(),
+            warning: usable.err().or_else(|| slot.alarm(config.retained_log_limit)),
+            retained_bytes: Some(slot.retained),
+            name: slot.name,
+            state,
+        }
     }
 
     /// Removes what is there. The slot first: it keeps log.

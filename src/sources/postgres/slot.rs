@@ -5,6 +5,7 @@
 use slackwater_decoders::{position::Position, postgres::lsn::Lsn};
 
 use crate::{
+    config::ByteSize,
     error::{Error, Result},
     postgres_client::{Session, failed, literal},
 };
@@ -90,8 +91,15 @@ impl Slot {
     /// Whether the slot has the log of `database` at all.
     ///
     /// # Errors
-    /// Definite when it is of something else, or is lost.
+    /// Definite when it is of something else, or is lost; transient while it is being created, perhaps for a process that was killed.
     pub(super) fn is_usable(&self, database: &str) -> Result<()> {
+        if let (None, Some(pid)) = (self.confirmed, self.active_pid) {
+            return Err(Error::transient(format!(
+                "the replication slot is still being created (by process {pid} of the server)"
+            ))
+            .on(self)
+            .remedy("creating it waits until the transactions that write now have ended"));
+        }
         let wrong = |what: String, remedy: &str| Err(Error::definite(what).on(self).remedy(remedy));
         if self.plugin != PLUGIN {
             return wrong(
@@ -124,6 +132,22 @@ impl Slot {
             "the log from the task's position on is lost: drop the slot (slackwater release) and copy the tables anew with \
              start = \"snapshot\" and an empty destination; raise the limit first",
         )
+    }
+
+    /// What the operator has to know of the log that the server keeps, before the source's disk is full or the slot is lost.
+    pub(super) fn alarm(&self, limit: Option<ByteSize>) -> Option<String> {
+        if self.wal_status.as_deref() == Some("unreserved") {
+            return Some(
+                "it keeps more log than max_slot_wal_keep_size allows, and the server removes it at its next checkpoint: the task \
+                 cannot go on then. Raise the setting now (ALTER SYSTEM, pg_reload_conf())"
+                    .to_owned(),
+            );
+        }
+        let limit = limit.filter(|limit| self.retained > limit.0)?;
+        Some(format!(
+            "it keeps {} of log on the source's disk, more than source.retained_log_limit ({limit})",
+            ByteSize(self.retained)
+        ))
     }
 
     /// Whether the log from a position on can be had from it.
@@ -196,4 +220,26 @@ pub(super) async fn drop_slot(session: &Session, name: &str) -> Result<bool> {
             .on(format!("slot {name}"))
             .remedy("stop the task first")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_is_warned_of_a_slot_that_keeps_too_much_and_of_one_that_is_about_to_be_lost() {
+        let slot = |retained, status: &str| Slot {
+            retained,
+            wal_status: Some(status.to_owned()),
+            ..Slot::default()
+        };
+        let limit = Some(ByteSize(100));
+        assert_eq!(slot(100, "extended").alarm(limit), None);
+        assert_eq!(slot(101, "extended").alarm(None), None);
+        let warnings =
+            [(slot(101, "reserved"), "retained_log_limit"), (slot(1, "unreserved"), "max_slot_wal")];
+        for (slot, words) in warnings {
+            assert!(slot.alarm(limit).is_some_and(|warning| warning.contains(words)));
+        }
+    }
 }

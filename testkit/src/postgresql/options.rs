@@ -1,5 +1,7 @@
 //! What a PostgreSQL server is started with.
 
+use std::net::Ipv4Addr;
+
 use super::{PostgresServer, PostgresVersion};
 
 /// What every test server is started with; the builder's settings come after and win.
@@ -30,11 +32,13 @@ pub struct PostgresBuilder {
     pub(super) durable: bool,
     pub(super) tls: bool,
     pub(super) password: Option<String>,
+    /// Where it listens beside the loopback interface, and lets everybody in.
+    pub(super) address: Option<Ipv4Addr>,
 }
 
 impl PostgresBuilder {
     pub(super) fn new(version: PostgresVersion) -> Self {
-        Self { version, settings: Vec::new(), durable: false, tls: false, password: None }
+        Self { version, settings: Vec::new(), durable: false, tls: false, password: None, address: None }
     }
 
     /// Sets a configuration parameter, such as `logical_decoding_work_mem` to `64kB`. The last one of a name counts.
@@ -60,6 +64,12 @@ impl PostgresBuilder {
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
+    }
+
+    /// Listens at a further address of this machine, and lets everybody in who comes from its neighbours (`/30`).
+    pub fn reachable_at(mut self, address: Ipv4Addr) -> Self {
+        self.address = Some(address);
+        self.set("listen_addresses", format!("127.0.0.1,{address}"))
     }
 
     /// Starts the server and waits until it answers; installs the version before if need be.

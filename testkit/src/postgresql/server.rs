@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -49,6 +50,11 @@ impl PostgresServer {
             .context("cannot copy the initialized data directory")?;
         if server.options.tls {
             tls::write_certificate(&server.data)?;
+        }
+        if let Some(address) = server.options.address {
+            let rules = format!("host all all {address}/30 trust\nhost replication all {address}/30 trust\n");
+            let mut file = File::options().append(true).open(server.data.join("pg_hba.conf"))?;
+            file.write_all(rules.as_bytes()).context("cannot write pg_hba.conf")?;
         }
         launcher::give_to_server(&server.data)?;
         let mut tries = 5;

@@ -110,7 +110,7 @@ const KEYS: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-fn keys(flavor: Flavor) -> Vec<(&'static str, String, Vec<String>)> {
+pub(crate) fn keys(flavor: Flavor) -> Vec<(&'static str, String, Vec<String>)> {
     let owned = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
     let mut keys: Vec<_> =
         KEYS.iter().map(|(name, columns, values)| (*name, format!("({columns})"), owned(values))).collect();
@@ -433,7 +433,7 @@ async fn the_precheck_of_a_copy() {
     let objects: Objects = toml::from_str("include = ['shop.*']").unwrap();
     let selection = Selection::new(&objects);
     let found = async |start: &Start| {
-        let plan = Plan { start, stored: None, selection: &selection };
+        let plan = Plan { start, stored: None, selection: &selection, filtered: &[] };
         let findings = login(&server, "reader").check(&plan).await;
         findings.into_iter().filter(|it| it.code.starts_with("mysql.copy_")).collect::<Vec<Finding>>()
     };

@@ -7,10 +7,11 @@
 
 use std::env;
 
-use crate::lives::{Kills, Phase, is_done};
+use super::postgres_migration::{Migration, expect_tables};
+use crate::lives::{Phase, is_done};
 use crate::river::Destination;
-use anyhow::{Context as _, Result};
-use slackwater_testkit::{Flavor, PostgresServer, PostgresVersion, Task};
+use anyhow::{Context as _, Result, ensure};
+use slackwater_testkit::{Flavor, PostgresServer, PostgresVersion};
 
 fn number(variable: &str) -> Result<u64> {
     env::var(variable).map_or(Ok(1), |text| text.parse().with_context(|| format!("{variable}: {text}")))
@@ -27,17 +28,22 @@ fn from_postgres(source: PostgresVersion, destination: impl Fn() -> Result<Desti
     seeds(|seed| {
         let server = PostgresServer::builder(source).start()?;
         let destination = destination()?;
-        let mut migration = super::postgres_migration::Migration::new(&server, &destination, seed)?;
-        let tables = migration.run()?;
-        super::postgres_migration::expect_tables(&server, &destination, &tables)?;
-        expect_a_hard_life(&migration.task, &migration.kills, seed)
+        let mut migration = Migration::new(&server, &destination, seed)?;
+        run(&mut migration, &server, &destination).map_err(|error| {
+            let evidence = migration.evidence(&destination);
+            error.context(evidence)
+        })?;
+        println!("seed {seed}, {} to {}: killed {:?}", server.version(), destination.name(), migration.kills);
+        Ok(())
     })
 }
 
-fn expect_a_hard_life(task: &Task, kills: &Kills, seed: u64) -> Result<()> {
-    assert!(is_done(task));
-    assert!([Phase::Snapshot, Phase::Tailing].iter().all(|phase| kills.contains_key(phase)), "{kills:?}");
-    println!("seed {seed}: killed {kills:?}");
+fn run(migration: &mut Migration<'_>, source: &PostgresServer, destination: &Destination) -> Result<()> {
+    let tables = migration.run()?;
+    expect_tables(source, destination, &tables)?;
+    ensure!(is_done(&migration.task));
+    let killed = |phase| migration.kills.contains_key(&phase);
+    ensure!(killed(Phase::Snapshot) && killed(Phase::Tailing), "{:?}", migration.kills);
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! What the tests of whole rivers share: the sections of a task file, and destinations that can be compared.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod activity;
 pub(crate) mod load;
+pub(crate) mod network;
 pub(crate) mod proxy;
 
 use std::{path::PathBuf, time::Duration};
@@ -111,6 +113,15 @@ impl Destination {
             Destination::Sqlite(directory) => sqlite_rows(source, &directory.path().join("copy.db"), table),
             Destination::Server(server) => destination_rows(source, server, table),
             Destination::Postgres(server, _) => postgres_rows(server, DATABASE, table),
+        }
+    }
+
+    /// What it is at, for the message of a test that gave up.
+    pub(crate) fn activity(&self) -> String {
+        match self {
+            Destination::Sqlite(_) => String::new(),
+            Destination::Server(server) => activity::of_mysql(server),
+            Destination::Postgres(server, _) => activity::of_postgres(server),
         }
     }
 

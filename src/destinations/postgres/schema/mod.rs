@@ -306,6 +306,15 @@ fn same_set(one: &[String], other: &[String]) -> bool {
     one.len() == other.len() && one.iter().all(|name| other.contains(name))
 }
 
+/// Where the names in a statement are looked for; `None` where they are qualified.
+#[must_use]
+pub fn search_path(statement: &PlannedStatement) -> Option<String> {
+    statement.overridden.then(|| match &statement.database {
+        Some(schema) => format!("{}, public", quote_name(schema)),
+        None => "public".to_owned(),
+    })
+}
+
 /// Runs a statement of a plan. Texts of the source are read as it wrote them: names are qualified, bodies of functions are not looked into.
 /// Names in a statement of the operator are looked for in the object's schema and in `public`.
 ///
@@ -313,11 +322,7 @@ fn same_set(one: &[String], other: &[String]) -> bool {
 /// Definite when the database refuses the statement: then nothing has changed.
 pub async fn execute(client: &Client, statement: &PlannedStatement) -> Result<()> {
     let refused = |error| failed("a statement of the schema is refused", error).on(&statement.object);
-    let path = match (&statement.database, statement.overridden) {
-        (Some(schema), true) => format!("{}, public", quote_name(schema)),
-        (None, true) => "public".to_owned(),
-        (_, false) => "pg_catalog".to_owned(),
-    };
+    let path = search_path(statement).unwrap_or_else(|| "pg_catalog".to_owned());
     let settings = format!(
         "SET search_path = {path}; SET check_function_bodies = off; SET client_min_messages = warning; \
          SET default_tablespace = ''"

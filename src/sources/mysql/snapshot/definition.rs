@@ -19,20 +19,20 @@ const CHANGED: [u16; 5] = [1049, 1054, 1146, 1176, 1412];
 
 /// Whether an error tells by itself that the table was changed. That its definition is the old one (again) does not matter: it may
 /// have been truncated, put in the place of another one, or altered twice.
-pub(super) fn tells_change(error: &Error) -> bool {
+pub(in crate::sources::mysql) fn tells_change(error: &Error) -> bool {
     error.cause_as::<ServerError>().is_some_and(|error| CHANGED.contains(&error.code))
 }
 
 /// A definition at some time.
 #[derive(Clone, Debug)]
-pub(super) struct Definition {
-    pub(super) table: Arc<Table>,
+pub(in crate::sources::mysql) struct Definition {
+    pub(in crate::sources::mysql) table: Arc<Table>,
     /// The server's CREATE TABLE without the next automatic number, which every insert changes.
     statement: String,
 }
 
 /// How the definition of a table is read.
-pub(super) struct Definitions {
+pub(in crate::sources::mysql) struct Definitions {
     name: TableName,
     /// With the settings of the server and the defaults of its databases, without tables.
     empty: Arc<Catalog>,
@@ -40,12 +40,12 @@ pub(super) struct Definitions {
 
 impl Definitions {
     /// For the table of that name on the server of the catalog `empty`, which has no tables.
-    pub(super) fn new(name: &TableName, empty: Arc<Catalog>) -> Self {
+    pub(in crate::sources::mysql) fn new(name: &TableName, empty: Arc<Catalog>) -> Self {
         Definitions { name: name.clone(), empty }
     }
 
     /// The table's name.
-    pub(super) fn name(&self) -> &TableName {
+    pub(in crate::sources::mysql) fn name(&self) -> &TableName {
         &self.name
     }
 
@@ -53,7 +53,10 @@ impl Definitions {
     ///
     /// # Errors
     /// Definite when it is not understood; else the server's error, or a lost connection.
-    pub(super) async fn read(&self, connection: &mut Connection) -> Result<Option<Definition>> {
+    pub(in crate::sources::mysql) async fn read(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<Option<Definition>> {
         let Some(statement) = catalog::create_statement(connection, &self.name).await? else {
             return Ok(None);
         };
@@ -68,7 +71,7 @@ impl Definitions {
     ///
     /// # Errors
     /// The server's error, or a lost connection.
-    pub(super) async fn is_still(
+    pub(in crate::sources::mysql) async fn is_still(
         &self,
         definition: &Definition,
         connection: &mut Connection,

@@ -3,18 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use slackwater_decoders::{
-    event::{Event, RowChange},
-    mysql::resultset::RowPlan,
-    position::Position,
-    schema::Table,
-};
+use slackwater_decoders::{mysql::resultset::RowPlan, position::Position, schema::Table};
 
 use super::{
     Engine,
-    bound::{self, Place},
+    bound::Place,
     definition::{Definition, Definitions, tells_change},
-    pace::Pace,
     query::KeyQuery,
     rows::{self, Failure, Piece, RowSource},
     start,
@@ -23,6 +17,7 @@ use crate::{
     error::{Error, Result},
     sources::{
         mysql::{Mysql, statement::RowBuffer},
+        pace::Pace,
         snapshot::{Block, CopyPoint, Read, TableReader},
     },
 };
@@ -103,7 +98,7 @@ impl KeyedReader {
         while self.state == State::Reading {
             if !self.source.is_reading() {
                 self.asked = self.pace.rows();
-                let statement = self.query.statement(self.after.as_ref(), self.asked);
+                let statement = self.query.statement(self.after.as_ref(), None, self.asked);
                 self.source.ask(&statement, &self.definition.table).await?;
             }
             let Piece { rows, plan, ended } = self.source.receive().await?;
@@ -127,26 +122,9 @@ impl KeyedReader {
 
     fn block(&mut self, rows: RowBuffer, plan: &RowPlan) -> Result<Block, Failure> {
         let last = rows.last_row().to_vec();
-        let batch = rows::batch(rows.bytes, rows.count, plan, &self.start).map_err(rows::unreadable)?;
-        let cells = batch.events().iter().find_map(|event| match event {
-            Event::Rows(rows) => rows.changes.last().and_then(RowChange::after),
-            _ => None,
-        });
-        let table = &self.definition.table;
+        let batch = rows::batch(rows.bytes, rows.count, plan, &self.start.log).map_err(rows::unreadable)?;
         let version = self.source.session.connection.version();
-        let literal = |ordinal: &u16| {
-            let raw = plan.raw(&last, *ordinal).map_err(rows::unreadable)?.unwrap_or_default();
-            let place = usize::from(*ordinal);
-            let literal = table
-                .columns
-                .get(place)
-                .zip(cells.and_then(|cells| cells.get(place)))
-                .and_then(|(column, cell)| bound::literal(column, *cell, raw, version));
-            literal.ok_or_else(|| {
-                Failure::Refused(Error::definite("the table's key cannot be read in its order"))
-            })
-        };
-        let place = Place(self.key.iter().map(literal).collect::<Result<_, _>>()?);
+        let place = rows::end(&batch, &last, plan, &self.key, version)?;
         let end = Some(place.to_bound());
         self.after = Some(place);
         Ok(Block { batch, end })

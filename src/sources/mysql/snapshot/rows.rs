@@ -7,33 +7,39 @@ use std::{
 
 use slackwater_decoders::{
     batch::{Batch, Decoded},
-    event::{Event, Rows},
+    event::{Event, RowChange, Rows},
     mysql::resultset::{RowError, RowPlan},
-    position::Position,
+    position::LogPosition,
     schema::Table,
 };
 
-use super::session::{Session, Sessions};
+use super::{
+    bound::{self, Place},
+    session::{Session, Sessions},
+};
 use crate::{
     error::{Error, Result},
     sources::{
         mysql::{
+            connection::Version,
             response::ServerError,
-            statement::{Received, RowBuffer, Selected},
+            statement::{Limit, Received, RowBuffer, Selected},
         },
         throttle::Throttle,
     },
 };
 
+/// How long the server may be silent within a SELECT: it may sort a table before it sends the first row.
+const SILENCE: Duration = Duration::from_secs(600);
 /// How large the buffer of a table's first block is before it grows: most tables are small.
 const FIRST_BUFFER: usize = 64 << 10;
 
 /// A connection that reads rows, and what was received of the current query.
-pub(super) struct RowSource {
-    pub(super) session: Session,
+pub(in crate::sources::mysql) struct RowSource {
+    pub(in crate::sources::mysql) session: Session,
     /// Where it comes from.
-    pub(super) sessions: Arc<Sessions>,
-    block_bytes: usize,
+    pub(in crate::sources::mysql) sessions: Arc<Sessions>,
+    block: Limit,
     throttle: Throttle,
     query: Option<Query>,
     buffer: RowBuffer,
@@ -48,27 +54,36 @@ struct Query {
 
 /// What a query brought.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Progress {
-    pub(super) rows: u64,
-    pub(super) bytes: u64,
+pub(in crate::sources::mysql) struct Progress {
+    pub(in crate::sources::mysql) rows: u64,
+    pub(in crate::sources::mysql) bytes: u64,
     /// From asking to the last row, waiting for those who take the rows included.
-    pub(super) took: Duration,
+    pub(in crate::sources::mysql) took: Duration,
 }
 
 /// Rows of a query that make a block, perhaps none, and whether they were its last.
-pub(super) struct Piece {
-    pub(super) rows: RowBuffer,
-    pub(super) plan: Arc<RowPlan>,
+pub(in crate::sources::mysql) struct Piece {
+    pub(in crate::sources::mysql) rows: RowBuffer,
+    pub(in crate::sources::mysql) plan: Arc<RowPlan>,
     /// The whole query, when it ended.
-    pub(super) ended: Option<Progress>,
+    pub(in crate::sources::mysql) ended: Option<Progress>,
 }
 
 /// Why a query failed.
-pub(super) enum Failure {
+pub(in crate::sources::mysql) enum Failure {
     /// The connection cannot be used any more.
     Lost(Error),
     /// The query did; others may follow.
     Refused(Error),
+}
+
+impl Failure {
+    /// What went wrong, for those who do not go on.
+    pub(in crate::sources::mysql) fn into_error(self) -> Error {
+        match self {
+            Failure::Lost(error) | Failure::Refused(error) => error,
+        }
+    }
 }
 
 impl From<Error> for Failure {
@@ -84,33 +99,44 @@ impl From<ServerError> for Failure {
 }
 
 impl RowSource {
-    pub(super) fn new(
+    pub(in crate::sources::mysql) fn new(
         session: Session,
         sessions: Arc<Sessions>,
         block_bytes: usize,
         throttle: Throttle,
     ) -> Self {
         let buffer = RowBuffer::new(FIRST_BUFFER.min(block_bytes));
-        RowSource { session, sessions, block_bytes, throttle, query: None, buffer }
+        let block = Limit { bytes: block_bytes, rows: usize::MAX };
+        RowSource { session, sessions, block, throttle, query: None, buffer }
+    }
+
+    /// Sets how many rows a block has at most; without limit unless set.
+    pub(in crate::sources::mysql) fn with_block_rows(mut self, rows: usize) -> Self {
+        self.block.rows = rows;
+        self
     }
 
     /// Leaves the connection, on which no transaction is open, to the next table.
-    pub(super) fn close(self) {
+    pub(in crate::sources::mysql) fn close(self) {
         if self.query.is_none() {
             self.sessions.keep(self.session);
         }
     }
 
     /// Whether a query is being read.
-    pub(super) fn is_reading(&self) -> bool {
+    pub(in crate::sources::mysql) fn is_reading(&self) -> bool {
         self.query.is_some()
     }
 
     /// Sends a SELECT of all columns of `table`.
-    pub(super) async fn ask(&mut self, statement: &str, table: &Arc<Table>) -> Result<(), Failure> {
+    pub(in crate::sources::mysql) async fn ask(
+        &mut self,
+        statement: &str,
+        table: &Arc<Table>,
+    ) -> Result<(), Failure> {
         self.throttle.query().await;
         let begun = Instant::now();
-        let selected = self.session.connection.select(statement).await??;
+        let selected = self.session.connection.select(statement, SILENCE).await??;
         match RowPlan::new(table, &selected.columns) {
             Ok(plan) => {
                 let progress = Progress::default();
@@ -125,12 +151,11 @@ impl RowSource {
     }
 
     /// Reads on in the current query until a block is full or the query ends.
-    pub(super) async fn receive(&mut self) -> Result<Piece, Failure> {
+    pub(in crate::sources::mysql) async fn receive(&mut self) -> Result<Piece, Failure> {
         let Some(query) = &mut self.query else {
             return Err(Failure::Lost(Error::definite("no query was sent")));
         };
-        let received =
-            self.session.connection.receive(&query.selected, &mut self.buffer, self.block_bytes).await?;
+        let received = self.session.connection.receive(&query.selected, &mut self.buffer, self.block).await?;
         let received = match received {
             Ok(received) => received,
             Err(error) => {
@@ -141,7 +166,7 @@ impl RowSource {
         };
         let is_end = received == Received::End;
         // The next buffer has room for a block and the row that goes over its end.
-        let next = if is_end { FIRST_BUFFER } else { self.block_bytes + self.block_bytes / 8 };
+        let next = if is_end { FIRST_BUFFER } else { self.block.bytes + self.block.bytes / 8 };
         let mut rows = std::mem::replace(&mut self.buffer, RowBuffer::new(next));
         if rows.bytes.len() < rows.bytes.capacity() / 2 {
             rows.bytes.shrink_to_fit();
@@ -160,7 +185,7 @@ impl RowSource {
     }
 
     /// Gives the rest of the current query up.
-    pub(super) async fn give_up(&mut self) -> Result<()> {
+    pub(in crate::sources::mysql) async fn give_up(&mut self) -> Result<()> {
         match self.query.take() {
             Some(query) => self.drain(&query.selected).await,
             None => Ok(()),
@@ -168,9 +193,10 @@ impl RowSource {
     }
 
     async fn drain(&mut self, selected: &Selected) -> Result<()> {
+        let limit = Limit { bytes: FIRST_BUFFER, rows: usize::MAX };
         loop {
             self.buffer = RowBuffer::new(FIRST_BUFFER);
-            match self.session.connection.receive(selected, &mut self.buffer, FIRST_BUFFER).await? {
+            match self.session.connection.receive(selected, &mut self.buffer, limit).await? {
                 Ok(Received::Rows) => {}
                 Ok(Received::End) | Err(_) => break,
             }
@@ -180,8 +206,36 @@ impl RowSource {
     }
 }
 
+/// The place of the last of the rows that `batch` was made of, in the order of the key.
+///
+/// # Errors
+/// When the row cannot be read, or has a value that stands in no key.
+pub(in crate::sources::mysql) fn end(
+    batch: &Batch,
+    last: &[u8],
+    plan: &RowPlan,
+    key: &[u16],
+    version: &Version,
+) -> Result<Place, Failure> {
+    let cells = batch.events().iter().find_map(|event| match event {
+        Event::Rows(rows) => rows.changes.last().and_then(RowChange::after),
+        _ => None,
+    });
+    let literal = |ordinal: &u16| {
+        let raw = plan.raw(last, *ordinal).map_err(unreadable)?.unwrap_or_default();
+        let place = usize::from(*ordinal);
+        let column = plan.table().columns.get(place);
+        let literal = column
+            .zip(cells.and_then(|cells| cells.get(place)))
+            .and_then(|(column, cell)| bound::literal(column, *cell, raw, version));
+        literal
+            .ok_or_else(|| Failure::Refused(Error::definite("the table's key cannot be read in its order")))
+    };
+    key.iter().map(literal).collect::<Result<_, _>>().map(Place)
+}
+
 /// A row that the copy cannot go on with.
-pub(super) fn unreadable(error: RowError) -> Failure {
+pub(in crate::sources::mysql) fn unreadable(error: RowError) -> Failure {
     Failure::Refused(
         Error::definite("a row cannot be read")
             .caused_by(error)
@@ -189,21 +243,21 @@ pub(super) fn unreadable(error: RowError) -> Failure {
     )
 }
 
-/// The rows as inserts at the start of the copy.
+/// The rows as inserts at that place of the log.
 ///
 /// # Errors
 /// When a row is not of the plan's form.
-pub(super) fn batch(
+pub(in crate::sources::mysql) fn batch(
     rows: Vec<u8>,
     count: usize,
     plan: &RowPlan,
-    start: &Position,
+    at: &LogPosition,
 ) -> Result<Batch, RowError> {
     Batch::decode(rows, |rows, arena, events| {
         let changes = plan.decode(rows, count, arena)?;
         events.push(Event::Rows(Rows {
             table: Arc::clone(plan.table()),
-            position: start.log.clone(),
+            position: at.clone(),
             time_micros: 0,
             sequence: 0,
             unlogged_cascades: false,

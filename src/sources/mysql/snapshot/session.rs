@@ -26,13 +26,13 @@ use crate::{
 const FRESH: Duration = Duration::from_secs(5);
 
 /// A connection that reads tables.
-pub(super) struct Session {
-    pub(super) connection: Connection,
+pub(in crate::sources::mysql) struct Session {
+    pub(in crate::sources::mysql) connection: Connection,
     /// Where it leads to.
-    pub(super) address: Address,
+    pub(in crate::sources::mysql) address: Address,
     /// A catalog with the settings of the server and the defaults of its databases, without tables. (The server's own statements
     /// say what a table has of the defaults.)
-    pub(super) empty: Arc<Catalog>,
+    pub(in crate::sources::mysql) empty: Arc<Catalog>,
 }
 
 impl Session {
@@ -40,7 +40,9 @@ impl Session {
     ///
     /// # Errors
     /// The server's error, or a lost connection.
-    pub(super) async fn new((mut connection, address): (Connection, Address)) -> Result<Self> {
+    pub(in crate::sources::mysql) async fn new(
+        (mut connection, address): (Connection, Address),
+    ) -> Result<Self> {
         prepare(&mut connection).await?;
         let empty = Arc::new(catalog::without_tables(&mut connection).await?);
         Ok(Session { connection, address, empty })
@@ -62,7 +64,7 @@ impl Sessions {
     ///
     /// # Errors
     /// As [`Hosts::connect`].
-    pub(super) async fn reading(&self, hosts: &Hosts) -> Result<Session> {
+    pub(in crate::sources::mysql) async fn reading(&self, hosts: &Hosts) -> Result<Session> {
         while let Some((mut session, since)) = self.reading.take() {
             let is_current = hosts.current() == Some(&session.address);
             if is_current && works(&mut session.connection, since).await {
@@ -73,7 +75,7 @@ impl Sessions {
     }
 
     /// Keeps a connection without a transaction and without an answer on its way.
-    pub(super) fn keep(&self, session: Session) {
+    pub(in crate::sources::mysql) fn keep(&self, session: Session) {
         self.reading.put(session);
     }
 
@@ -81,7 +83,11 @@ impl Sessions {
     ///
     /// # Errors
     /// As [`Hosts::connect_to`].
-    pub(super) async fn locking(&self, hosts: &Hosts, address: &Address) -> Result<(Connection, bool)> {
+    pub(in crate::sources::mysql) async fn locking(
+        &self,
+        hosts: &Hosts,
+        address: &Address,
+    ) -> Result<(Connection, bool)> {
         while let Some(((mut connection, leads_to), since)) = self.locking.take() {
             if leads_to == *address && works(&mut connection, since).await {
                 return Ok((connection, false));
@@ -91,23 +97,23 @@ impl Sessions {
     }
 
     /// Keeps a connection without locks.
-    pub(super) fn keep_locking(&self, connection: Connection, address: Address) {
+    pub(in crate::sources::mysql) fn keep_locking(&self, connection: Connection, address: Address) {
         self.locking.put((connection, address));
     }
 
     /// Keeps what is estimated of the rows of tables.
-    pub(super) fn estimated(&self, tables: &[TableEstimate]) {
+    pub(in crate::sources::mysql) fn estimated(&self, tables: &[TableEstimate]) {
         let bytes = |table: &TableEstimate| (table.table.clone(), table.bytes / table.rows.max(1));
         *lock(&self.row_bytes) = tables.iter().map(bytes).collect();
     }
 
     /// Bytes of a row of that table, where they were estimated.
-    pub(super) fn row_bytes(&self, table: &TableName) -> Option<u64> {
+    pub(in crate::sources::mysql) fn row_bytes(&self, table: &TableName) -> Option<u64> {
         lock(&self.row_bytes).get(table).copied()
     }
 
     /// Closes all connections, and forgets the estimates.
-    pub(super) fn close(&self) {
+    pub(in crate::sources::mysql) fn close(&self) {
         self.reading.clear();
         self.locking.clear();
         *lock(&self.row_bytes) = HashMap::new();

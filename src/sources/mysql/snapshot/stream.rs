@@ -97,7 +97,7 @@ impl StreamReader {
             }
             if rows.count > 0 {
                 let batch =
-                    rows::batch(rows.bytes, rows.count, &plan, &self.start).map_err(rows::unreadable)?;
+                    rows::batch(rows.bytes, rows.count, &plan, &self.start.log).map_err(rows::unreadable)?;
                 return Ok(Read::Block(Block { batch, end: None }));
             }
         }

@@ -125,14 +125,14 @@ impl Postgres {
             _ => slot.is_usable(&config.database)?,
         }
         let found = format!("slot {} keeps {} of log", slot.name, ByteSize(slot.retained));
-        match config.retained_log_limit {
-            Some(limit) if slot.retained > limit.0 => Ok(Finding::warning(
+        Ok(match slot.alarm(config.retained_log_limit) {
+            Some(warning) => Finding::warning(
                 code,
-                format!("{found}, more than source.retained_log_limit ({limit})"),
+                format!("slot {}: {warning}", slot.name),
                 "start the task, or remove the slot with slackwater release; the log fills the disk otherwise",
-            )),
-            _ => Ok(Finding::ok(code, found)),
-        }
+            ),
+            None => Finding::ok(code, found),
+        })
     }
 
     async fn capture(&self, session: &Session) -> Result<Finding> {

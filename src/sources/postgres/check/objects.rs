@@ -26,6 +26,8 @@ struct Relation {
     is_partition: bool,
     /// Whether updates and deletes can be published.
     is_identified: bool,
+    /// Whether the log has the whole row before an update or delete.
+    is_full: bool,
     has_primary_key: bool,
     may_select: bool,
     is_owned: bool,
@@ -58,6 +60,8 @@ pub(super) async fn findings(
         without_select(&logged, &config.user),
         not_carried(&carried),
     ];
+    let filtered = |relation: &&&Relation| plan.filtered.contains(&root(relation));
+    findings.extend(filter_identities(logged.iter().filter(filtered).copied()));
     findings.extend(keyless(&logged));
     findings.extend(policies(&logged, &config.user));
     findings.extend(generated(&logged));
@@ -82,7 +86,7 @@ async fn relations(session: &Session) -> Result<Vec<Relation>> {
         "SELECT n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence = 'u', c.relispartition, \
            c.relreplident = 'f' OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid \
              AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)), \
-           EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), \
+           c.relreplident = 'f', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), \
            has_table_privilege(c.oid, 'SELECT'), pg_has_role(c.relowner, 'USAGE'), \
            c.relrowsecurity AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user), {generated} \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -99,11 +103,12 @@ async fn relations(session: &Session) -> Result<Vec<Relation>> {
             is_unlogged: row.try_get(3)?,
             is_partition: row.try_get(4)?,
             is_identified: row.try_get(5)?,
-            has_primary_key: row.try_get(6)?,
-            may_select: row.try_get(7)?,
-            is_owned: row.try_get(8)?,
-            has_policies: row.try_get(9)?,
-            has_generated: row.try_get(10)?,
+            is_full: row.try_get(6)?,
+            has_primary_key: row.try_get(7)?,
+            may_select: row.try_get(8)?,
+            is_owned: row.try_get(9)?,
+            has_policies: row.try_get(10)?,
+            has_generated: row.try_get(11)?,
         })
     };
     rows.iter().map(read).collect::<Result<_, _>>().map_err(unreadable)
@@ -152,6 +157,25 @@ fn identities(tables: &[&Relation]) -> Finding {
         ),
         repair.join("\n"),
     )
+}
+
+/// A filter judges the row before an update or delete as well, of which the log has the identity alone unless told otherwise.
+fn filter_identities<'a>(filtered: impl Iterator<Item = &'a Relation>) -> Option<Finding> {
+    let without: Vec<&TableName> =
+        filtered.filter(|table| table.kind == "r" && !table.is_full).map(|table| &table.name).collect();
+    let repair: Vec<String> =
+        without.iter().map(|name| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", sql(name))).collect();
+    (!without.is_empty()).then(|| {
+        Finding::error(
+            "postgres.filter_identity",
+            format!(
+                "under a row filter and without REPLICA IDENTITY FULL, so that the log lacks what the filter judges, and the task \
+                 stops at an UPDATE or DELETE: {}",
+                listed(&without)
+            ),
+            repair.join("\n"),
+        )
+    })
 }
 
 fn keyless(tables: &[&Relation]) -> Option<Finding> {
@@ -237,8 +261,7 @@ async fn may_publish(
     if !config.create {
         let names: Vec<TableName> =
             tables.iter().filter(|table| !table.is_partition).map(|table| table.name.clone()).collect();
-        publication::verify(session, publication::Wanted { name, all: false, tables: &names, resumed: None })
-            .await?;
+        publication::verify(session, name, &names).await?;
         return Ok(Finding::ok(code, format!("publication {name} has every table")));
     }
     if publication::may_publish_all(session).await? {

@@ -16,12 +16,10 @@
 //! position, finds the prepared transaction again, and passes over the transactions that were committed before its own
 //! position. Each transaction's commit has one place, so that none is passed over or repeated by mistake.
 //!
-//! Relations that are announced in what is passed over are announced for what follows as well: the server does so once in a stream.
-//! They are kept, and put before the first change that needs them.
+//! Relations that are announced in what is passed over are announced for what follows as well, see [`Announced`].
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    mem,
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -36,6 +34,7 @@ use slackwater_decoders::postgres::{
 
 use super::{
     HEADER, Note,
+    announced::Announced,
     cut::Collected,
     spill::{Replay, Spill},
 };
@@ -48,7 +47,7 @@ use crate::{
 };
 
 /// The header of XLogData before the message.
-const XLOG_HEADER: usize = 25;
+pub(super) const XLOG_HEADER: usize = 25;
 /// A report that is asked for sooner than this after the last one is not sent at once.
 const URGED_OFTEN: Duration = Duration::from_millis(50);
 /// Reports that are asked for with this long between are those of a server that only wants a sign of life.
@@ -92,9 +91,8 @@ struct Sorter {
     held: Option<Lsn>,
     /// How the transaction ended whose frames are the next ones in `collected`.
     announced: Option<Committed>,
-    /// Announcements of relations and types that what is collected does not have.
-    relations: HashMap<u32, Vec<u8>>,
-    types: Vec<u8>,
+    /// Announcements that what is collected does not have.
+    kept: Announced,
     /// The places of PREPARE, by transaction.
     prepared: BTreeMap<u32, Lsn>,
     /// Committed ones: the place of PREPARE and the end of COMMIT PREPARED.
@@ -162,8 +160,7 @@ impl Reader {
             from,
             held,
             announced: None,
-            relations: HashMap::new(),
-            types: Vec::new(),
+            kept: Announced::default(),
             prepared: BTreeMap::new(),
             committed: Vec::new(),
             position: from,
@@ -252,7 +249,7 @@ impl Sorter {
         let is_change = matches!(frame.get(HEADER + XLOG_HEADER), Some(b'I' | b'U' | b'D'))
             && frame.get(HEADER) == Some(&b'w')
             && self.state == State::Transaction
-            && self.relations.is_empty();
+            && self.kept.is_empty();
         if is_change {
             self.collected.push(frame);
         }
@@ -327,7 +324,8 @@ impl Sorter {
 
     /// A message between transactions.
     async fn begin(&mut self, bytes: &[u8], frame: &[u8], pieces: &Pieces<Note>) -> Result<Goes> {
-        match parse(bytes, false)? {
+        let message = parse(bytes, false)?;
+        match message {
             Message::Begin { commit, .. } if commit < self.from => self.state = State::Passed,
             Message::Begin { commit, .. } => {
                 self.passed(commit);
@@ -339,6 +337,9 @@ impl Sorter {
                 self.spill.push(xid, None, frame)?;
             }
             Message::StreamAbort { xid, sub } => self.spill.abort(xid, sub)?,
+            Message::StreamCommit(committed) if committed.commit < self.from => {
+                self.pass_over(committed.xid)?
+            }
             Message::StreamCommit(committed) => return self.replay(committed, frame, pieces).await,
             Message::BeginPrepare(prepared) => {
                 self.state = State::Prepare(prepared.xid);
@@ -362,8 +363,7 @@ impl Sorter {
             }
             // Of a session that is in no transaction: nothing of a table.
             Message::Logical { transactional: false, .. } => {}
-            Message::Type { .. } => self.types.extend_from_slice(frame),
-            Message::Relation { body, .. } => self.keep_relation(body, frame),
+            Message::Type { .. } | Message::Relation { .. } => self.kept.keep(&message, frame),
             other => return Err(out_of_place(&other, "between transactions")),
         }
         Ok(true)
@@ -395,37 +395,10 @@ impl Sorter {
             Message::Logical { prefix, .. } if *prefix != DDL_PREFIX => return Ok(true),
             Message::Logical { .. } if !self.before_statement(pieces).await => return Ok(false),
             Message::Logical { .. } => {}
-            Message::Relation { body, .. } => {
-                if let Some(relation) = relation_of(body) {
-                    self.relations.remove(&relation);
-                }
-                self.push_types();
-            }
-            Message::Insert(change) | Message::Update(change) | Message::Delete(change) => {
-                self.announce(change.relation);
-            }
-            Message::Truncate { relations, .. } => {
-                for relation in relations.chunks_exact(4).filter_map(relation_of) {
-                    self.announce(relation);
-                }
-            }
-            _ => {}
+            message => self.kept.before(message, &mut self.collected),
         }
         self.collected.push(frame);
         Ok(true)
-    }
-
-    /// Puts an announcement that was kept before the first change that needs it.
-    fn announce(&mut self, relation: u32) {
-        if let Some(frame) = self.relations.remove(&relation) {
-            self.push_types();
-            self.collected.push(&frame);
-        }
-    }
-
-    fn push_types(&mut self) {
-        let types = mem::take(&mut self.types);
-        self.collected.push(&types);
     }
 
     /// Cuts, so that what changes definitions comes first in its piece.
@@ -444,17 +417,22 @@ impl Sorter {
     fn pass(&mut self, bytes: &[u8], frame: &[u8]) -> Result<Goes> {
         match parse(bytes, false)? {
             Message::Commit { .. } => self.state = State::Outside,
-            Message::Relation { body, .. } => self.keep_relation(body, frame),
-            Message::Type { .. } => self.types.extend_from_slice(frame),
-            _ => {}
+            message => self.kept.keep(&message, frame),
         }
         Ok(true)
     }
 
-    fn keep_relation(&mut self, body: &[u8], frame: &[u8]) {
-        if let Some(relation) = relation_of(body) {
-            self.relations.insert(relation, frame.to_vec());
+    /// A transaction that came in segments is committed, and the destination has it. What it announces counts for later ones from its
+    /// commit on (`cleanup_rel_sync_cache`, `src/backend/replication/pgoutput/pgoutput.c`).
+    fn pass_over(&mut self, xid: u32) -> Result<()> {
+        let Some(mut replay) = self.spill.take(xid)? else { return Ok(()) };
+        let mut in_stream = false;
+        while let Some(frame) = replay.next()? {
+            let message = parse(frame.get(HEADER + XLOG_HEADER..).unwrap_or_default(), in_stream)?;
+            in_stream = is_in_stream(&message, in_stream);
+            self.kept.keep(&message, frame);
         }
+        Ok(())
     }
 
     /// A message of a transaction in progress.
@@ -481,9 +459,7 @@ impl Sorter {
                 self.is_prepared(xid, prepared.prepare)?;
             }
             // Later transactions are sent as if they knew it.
-            Message::Relation { body, .. } => self.keep_relation(body, frame),
-            Message::Type { .. } => self.types.extend_from_slice(frame),
-            _ => {}
+            message => self.kept.keep(&message, frame),
         }
         Ok(true)
     }
@@ -549,11 +525,7 @@ impl Sorter {
         while let Some(frame) = replay.next()? {
             let bytes = frame.get(HEADER + XLOG_HEADER..).unwrap_or_default();
             let message = parse(bytes, in_stream)?;
-            match message {
-                Message::StreamStart { .. } => in_stream = true,
-                Message::StreamStop => in_stream = false,
-                _ => {}
-            }
+            in_stream = is_in_stream(&message, in_stream);
             if !self.add(&message, frame, pieces).await? {
                 return Ok(false);
             }
@@ -572,8 +544,13 @@ impl Sorter {
     }
 }
 
-fn relation_of(body: &[u8]) -> Option<u32> {
-    body.first_chunk().map(|oid| u32::from_be_bytes(*oid))
+/// Whether the message behind this one is of a segment.
+fn is_in_stream(message: &Message<'_>, in_stream: bool) -> bool {
+    match message {
+        Message::StreamStart { .. } => true,
+        Message::StreamStop => false,
+        _ => in_stream,
+    }
 }
 
 fn parse(bytes: &[u8], in_stream: bool) -> Result<Message<'_>> {

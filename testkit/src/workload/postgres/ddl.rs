@@ -26,13 +26,13 @@ impl PostgresWorkload {
         let choice = self.rng.random_range(0..100);
         Ok(match choice {
             0..10 if self.truncates => self.truncate(),
-            10..25 if passing.len() < MOST_PASSING => {
+            10..25 if passing.len() < MOST_PASSING && !self.additive => {
                 let serial = self.next_serial();
                 format!(
                     "CREATE TABLE {schema}.passing_{serial} (id bigint NOT NULL PRIMARY KEY, line varchar(80))"
                 )
             }
-            10..20 => format!("DROP TABLE {schema}.{}", self.pick(&passing)?),
+            10..20 if !self.additive => format!("DROP TABLE {schema}.{}", self.pick(&passing)?),
             20..32 if !passing.is_empty() => {
                 let (from, to) = (self.pick(&passing)?, self.next_serial());
                 format!("ALTER TABLE {schema}.{from} RENAME TO passing_{to}")
@@ -43,10 +43,10 @@ impl PostgresWorkload {
                 format!("CREATE INDEX passing_index_{} ON {target} ({column})", self.next_serial())
             }
             32..45 if !indexes.is_empty() => format!("DROP INDEX {schema}.{}", self.pick(&indexes)?),
-            45..57 if !extras.is_empty() => {
+            45..57 if !extras.is_empty() && !self.additive => {
                 format!("ALTER TABLE {target} DROP COLUMN {}", self.pick(&extras)?.name)
             }
-            57..70 if !extras.is_empty() => {
+            57..70 if !extras.is_empty() && !self.additive => {
                 let extra = self.pick(&extras)?;
                 let (name, word, serial) = (&extra.name, extra.word(), self.next_serial());
                 format!("ALTER TABLE {target} RENAME COLUMN {name} TO extra_{word}_{serial}")
@@ -59,6 +59,11 @@ impl PostgresWorkload {
             _ if extras.len() < MOST_EXTRAS => {
                 let (word, _, sql_type, _) = self.pick(EXTRA_KINDS)?;
                 format!("ALTER TABLE {target} ADD COLUMN extra_{word}_{} {sql_type}", self.next_serial())
+            }
+            _ if self.additive => {
+                let extra = self.pick(&extras)?;
+                let (.., wider) = extra.kind()?;
+                format!("ALTER TABLE {target} ALTER COLUMN {} TYPE {wider}", extra.name)
             }
             _ => format!("ALTER TABLE {target} DROP COLUMN {}", self.pick(&extras)?.name),
         })

@@ -35,6 +35,7 @@ pub struct PostgresWorkload {
     large_rows: u32,
     truncates: bool,
     portable: bool,
+    additive: bool,
     two_phase: bool,
     /// What DDL has changed; read again after each DDL and each error.
     catalog: Option<Catalog>,
@@ -51,6 +52,7 @@ impl PostgresWorkload {
             large_rows: 3000,
             truncates: true,
             portable: false,
+            additive: false,
             two_phase: false,
             catalog: None,
         }
@@ -89,6 +91,14 @@ impl PostgresWorkload {
     #[must_use]
     pub fn portable(mut self) -> Self {
         self.portable = true;
+        self
+    }
+
+    /// Of DDL, only columns that come and change their types, indexes, and TRUNCATE: what can be told from rows alone, however late
+    /// they are read. A column that was renamed or retyped and then dropped cannot be, nor can a new table's first rows.
+    #[must_use]
+    pub fn additive_ddl(mut self) -> Self {
+        self.additive = true;
         self
     }
 
@@ -139,6 +149,20 @@ impl PostgresWorkload {
             self.catalog = None;
         }
         result
+    }
+
+    /// Inserts a row into each of the fixed tables: one that lies behind every change of their definitions.
+    ///
+    /// # Errors
+    ///
+    /// As for [`step`](Self::step).
+    pub fn row_into_each(&mut self, client: &mut Client) -> anyhow::Result<()> {
+        self.clean_up(client)?;
+        self.catalog = Some(Catalog::read(client, &self.schema)?);
+        for table in self.all_tables() {
+            run_postgres(client, &self.insert(table, 1)?)?;
+        }
+        Ok(())
     }
 
     /// The tables there are now, as `schema.table`, in alphabetical order. DDL steps make and drop some.

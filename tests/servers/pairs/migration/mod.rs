@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     lives::{Kills, Phase, Step, kill_under_load, wait_for},
-    river::{Destination, PATIENCE, PROGRAM, source_section},
+    river::{Destination, PATIENCE, PROGRAM, activity, source_section},
 };
 
 /// Transactions and statements before the task first starts.
@@ -26,7 +26,7 @@ pub(crate) struct Migration<'a> {
     pub(crate) task: Task,
     /// How often it was killed in which phase.
     pub(crate) kills: Kills,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl<'a> Migration<'a> {
@@ -42,7 +42,7 @@ impl<'a> Migration<'a> {
         let directory = tempfile::tempdir()?;
         let toml = source_section(&[source], "snapshot") + &destination.section();
         let task = Task::new(PROGRAM, directory.path(), &toml)?;
-        Ok(Migration { source, seed, load, bulk, task, kills: Kills::new(), _directory: directory })
+        Ok(Migration { source, seed, load, bulk, task, kills: Kills::new(), directory })
     }
 
     /// Runs and kills the task while the loads go on; then lets it come to the end. Returns the source's tables.
@@ -56,5 +56,12 @@ impl<'a> Migration<'a> {
         self.task.wait_for(&self.source.end_of_log()?, PATIENCE)?;
         wait_for(&mut self.task, Phase::Tailing)?;
         self.load.tables(&mut self.source.conn()?)
+    }
+
+    /// What explains a failure: what both servers are at while the task still runs, and the task's directory, which is kept.
+    pub(crate) fn evidence(&mut self, destination: &Destination) -> String {
+        self.directory.disable_cleanup(true);
+        let (directory, source) = (self.directory.path().display(), activity::of_mysql(self.source));
+        format!("kept: {directory}\n{source}{}", destination.activity())
     }
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     lives::{Kills, Phase, Step, kill_under_load, wait_for},
-    river::{DATABASE, Destination, PATIENCE, PROGRAM},
+    river::{DATABASE, Destination, PATIENCE, PROGRAM, activity},
 };
 
 /// Transactions and statements before the task first starts.
@@ -30,7 +30,7 @@ pub(crate) struct Migration<'a> {
     pub(crate) task: Task,
     /// How often it was killed in which phase.
     pub(crate) kills: Kills,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl<'a> Migration<'a> {
@@ -44,9 +44,9 @@ impl<'a> Migration<'a> {
         if source.version() == PostgresVersion::V10 {
             load = load.without_truncate();
         }
-        // No event trigger can publish a new table with its first row there.
+        // No event trigger can announce DDL there: it has to be told from the rows behind it, which may be read after the next DDL.
         if source.version() < PostgresVersion::V14 {
-            load = load.ddl_per_thousand(0);
+            load = load.additive_ddl();
         }
         let mut client = source.client_of(DATABASE)?;
         load.setup(&mut client)?;
@@ -61,7 +61,7 @@ impl<'a> Migration<'a> {
             destination.section()
         );
         let task = Task::new(PROGRAM, directory.path(), &toml)?;
-        Ok(Migration { source, seed, load, bulk, task, kills: Kills::new(), _directory: directory })
+        Ok(Migration { source, seed, load, bulk, task, kills: Kills::new(), directory })
     }
 
     /// Runs and kills the task while the loads go on; then lets it come to the end. Returns the source's tables.
@@ -71,10 +71,21 @@ impl<'a> Migration<'a> {
         let loads: Vec<Step<'_>> =
             vec![Box::new(move || load.step(&mut one).map(drop)), Box::new(move || bulk.step(&mut other))];
         self.kills = kill_under_load(task, *seed, loads)?;
+        if self.source.version() < PostgresVersion::V14 {
+            // What no event trigger announces shows with the next row.
+            self.load.row_into_each(&mut self.source.client_of(DATABASE)?)?;
+        }
         self.task.start()?;
         self.task.wait_for_wal(self.source.end_of_log()?, PATIENCE)?;
         wait_for(&mut self.task, Phase::Tailing)?;
         self.load.tables(&mut self.source.client_of(DATABASE)?)
+    }
+
+    /// What explains a failure: what both servers are at while the task still runs, and the task's directory, which is kept.
+    pub(crate) fn evidence(&mut self, destination: &Destination) -> String {
+        self.directory.disable_cleanup(true);
+        let (directory, source) = (self.directory.path().display(), activity::of_postgres(self.source));
+        format!("kept: {directory}\n{source}{}", destination.activity())
     }
 }
 

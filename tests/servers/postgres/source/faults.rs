@@ -10,6 +10,7 @@ use slackwater::{
     error::Kind,
     sources::{Level, Plan, Source},
 };
+use slackwater_decoders::schema::TableName;
 use slackwater_testkit::{PostgresServer, PostgresVersion};
 
 use crate::postgres::source::follower::{Follower, runtime, selection, source, sources};
@@ -95,6 +96,56 @@ fn a_task_that_starts_again_misses_nothing_and_repeats_nothing() {
     }
 }
 
+// What was prepared keeps the slot back, so that a task which starts again passes over what it has: also the announcements there,
+// which the server makes once in a stream.
+#[test]
+fn what_was_announced_in_what_is_passed_over_is_known() {
+    let runtime = runtime();
+    let server = PostgresServer::builder(PostgresVersion::V18).set("logical_decoding_work_mem", "64kB");
+    let server = server.start().unwrap();
+    server.exec("CREATE SCHEMA app; CREATE TYPE app.state AS ENUM ('new', 'old')").unwrap();
+    for table in ["held", "t", "large"] {
+        server.exec(&format!("CREATE TABLE app.{table} (id int PRIMARY KEY, s app.state, v text)")).unwrap();
+    }
+    let source = source(&server, "passed", "two_phase = true");
+    let mut follower = Follower::new(&runtime, &source).unwrap();
+    let mut client = server.client().unwrap();
+    let rows = |table: &str, ids: std::ops::RangeInclusive<i32>| {
+        let (first, last) = (ids.start(), ids.end());
+        format!(
+            "INSERT INTO app.{table} SELECT i, 'new', repeat(md5(i::text), 60) FROM generate_series({first}, {last}) i"
+        )
+    };
+    client.batch_execute(&format!("BEGIN; {}; PREPARE TRANSACTION 'p'", rows("held", 1..=1))).unwrap();
+    client.batch_execute(&rows("t", 1..=1)).unwrap();
+    // It is sent before its end.
+    client.batch_execute(&rows("large", 1..=200)).unwrap();
+    follower.catch_up().unwrap();
+    source.stored(&follower.resume);
+    let mut lines = std::mem::take(&mut follower.lines);
+    let (resume, history) = follower.stop();
+    let active = "SELECT active::text FROM pg_replication_slots";
+    let since = Instant::now();
+    while server.query_string(active).unwrap().as_deref() == Some("true") {
+        assert!(since.elapsed() < Duration::from_secs(20), "the slot is not released");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let mut follower = Follower::resume(&runtime, &source, resume, history);
+    // Announced outside of a segment and needed inside of one, and the other way round.
+    client.batch_execute(&rows("t", 2..=200)).unwrap();
+    client.batch_execute(&rows("large", 201..=201)).unwrap();
+    client.batch_execute("COMMIT PREPARED 'p'").unwrap();
+    follower.catch_up().unwrap();
+    lines.append(&mut follower.lines);
+    let count = |table: &str| {
+        let begin = format!("app.{table} + Int(");
+        lines.iter().filter(|line| line.starts_with(&begin)).count()
+    };
+    assert_eq!([count("held"), count("t"), count("large")], [1, 200, 201]);
+    let streamed = "SELECT (stream_txns >= 2)::text FROM pg_stat_replication_slots";
+    assert_eq!(server.query_string(streamed).unwrap().as_deref(), Some("true"));
+}
+
 #[test]
 fn what_cannot_go_on_says_why() {
     let runtime = runtime();
@@ -110,7 +161,7 @@ fn what_cannot_go_on_says_why() {
     assert!(error.kind() == Kind::Transient && error.to_string().contains("another connection"), "{error}");
     // Listed, and not released while it is read.
     let listed = runtime.block_on(ours.belongings()).unwrap();
-    let kinds: Vec<_> = listed.iter().map(|belonging| belonging.kind).collect();
+    let kinds: Vec<_> = listed.iter().map(|belonging| belonging.kind.as_str()).collect();
     assert_eq!(kinds, ["replication slot", "event trigger", "event trigger", "function", "publication"]);
     assert!(runtime.block_on(ours.release()).is_err());
     // Another cluster.
@@ -269,9 +320,11 @@ fn the_precheck_names_what_would_go_wrong() {
         .exec("CREATE TABLE app.keyless (v text); CREATE UNLOGGED TABLE app.un (id int PRIMARY KEY)")
         .unwrap();
     server.exec("CREATE ROLE reader LOGIN REPLICATION").unwrap();
+    let filtered = std::cell::RefCell::new(Vec::new());
     let levels = |user: &str| {
         let source = sources(&[&server], "check", &format!("user = '{user}'"));
-        let plan = Plan { start: &Start::Snapshot, stored: None, selection: &selection() };
+        let (selection, filtered) = (selection(), filtered.borrow());
+        let plan = Plan { start: &Start::Snapshot, stored: None, selection: &selection, filtered: &filtered };
         let findings = runtime.block_on(source.check(&plan));
         findings.into_iter().filter(|finding| finding.level == Level::Error).collect::<Vec<_>>()
     };
@@ -280,6 +333,12 @@ fn the_precheck_names_what_would_go_wrong() {
     assert_eq!(codes, ["postgres.wal_level", "postgres.replica_identity"], "{errors:#?}");
     assert_eq!(errors[1].repair.as_deref(), Some("ALTER TABLE \"app\".\"keyless\" REPLICA IDENTITY FULL;"));
     server.exec(errors[1].repair.as_deref().unwrap()).unwrap();
+    // A filter judges the row before, too.
+    filtered.borrow_mut().push(TableName::new("app", "t"));
+    let filter = levels("postgres").pop().unwrap();
+    assert_eq!((filter.code, filter.level), ("postgres.filter_identity", Level::Error));
+    assert_eq!(filter.repair.as_deref(), Some("ALTER TABLE \"app\".\"t\" REPLICA IDENTITY FULL;"));
+    server.exec(filter.repair.as_deref().unwrap()).unwrap();
     server.exec("ALTER SYSTEM SET wal_level = 'logical'").unwrap();
     let errors = levels("reader");
     let codes: Vec<_> = errors.iter().map(|finding| finding.code).collect();
