@@ -14,6 +14,7 @@ mod positions;
 mod progress;
 mod release;
 mod reverse;
+mod rollback;
 mod run;
 mod schema;
 mod status;
@@ -47,6 +48,7 @@ enum Command {
     Cutover(cutover::Arguments),
     Release(release::Arguments),
     Reverse(reverse::Arguments),
+    Rollback(rollback::Arguments),
 }
 
 /// The task file, as every subcommand takes it.
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
             Command::Cutover(arguments) => cutover::run(arguments).await,
             Command::Release(arguments) => release::run(arguments).await,
             Command::Reverse(arguments) => reverse::run(&arguments),
+            Command::Rollback(arguments) => rollback::run(arguments).await,
         }
     });
     let outcome = runtime.block_on(outcome);
