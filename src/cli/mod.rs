@@ -63,6 +63,8 @@ struct TaskFile {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // A program that was built for tests ends or waits where FAILPOINTS in its environment says.
+    let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&Failure::definite(format!("cannot start threads: {error}"))),

@@ -47,24 +47,6 @@ use self::{
     postgres::{PostgresDestination, PostgresSource},
     source::{MysqlFilesSource, MysqlSource},
 };
-use self::{
-    destination::{MysqlDestination, SqliteDestination},
-    mapping::MappingRule,
-    postgres::{PostgresDestination, PostgresSource},
-    source::{MysqlFilesSource, MysqlSource},
-};
-use self::{
-    destination::{MysqlDestination, SqliteDestination},
-    mapping::MappingRule,
-    postgres::{PostgresDestination, PostgresSource},
-    source::{MysqlFilesSource, MysqlSource},
-};
-use self::{
-    destination::{MysqlDestination, SqliteDestination},
-    mapping::MappingRule,
-    postgres::{PostgresDestination, PostgresSource},
-    source::{MysqlFilesSource, MysqlSource},
-};
 
 const STATE_ROOT: &str = "/var/lib/slackwater";
 

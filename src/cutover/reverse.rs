@@ -174,10 +174,11 @@ impl ReverseTask for Reverse {
 
     async fn check(&self) -> Vec<Finding> {
         let selection = Selection::new(&self.task.objects);
-        let plan = Plan { start: &Start::Now, stored: None, selection: &selection };
+        let tables = self.source.definitions().await.unwrap_or_default();
+        // The rules of a way back have no row filters.
+        let plan = Plan { start: &Start::Now, stored: None, selection: &selection, filtered: &[] };
         let mut findings = vec![self.check_names().await, self.check_store().await];
         findings.extend(self.source.check(&plan).await);
-        let tables = self.source.definitions().await.unwrap_or_default();
         match (self.destination)() {
             Ok(mut destination) => {
                 findings.extend(destination.check(&self.mapping.at_destination(&tables)).await);
