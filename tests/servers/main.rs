@@ -10,6 +10,7 @@
 
 mod changes;
 mod cutover;
+mod fencing;
 mod lives;
 mod mysql;
 mod operating;

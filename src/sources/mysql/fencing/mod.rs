@@ -173,7 +173,9 @@ fn needed(version: &Version) -> &'static [&'static [&'static str]] {
     match (version.mariadb, version.numbers) {
         (false, (8.., ..)) => &[&["SYSTEM_VARIABLES_ADMIN", "SUPER"], &["XA_RECOVER_ADMIN"]],
         (true, (10, 5, 0..=1) | (10, ..=4, _) | (..=9, ..)) | (false, _) => &[&["SUPER"], &["PROCESS"]],
-        (true, _) => &[&["READ_ONLY ADMIN"], &["PROCESS"]],
+        (true, (10, 5, ..=8)) => &[&["READ_ONLY ADMIN"], &["PROCESS"]],
+        // The last one for asking whether it is a replica.
+        (true, _) => &[&["READ_ONLY ADMIN"], &["PROCESS"], &["SLAVE MONITOR"]],
     }
 }
 

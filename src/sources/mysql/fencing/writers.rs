@@ -66,12 +66,12 @@ pub(super) async fn is_no_replica(connection: &mut Connection) -> Result<()> {
 /// # Errors
 /// A lost connection.
 pub(super) async fn in_the_way(connection: &mut Connection) -> Result<Vec<Writer>> {
-    // What a statement that writes, and LOCK TABLES, hold (Performance Schema, "The metadata_locks Table"); switched off by
-    // default in MySQL 5.7, and absent in MariaDB before 10.5.
+    // What a statement that writes, and LOCK TABLES, hold (Performance Schema, "The metadata_locks Table"); BACKUP is MariaDB's.
+    // Switched off by default in MySQL 5.7 and in MariaDB, and absent before 10.5 there.
     let locks = "SELECT DISTINCT t.PROCESSLIST_ID, t.PROCESSLIST_USER, t.PROCESSLIST_HOST, t.PROCESSLIST_DB, \
            IF(t.PROCESSLIST_COMMAND = 'Sleep', 'has locked tables', 'a statement is running') \
          FROM performance_schema.metadata_locks m JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID \
-         WHERE m.OBJECT_TYPE IN ('GLOBAL', 'COMMIT') AND m.LOCK_STATUS = 'GRANTED' AND t.PROCESSLIST_ID <> CONNECTION_ID()";
+         WHERE m.OBJECT_TYPE IN ('GLOBAL', 'COMMIT', 'BACKUP') AND m.LOCK_STATUS = 'GRANTED' AND t.PROCESSLIST_ID <> CONNECTION_ID()";
     let mut found = listed(connection, locks).await?;
     if found.is_empty() {
         let running = format!(

@@ -53,7 +53,7 @@ impl Fencing for Postgres {
         }
         let opening = opening(database, former);
         // In one message: the sessions that began behind the fence are ended also when this process ends here.
-        let ending = sessions::ending("clock_timestamp()");
+        let ending = sessions::ending_fenced();
         let statements = format!("BEGIN; {opening}; COMMIT; {ending}");
         session
             .batch_execute(&statements)

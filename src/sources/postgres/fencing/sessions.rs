@@ -15,6 +15,14 @@ const MAY_END: &str = "((SELECT rolsuper FROM pg_roles WHERE rolname = current_u
 /// What is told of a session.
 const TOLD: &str = "'process ' || a.pid, coalesce(a.usename::text, ''), coalesce(a.client_addr::text, ''), coalesce(a.datname::text, '')";
 
+/// Not a session of any task of ours: they write behind the fence as before.
+const OF_NO_TASK: &str = "a.application_name NOT LIKE 'slackwater %'";
+
+/// The statement that ends the sessions that began behind the fence, when it has been lowered.
+pub(super) fn ending_fenced() -> String {
+    format!("{} AND {OF_NO_TASK}", ending("clock_timestamp()"))
+}
+
 /// The statement that ends the sessions that began before a time, and gives those that were there.
 pub(super) fn ending(before: &str) -> String {
     format!(
