@@ -55,7 +55,8 @@ impl Machine {
         let reached = |applied: &Option<Position>| {
             applied.as_ref().is_some_and(|applied| self.source.reached(applied, &end))
         };
-        applied.wait_for(reached).await.map_err(|_| Error::transient("the tail ended"))?;
-        Ok(end)
+        let reached =
+            applied.wait_for(reached).await.map_err(|_| Error::transient("the tail ended"))?.clone();
+        Ok(reached.unwrap_or(end))
     }
 }

@@ -37,3 +37,9 @@ pub use self::{
     recovery::{Entry, Verdict, accept, undo},
     waiting::{Cutover, CutoverEnds},
 };
+
+#[cfg(test)]
+#[path = "cutover_tests.rs"]
+mod tests;
+#[cfg(test)]
+mod world;

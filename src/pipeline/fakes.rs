@@ -286,6 +286,9 @@ impl Destination for FakeDestination {
     async fn store_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         assert!(self.pending.is_empty(), "no checkpoint inside a transaction");
         let mut held = self.held.lock().unwrap();
+        if held.checkpoint.as_ref().is_some_and(|held| held.generation > checkpoint.generation) {
+            return Err(Error::definite("the task is superseded"));
+        }
         held.checkpoint = Some(checkpoint.clone());
         held.position_writes += 1;
         Ok(())
