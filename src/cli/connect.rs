@@ -9,7 +9,7 @@ use crate::{
     config::{DestinationConfig, Overrides, SourceConfig, Task},
     cutover::{
         parts::{Parts, ReverseTask},
-        reverse::{Forward, Reverse},
+        reverse::{FormerSource, Forward, Reverse},
     },
     destinations::{
         self, Destination,
@@ -22,6 +22,7 @@ use crate::{
     service::{Ends, limits},
     sources::{
         Source,
+        fencing::FenceState,
         mysql::{Mysql, MysqlRows},
         mysql_files::MysqlFiles,
         postgres::{Postgres, PostgresRows},
@@ -48,11 +49,22 @@ pub(super) fn ends(task: &Task) -> Result<Ends, Failure> {
     })
 }
 
-/// The way back of a task, where its file names one.
+/// Both ends of a task that is to run, with what its cutover asks of others. `fence`: the settings of the destination from before the
+/// cutover that has closed it.
 ///
 /// # Errors
-/// When the file of the way back has a mistake, or an end of it cannot work as configured.
-pub(super) fn reverse(task: &Task, ends: &Ends) -> Result<Option<Arc<dyn ReverseTask>>, Failure> {
+/// As [`ends`]; when the file that `cutover.reverse` names has a mistake.
+pub(super) fn running_ends(task: &Task, fence: Option<FenceState>) -> Result<Ends, Failure> {
+    let mut ends = ends(task)?;
+    ends.parts.reverse = reverse(task, &ends)?;
+    if let Some((fence, source)) = fence.zip(destination_as_source(task)?) {
+        ends.parts.gate = Some(Arc::new(FormerSource::new(source, fence)));
+    }
+    Ok(ends)
+}
+
+/// The way back of a task, where its file names one.
+fn reverse(task: &Task, ends: &Ends) -> Result<Option<Arc<dyn ReverseTask>>, Failure> {
     let Some(file) = &task.cutover.reverse else { return Ok(None) };
     let back = Task::load(file)?;
     let source = source(&back, &Throttle::new(limits(&back.snapshot)))?;
@@ -69,10 +81,7 @@ pub(super) fn reverse(task: &Task, ends: &Ends) -> Result<Option<Arc<dyn Reverse
 }
 
 /// The destination of a task as a source, to close and to open it; `None` for one that cannot be asked so.
-///
-/// # Errors
-/// Definite when it cannot work as configured.
-pub(super) fn destination_as_source(task: &Task) -> Result<Option<Arc<dyn Source>>> {
+fn destination_as_source(task: &Task) -> Result<Option<Arc<dyn Source>>> {
     let mut turned = task.clone();
     turned.source = match &task.destination {
         DestinationConfig::Sqlite(_) => return Ok(None),

@@ -74,19 +74,22 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    let client = Client::new(&task.state_dir)?;
     if what.cancel {
-        let attempt = client.cancel().await.map_err(|error| unanswered(&task, error))?;
-        say!("{}: attempt {attempt} is taken back", task.name);
-        return follow::follow(&client, &task, attempt).await;
+        return cancel(&task).await;
     }
-    match client.begin(what.dry_run).await {
-        Ok(attempt) => follow::follow(&client, &task, attempt).await,
+    begin(&task, what.dry_run).await
+}
+
+/// Asks the running task to cut over, and shows its steps until the end.
+pub(super) async fn begin(task: &Task, dry_run: bool) -> Result<ExitCode, Failure> {
+    let client = Client::new(&task.state_dir)?;
+    match client.begin(dry_run).await {
+        Ok(attempt) => follow::follow(&client, task, attempt).await,
         Err(Unanswered::NotRunning) => {
             tell(format_args!("{}: the task does not run; `slackwater run` starts it", task.name));
             Ok(ExitCode::from(NOT_RUNNING))
         }
-        Err(error) => Err(unanswered(&task, error)),
+        Err(error) => Err(unanswered(task, error)),
     }
 }
 
@@ -98,6 +101,14 @@ async fn plan(task: &Task) -> Result<ExitCode, Failure> {
     say!("{plan}");
     let errors = plan.reverse.iter().flatten().any(|finding| finding.level == Level::Error);
     Ok(if errors { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS })
+}
+
+/// Asks the running task to take back what is under way.
+pub(super) async fn cancel(task: &Task) -> Result<ExitCode, Failure> {
+    let client = Client::new(&task.state_dir)?;
+    let attempt = client.cancel().await.map_err(|error| unanswered(task, error))?;
+    say!("{}: attempt {attempt} is taken back", task.name);
+    follow::follow(&client, task, attempt).await
 }
 
 /// A task that does not run is asked for its record.

@@ -14,6 +14,7 @@ mod positions;
 mod progress;
 mod release;
 mod reverse;
+mod rollback;
 mod run;
 mod schema;
 mod status;
@@ -47,6 +48,7 @@ enum Command {
     Cutover(cutover::Arguments),
     Release(release::Arguments),
     Reverse(reverse::Arguments),
+    Rollback(rollback::Arguments),
 }
 
 /// The task file, as every subcommand takes it.
@@ -61,6 +63,8 @@ struct TaskFile {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // A program that was built for tests ends or waits where FAILPOINTS in its environment says.
+    let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&Failure::definite(format!("cannot start threads: {error}"))),
@@ -77,6 +81,7 @@ pub fn main() -> ExitCode {
             Command::Cutover(arguments) => cutover::run(arguments).await,
             Command::Release(arguments) => release::run(arguments).await,
             Command::Reverse(arguments) => reverse::run(&arguments),
+            Command::Rollback(arguments) => rollback::run(arguments).await,
         }
     });
     let outcome = runtime.block_on(outcome);

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -14,11 +15,16 @@ use super::{
 };
 use crate::{
     config::{LogFormat, Task},
+    cutover::reverse::{InCharge, in_charge},
+    error::Error,
     pipeline::{
         status::{Status, StatusBoard},
         tail::End,
     },
-    service::{self, Ended, logging},
+    service::{
+        self, Ended,
+        logging::{self, LogLevel},
+    },
 };
 
 /// Copy what is there, then follow the source's log into the destination
@@ -27,6 +33,8 @@ use crate::{
 /// them their other keys, applies the log from where the copy began until source and copy are the same (converging), and
 /// goes on with the log (tailing); with any other start it is there at once. A task that ran before continues: the copy behind
 /// the last blocks, the log behind the last transaction that its destination holds.
+///
+/// A task that was cut over goes on as the one that `cutover.reverse` names, if it names one, also when it is started again.
 ///
 /// SIGTERM and SIGINT finish the current batch, store the position and end with 0. SIGHUP reads the task file again and takes
 /// over [cutover], log.level, and queries_per_second, rows_per_second and bytes_per_second of [snapshot]; what else was changed is
@@ -48,9 +56,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let terminal = io::stderr().is_terminal() && task.log.format == LogFormat::Human && !arguments.quiet;
     let progress = Progress::start(&board, terminal);
     let level = logging::start(&task.log, progress.writer());
-    info!(task = task.name, state_dir = %task.state_dir.display(), "starting");
-    let ends = connect::ends(&task)?;
-    let ended = service::run(&file, task, ends, level, board.clone()).await;
+    let ended = there_and_back(file, task, level, &board).await;
     progress.finish();
     let status = board.snapshot();
     match ended? {
@@ -59,6 +65,46 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Ended::Tail(end) => tell(format_args!("{}", summary(&status, end))),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a task, and when it is cut over the one that its `cutover.reverse` names, which may be turned over again.
+async fn there_and_back(
+    mut file: PathBuf,
+    mut task: Task,
+    level: LogLevel,
+    board: &StatusBoard,
+) -> Result<Ended, Failure> {
+    let mut referred = false;
+    loop {
+        match (in_charge(&task)?, task.cutover.reverse.clone()) {
+            (InCharge::Reverse, Some(_)) if referred => {
+                return Err(Error::definite(
+                    "this task and the one that its cutover.reverse names each leave the work to the other",
+                )
+                .on(&task.name)
+                .remedy("were both state directories restored from backups of different times?")
+                .into());
+            }
+            (InCharge::Reverse, Some(reverse)) => {
+                info!(task = task.name, file = %reverse.display(), "the task that cutover.reverse names is the one that runs now");
+                task = Task::load(&reverse)?;
+                file = reverse;
+                referred = true;
+            }
+            (InCharge::Reverse, None) => return Ok(Ended::AlreadyCutOver),
+            (InCharge::Own(fence), reverse) => {
+                referred = false;
+                board.restart(&task.name);
+                info!(task = task.name, state_dir = %task.state_dir.display(), "starting");
+                let ends = connect::running_ends(&task, fence)?;
+                let ended = service::run(&file, task.clone(), ends, level.clone(), board.clone()).await?;
+                let is_over = matches!(ended, Ended::Tail(End::CutOver) | Ended::AlreadyCutOver);
+                if !is_over || reverse.is_none() {
+                    return Ok(ended);
+                }
+            }
+        }
+    }
 }
 
 /// The last words of a task that was to copy and no more.

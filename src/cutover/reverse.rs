@@ -15,13 +15,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use slackwater_decoders::{position::Position, schema::Table};
+use slackwater_decoders::{
+    position::Position,
+    schema::{Table, definition::ObjectKind},
+};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use super::parts::{DestinationGate, ReverseTask, Switch};
 use crate::{
-    config::{After, Start, Task},
+    config::{After, DestinationConfig, Start, Task},
     destinations::Destination,
     error::{Error, Result},
     mapping::{Mapping, Selection},
@@ -106,6 +109,32 @@ impl Reverse {
         (back != table.name).then(|| format!("{there} would become {back}, and not {}", table.name))
     }
 
+    /// Whether triggers at its destination would fire on what it applies, the effects of which the log has already: a session of MySQL
+    /// cannot switch them off.
+    async fn check_triggers(&self) -> Option<Finding> {
+        const CODE: &str = "reverse.triggers";
+        if !matches!(self.task.destination, DestinationConfig::Mysql(_)) {
+            return None;
+        }
+        let objects = match self.forward.source.schema(None).await {
+            Ok(schema) => schema.map(|schema| schema.objects).unwrap_or_default(),
+            Err(error) => return Some(Finding::unanswered(CODE, &error)),
+        };
+        let triggers = objects.iter().filter(|object| object.kind == ObjectKind::Trigger);
+        let names: Vec<String> = triggers.map(|trigger| trigger.name.to_string()).collect();
+        if names.is_empty() {
+            return Some(Finding::ok(CODE, "no triggers would fire on what is applied"));
+        }
+        let found = format!(
+            "triggers would fire on what is applied to {}, and do a second time what the log has already: {}",
+            self.forward.source.describe(),
+            names.join(", ")
+        );
+        let repair =
+            "cut over without `cutover.reverse`; or without the triggers, where the application can do so";
+        Some(Finding::error(CODE, found, repair))
+    }
+
     /// Whether its state directory can be written to and is nobody else's.
     async fn check_store(&self) -> Finding {
         const CODE: &str = "reverse.state_dir";
@@ -178,6 +207,7 @@ impl ReverseTask for Reverse {
         let filtered = self.mapping.filtered(&tables);
         let plan = Plan { start: &Start::Now, stored: None, selection: &selection, filtered: &filtered };
         let mut findings = vec![self.check_names().await, self.check_store().await];
+        findings.extend(self.check_triggers().await);
         findings.extend(self.source.check(&plan).await);
         match (self.destination)() {
             Ok(mut destination) => {
@@ -202,13 +232,10 @@ impl ReverseTask for Reverse {
         let directory = self.task.state_dir.clone();
         let (store, former) = blocking(move || Store::prepare(&directory, &prepared)).await?;
         let position = self.source.start_position(&Start::Now).await?;
-        if !self.source.remember_definitions(&position, store.history()).await? {
-            return Err(Error::transient(
-                "definitions of tables changed at the destination inside of the switch",
-            )
-            .on(self.source.describe())
-            .at(&position.log));
-        }
+        // Nobody changes them meanwhile, so that those of now are those at the position.
+        let tables = self.source.definitions().await?;
+        let (at, history) = (position.clone(), store.history().clone());
+        blocking(move || history.replace_all(&at, &tables)).await?;
         let start = position.clone();
         blocking(move || store.start_at(start, former.as_ref())).await?;
         info!(task = self.task.name, %position, "the reverse task is prepared");

@@ -64,14 +64,15 @@ impl Switching {
         limit.within(self.set_counters(rest)).await?;
         self.findings.refused =
             limit.within(machine.schemas.cut_over(&*machine.source, rest.destination())).await?;
+        // First the generation: it is the last that we write to the destination, and the reverse task starts behind it.
+        self.findings.generation = limit.within(rest.raise_generation()).await?;
+        self.findings.reverse = limit.within(machine.prepare_reverse(position)).await?;
+        // Behind the start of the reverse task: it carries whatever is written from here on.
         if let Some(gate) = &machine.parts.gate {
             machine.journal.amend(|record| record.undo.gate = true).await?;
             limit.within(gate.open()).await?;
             info!(destination = gate.describe(), "the destination is open to writers");
         }
-        // First the generation: it is the last that we write to the destination, and the reverse task starts behind it.
-        self.findings.generation = limit.within(rest.raise_generation()).await?;
-        self.findings.reverse = limit.within(machine.prepare_reverse(position)).await?;
         failpoint(CutoverStep::Switching, Side::After).await;
         Ok(())
     }

@@ -155,6 +155,12 @@ impl StatusBoard {
         StatusBoard(Arc::new(Mutex::new(Board { status, ..Board::default() })))
     }
 
+    /// The process goes on as another task: what was told before is over.
+    pub fn restart(&self, task: &str) {
+        let status = Status { task: task.to_owned(), pid: std::process::id(), ..Status::default() };
+        *self.board() = Board { status, ..Board::default() };
+    }
+
     /// Changes what is told.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
         change(&mut self.board().status);

@@ -155,7 +155,8 @@ impl Writer<'_> {
                 let user = quoted(&config.user, '`');
                 self.line(&format!(
                     "#   GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {user};      -- BINLOG MONITOR at MariaDB\n\
-                     #   GRANT SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN ON *.* TO {user};   -- READ_ONLY ADMIN at MariaDB: to close it at a rollback\n\
+                     #   GRANT SYSTEM_VARIABLES_ADMIN, XA_RECOVER_ADMIN ON *.* TO {user};   -- READ_ONLY ADMIN, PROCESS at MariaDB: to close it\n\
+                     #                                                                    -- at a rollback\n\
                      # and the server log_bin, binlog_format = ROW, binlog_row_image = FULL."
                 ));
                 self.line("[source]\ntype = \"mysql\"");
