@@ -16,12 +16,16 @@ Exit codes:
   2   a mistake on the command line or in the task file
   3   `check` found errors; `schema` found objects that cannot be created
   4   `status`: the task does not run
+  5   `verify`: source and destination differ; `repair`: some of it was left
+  6   `verify`: no difference, but something could not be compared to its end
   75  gave up on an error that may pass (see apply.connection_lost_limit); start it again";
 
 pub(super) const DEFINITE: u8 = 1;
 pub(super) const USAGE: u8 = 2;
 pub(super) const FINDINGS: u8 = 3;
 pub(super) const NOT_RUNNING: u8 = 4;
+pub(super) const DIFFERENT: u8 = 5;
+pub(super) const UNDECIDED: u8 = 6;
 /// `EX_TEMPFAIL` of sysexits.h.
 pub(super) const GAVE_UP: u8 = 75;
 

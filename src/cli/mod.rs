@@ -13,9 +13,11 @@ mod exit;
 mod positions;
 mod progress;
 mod release;
+mod repair;
 mod run;
 mod schema;
 mod status;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -44,6 +46,8 @@ enum Command {
     Decode(decode::Arguments),
     Positions(positions::Arguments),
     Cutover(cutover::Arguments),
+    Verify(verify::Arguments),
+    Repair(repair::Arguments),
     Release(release::Arguments),
 }
 
@@ -73,6 +77,8 @@ pub fn main() -> ExitCode {
             Command::Decode(arguments) => decode::run(&arguments),
             Command::Positions(arguments) => positions::run(arguments).await,
             Command::Cutover(arguments) => cutover::run(arguments).await,
+            Command::Verify(arguments) => verify::run(arguments).await,
+            Command::Repair(arguments) => repair::run(arguments).await,
             Command::Release(arguments) => release::run(arguments).await,
         }
     });

@@ -94,7 +94,7 @@ fn in_full(mut tables: Vec<TableStatus>, newer: Vec<TableStatus>) -> Vec<TableSt
     tables
 }
 
-fn is_running(status: &Status) -> bool {
+pub(super) fn is_running(status: &Status) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let ended = matches!(status.phase, Phase::Ended | Phase::Failed);
     !ended
@@ -127,6 +127,7 @@ fn text(status: &Status, runs: bool) -> String {
         format!("  lag          {}", lag(status)),
         format!("  applied      {} row changes, {:.0} rows/s", status.rows, status.rows_per_second),
     ];
+    let compared = status.verification.as_ref().map(|outcome| outcome.summary.clone());
     let optional =
         [("last ddl", &status.last_ddl), ("cutover", &status.cutover), ("last error", &status.last_error)];
     lines.extend(status.copy.iter().flat_map(copy_lines));
