@@ -7,13 +7,25 @@ use slackwater_decoders::schema::TableName;
 use super::exit::Failure;
 use crate::{
     config::{DestinationConfig, Overrides, SourceConfig, Task},
-    destinations::{self, Destination, schema::PlannedStatement, sqlite::Sqlite},
+    destinations::{
+        self, Destination,
+        schema::PlannedStatement,
+        sqlite::{Sqlite, SqliteRows},
+    },
     error::Result,
     mapping::{Mapping, Selection},
     pipeline::schema::SchemaPhase,
     service::{Ends, limits},
-    sources::{Source, mysql::Mysql, mysql_files::MysqlFiles, postgres::Postgres, throttle::Throttle},
+    sources::{
+        Source,
+        mysql::{Mysql, MysqlRows},
+        mysql_files::MysqlFiles,
+        postgres::{Postgres, PostgresRows},
+        rows::RowReader,
+        throttle::Throttle,
+    },
     types::mysql::quote_name,
+    verify::task::TaskVerification,
 };
 
 /// Both ends of a task. Nothing is connected yet.
@@ -109,5 +121,66 @@ pub(super) fn destination(task: &Task) -> Result<Box<dyn Destination>> {
             let postgres = destinations::postgres::Postgres::new(task.name.as_str(), config.clone());
             Box::new(postgres.with_row_errors(task.apply.on_row_error))
         }
+    })
+}
+
+/// An end of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// What is carried from.
+    Source,
+    /// What is carried to.
+    Destination,
+}
+
+/// Who reads the rows of an end of a task, within the limits of `throttle`. The inner error says why there is nobody: the end has no rows.
+///
+/// # Errors
+/// Definite when it cannot work as configured.
+pub(super) fn row_reader(
+    task: &Task,
+    end: End,
+    throttle: &Throttle,
+) -> Result<Result<Arc<dyn RowReader>, &'static str>> {
+    let mysql = |config| Ok(Arc::new(MysqlRows::new(config)?.with_throttle(throttle.clone())) as _);
+    let postgres = |config| {
+        let rows = PostgresRows::new(&task.name, config)?.with_throttle(throttle.clone());
+        Ok(Arc::new(rows) as _)
+    };
+    let reader: Result<Arc<dyn RowReader>> = match (end, &task.source, &task.destination) {
+        (End::Source, SourceConfig::Mysql(config), _) => mysql(config.clone()),
+        (End::Source, SourceConfig::Postgres(config), _) => postgres(config.clone()),
+        (End::Source, SourceConfig::MysqlFiles(_), _) => {
+            return Ok(Err("binlog files hold changes, and not the rows of tables"));
+        }
+        (End::Destination, _, DestinationConfig::Mysql(config)) => mysql(config.as_source()),
+        (End::Destination, _, DestinationConfig::Postgres(config)) => postgres(config.as_source()),
+        (End::Destination, _, DestinationConfig::Sqlite(config)) => Ok(Arc::new(SqliteRows::new(config))),
+    };
+    reader.map(Ok)
+}
+
+/// The source of a task, and the comparison of its two ends. Nothing is connected yet.
+///
+/// # Errors
+/// Definite when an end cannot work as configured, or has no rows that can be read.
+pub(super) fn verification(task: &Task) -> Result<(Arc<dyn Source>, TaskVerification), Failure> {
+    let source = source(task, &Throttle::default())?;
+    let verification = verification_of(task, Arc::clone(&source), Arc::new(mapping(task)?))?
+        .map_err(|reason| Failure::definite(format!("there is nothing to compare: {reason}")))?;
+    Ok((source, verification))
+}
+
+/// The comparison of a task's ends; the inner error says why there is none.
+fn verification_of(
+    task: &Task,
+    source: Arc<dyn Source>,
+    mapping: Arc<Mapping>,
+) -> Result<Result<TaskVerification, &'static str>> {
+    // The comparison has limits of its own.
+    let reader = |end| row_reader(task, end, &Throttle::default());
+    Ok(match (reader(End::Source)?, reader(End::Destination)?) {
+        (Ok(here), Ok(there)) => Ok(TaskVerification::new(task, source, (here, there), mapping)),
+        (Err(reason), _) | (_, Err(reason)) => Err(reason),
     })
 }

@@ -63,8 +63,7 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let task = Task::load(&arguments.file.task)?;
     let (source, verification) = connect::verification(&task)?;
-    let verification =
-        verification.with_tables(arguments.tables).with_values(arguments.show_values);
+    let verification = verification.with_tables(arguments.tables).with_values(arguments.show_values);
     let (follow, note) = follow(&task, &source, &verification).await?;
     let quiet = arguments.quiet || arguments.json;
     let mut report = compare(&verification, arguments.depth, follow, quiet).await?;
@@ -90,7 +89,8 @@ pub(super) async fn compare(
 ) -> Result<Report, Failure> {
     let progress = Progress::default();
     let (stop_sender, stop) = watch::channel(false);
-    let bar = if quiet || !io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    let bar =
+        if quiet || !io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {wide_msg}") {
         bar.set_style(style);
     }
@@ -121,7 +121,10 @@ async fn follow(
     let status = read_status(&task.state_dir)?;
     if let Some(status) = status.as_ref().filter(|status| is_running(status)) {
         let name = status.task.clone();
-        return Ok((verification.follow(applied(&task.state_dir)), Some(format!("{name} runs: what differs was looked at again"))));
+        return Ok((
+            verification.follow(applied(&task.state_dir)),
+            Some(format!("{name} runs: what differs was looked at again")),
+        ));
     }
     let end = source.end_of_log().await?;
     let position = status.and_then(|status| status.position);
@@ -143,9 +146,9 @@ fn applied(state_dir: &Path) -> Applied {
         let status = service::read_status(&state_dir).map_err(|error| {
             Error::definite("the status of the task cannot be read").on(state_dir.display()).caused_by(error)
         })?;
-        let status = status.filter(is_running).ok_or_else(|| {
-            Error::definite("the task ended while it was compared").remedy("compare again")
-        })?;
+        let status = status
+            .filter(is_running)
+            .ok_or_else(|| Error::definite("the task ended while it was compared").remedy("compare again"))?;
         Ok(status.position)
     })
 }

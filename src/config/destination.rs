@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::source::{Password, Tls};
+use super::source::{MysqlSource, Password, Tls, default_connect_timeout, default_heartbeat};
 use crate::error::{Error, Result};
 
 /// A SQLite file.
@@ -136,6 +136,22 @@ impl MysqlDestination {
         within("workers", self.workers, 1, 64)?;
         self.password().validate("destination")?;
         self.tls.validate()
+    }
+
+    /// The same server as one that is read, with the same account.
+    #[must_use]
+    pub fn as_source(&self) -> MysqlSource {
+        MysqlSource {
+            hosts: vec![self.host.clone()],
+            user: self.user.clone(),
+            password: self.password.clone(),
+            password_file: self.password_file.clone(),
+            password_env: self.password_env.clone(),
+            tls: self.tls.clone(),
+            server_id: None,
+            heartbeat: default_heartbeat(),
+            connect_timeout: default_connect_timeout(),
+        }
     }
 
     /// Where the account's password comes from.

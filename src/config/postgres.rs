@@ -256,6 +256,33 @@ impl PostgresDestination {
         self.tls.validate()
     }
 
+    /// The same database as one that is read, with the same account.
+    #[must_use]
+    pub fn as_source(&self) -> PostgresSource {
+        PostgresSource {
+            hosts: vec![self.host.clone()],
+            database: self.database.clone(),
+            user: self.user.clone(),
+            password: self.password.clone(),
+            password_file: self.password_file.clone(),
+            password_env: self.password_env.clone(),
+            tls: self.tls.clone(),
+            slot: None,
+            publication: None,
+            create: false,
+            failover: false,
+            protocol: None,
+            format: WireFormat::default(),
+            streaming: false,
+            two_phase: false,
+            origin: Origin::default(),
+            ddl: DdlCapture::default(),
+            retained_log_limit: None,
+            heartbeat: default_heartbeat(),
+            connect_timeout: default_connect_timeout(),
+        }
+    }
+
     /// Where the account's password comes from.
     #[must_use]
     pub fn password(&self) -> Password {

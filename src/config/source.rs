@@ -114,11 +114,11 @@ impl fmt::Display for TlsMode {
     }
 }
 
-fn default_heartbeat() -> Duration {
+pub(super) fn default_heartbeat() -> Duration {
     Duration::from_secs(1)
 }
 
-fn default_connect_timeout() -> Duration {
+pub(super) fn default_connect_timeout() -> Duration {
     Duration::from_secs(10)
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod binlog;
 pub mod fencing;
 pub mod mysql;
 pub mod mysql_files;
+mod pace;
 pub mod postgres;
 pub mod rows;
 pub mod snapshot;

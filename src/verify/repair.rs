@@ -66,12 +66,13 @@ impl<'t> Repair<'t> {
     ) -> Result<Self> {
         let held = destination.open().await?;
         let run_first = |what: &str| {
-            Error::definite(format!("{what}, so that nothing can be repaired")).remedy("run it first, and compare again")
+            Error::definite(format!("{what}, so that nothing can be repaired"))
+                .remedy("run it first, and compare again")
         };
         if held.as_ref().is_some_and(|held| held.unfinished.is_some()) {
             return Err(run_first("the task was cut off in the middle of a group of changes"));
         }
-        let checkpoint = match reconcile(store.found().as_ref(), held.as_ref())? {
+        let checkpoint = match reconcile(store.found().as_ref(), held.as_ref().map(|held| &held.checkpoint))? {
             Resume::Fresh => return Err(run_first("the task has never run")),
             Resume::At { checkpoint, .. } => checkpoint,
         };
@@ -90,7 +91,9 @@ impl<'t> Repair<'t> {
         let names = task.tables().await?;
         let sources = task.readers.0.tables(&names).await?;
         for (name, sources) in routes(&task.mapping, &sources)? {
-            let Some(found) = report.tables.iter().find(|table| table.table == name.to_string()) else { continue };
+            let Some(found) = report.tables.iter().find(|table| table.table == name.to_string()) else {
+                continue;
+            };
             if found.differing() == 0 {
                 continue;
             }
@@ -118,7 +121,10 @@ impl<'t> Repair<'t> {
         if (keys.len() as u64) < found.differing() {
             self.repaired.left.push((
                 found.table.clone(),
-                format!("{} rows whose keys are not known: compare again", found.differing() - keys.len() as u64),
+                format!(
+                    "{} rows whose keys are not known: compare again",
+                    found.differing() - keys.len() as u64
+                ),
             ));
         }
         for keys in keys.chunks(KEYS) {
@@ -136,16 +142,19 @@ impl<'t> Repair<'t> {
         let mut builder = self.builder(Mapping::clone(&self.task.mapping));
         for source in &pair.sources {
             let batch = self.rows(source, keys).await?;
-            Digester::new(pair, From::Source(source), hasher).read(&batch, |row| drop(there.insert(row.id)))?;
+            Digester::new(pair, From::Source(source), hasher)
+                .read(&batch, |row| drop(there.insert(row.id)))?;
             builder.push(batch)?;
         }
-        let written = builder.build();
-        let gone: Vec<&Key> =
-            keys.iter().filter(|key| id_of(pair, key, hasher).is_none_or(|id| !there.contains(&id))).collect();
+        let written = builder.build()?;
+        let gone: Vec<&Key> = keys
+            .iter()
+            .filter(|key| id_of(pair, key, hasher).is_none_or(|id| !there.contains(&id)))
+            .collect();
         if !gone.is_empty() {
             let mut builder = self.builder(Mapping::identity(Selection::new(&Objects::default())));
             builder.push(deletes(table, &self.checkpoint, &gone, pair))?;
-            self.apply(builder.build()).await?;
+            self.apply(builder.build()?).await?;
         }
         if !there.is_empty() {
             self.apply(written).await?;

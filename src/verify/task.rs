@@ -106,8 +106,7 @@ impl TaskVerification {
             self.only.is_empty() || self.only.iter().any(|only| only.matches(&name.database, &name.table))
         };
         let tables = self.source.definitions().await?;
-        let names: Vec<TableName> =
-            tables.iter().map(|table| table.name.clone()).filter(named).collect();
+        let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).filter(named).collect();
         if names.is_empty() {
             return Err(Error::definite("there is no table to compare")
                 .on(self.source.describe())

@@ -13,6 +13,7 @@ mod dead_letter;
 mod defaults;
 mod existing;
 mod load;
+mod rows;
 mod schema;
 mod tables;
 mod values;
@@ -30,8 +31,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use slackwater_decoders::schema::TableName;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-pub use self::values::StoredForm;
 use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
+pub use self::{rows::SqliteRows, values::StoredForm};
 use super::{
     Checkpoint, Destination, Standing,
     load::Loader,

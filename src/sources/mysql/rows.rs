@@ -25,7 +25,6 @@ use super::{
         Sessions,
         bound::{Place, literal_of},
         definition::Definitions,
-        pace::Pace,
         query::{self, KeyQuery},
         rows::{self, Failure, Piece, RowSource},
         session::Session,
@@ -36,6 +35,7 @@ use crate::{
     config::source::MysqlSource,
     error::{Error, Result},
     sources::{
+        pace::Pace,
         rows::{Part, RowReader, RowScan},
         throttle::Throttle,
     },

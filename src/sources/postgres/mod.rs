@@ -3,7 +3,7 @@
 //! * `hosts`: which server is read; `questions`: what it says about its log; `names` of what the task creates there.
 //! * `slot`, `publication`, `ddl`: what the task creates at the source; `belongings` lists and removes it.
 //! * `replication`: the connection that streams the log; `tail` makes batches of it.
-//! * `schema`: all definitions; `snapshot`: the tables' rows, through COPY. `check`: the precheck.
+//! * `schema`: all definitions; `snapshot`: the tables' rows, through COPY; `rows` reads them for comparison. `check`: the precheck.
 //!
 //! **Positions** are log sequence numbers, with the cluster and the timeline that they are of: the end of a transaction's commit, or a place
 //! that the server has decoded its log up to. A task resumes by telling the slot its position: transactions that were committed
@@ -17,6 +17,7 @@ mod names;
 mod publication;
 mod questions;
 mod replication;
+mod rows;
 mod schema;
 mod slot;
 mod snapshot;
@@ -35,6 +36,7 @@ use slackwater_decoders::{
 };
 use tracing::info;
 
+pub use self::rows::PostgresRows;
 use self::{
     hosts::Hosts,
     names::Names,

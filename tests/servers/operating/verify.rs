@@ -25,7 +25,11 @@ fn verify(task: &Task, arguments: &[&str]) -> (i32, Value) {
     let arguments = [&["verify", "--json", "--show-values"], arguments].concat();
     let output = task.command(&arguments).output().unwrap();
     let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!("{error}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+        panic!(
+            "{error}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
     });
     (output.status.code().unwrap(), report)
 }
@@ -40,9 +44,14 @@ fn found(report: &Value) -> BTreeSet<String> {
         for difference in table["differences"].as_array().unwrap() {
             let key: Vec<String> =
                 difference["key"].as_array().unwrap().iter().map(|column| text(&column[1])).collect();
-            let columns: Vec<String> =
-                difference["columns"].as_array().unwrap().iter().map(|column| text(&column["column"])).collect();
-            let mut line = format!("{} {} {}", text(&table["table"]), text(&difference["kind"]), key.join(","));
+            let columns: Vec<String> = difference["columns"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|column| text(&column["column"]))
+                .collect();
+            let mut line =
+                format!("{} {} {}", text(&table["table"]), text(&difference["kind"]), key.join(","));
             if difference["kind"] == "changed" {
                 line = format!("{line}: {}", columns.join(","));
             }
@@ -209,7 +218,10 @@ fn differences_of_a_copy_of_postgresql_are_found_and_repaired() {
         let name = destination.name().replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_lowercase();
         let toml = format!(
             "start = \"snapshot\"\n{}{}[objects]\ninclude = [\"app.*\"]\n",
-            source.source_section(DATABASE, &format!("slot = \"verify_{name}\"\npublication = \"verify_{name}\"")),
+            source.source_section(
+                DATABASE,
+                &format!("slot = \"verify_{name}\"\npublication = \"verify_{name}\"")
+            ),
             destination.section().split("[schema]").next().unwrap()
         );
         let mut task = Task::new(PROGRAM, directory.path(), &toml).unwrap();
@@ -238,7 +250,8 @@ fn a_busy_table_raises_no_false_alarm() {
     let source = Arc::new(mysql_source());
     let destination = Destination::postgres(PostgresVersion::V18).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let toml = source_section(&[&source], "snapshot") + &destination.section() + "[verify]\npatience = \"5s\"\n";
+    let toml =
+        source_section(&[&source], "snapshot") + &destination.section() + "[verify]\npatience = \"5s\"\n";
     let mut task = Task::new(PROGRAM, directory.path(), &toml).unwrap();
     task.start().unwrap();
     wait_for_tailing(&task);
@@ -268,7 +281,9 @@ fn a_busy_table_raises_no_false_alarm() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|table| ["missing", "extra", "changed"].map(|kind| table[kind].as_u64().unwrap()).iter().sum::<u64>())
+            .map(|table| {
+                ["missing", "extra", "changed"].map(|kind| table[kind].as_u64().unwrap()).iter().sum::<u64>()
+            })
             .sum();
         assert_eq!(differing, 0, "{report:#}");
         assert_ne!(code, 5, "{report:#}");

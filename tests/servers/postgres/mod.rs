@@ -11,6 +11,7 @@ mod network;
 mod partitions;
 pub(crate) mod postgres_server;
 mod retained;
+mod row_reading;
 mod schema;
 mod snapshot;
 mod source;

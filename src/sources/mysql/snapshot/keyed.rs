@@ -9,7 +9,6 @@ use super::{
     Engine,
     bound::Place,
     definition::{Definition, Definitions, tells_change},
-    pace::Pace,
     query::KeyQuery,
     rows::{self, Failure, Piece, RowSource},
     start,
@@ -18,6 +17,7 @@ use crate::{
     error::{Error, Result},
     sources::{
         mysql::{Mysql, statement::RowBuffer},
+        pace::Pace,
         snapshot::{Block, CopyPoint, Read, TableReader},
     },
 };

@@ -3,7 +3,7 @@
 //! A table with a key is read in the order of the key by bounded queries: each goes on behind the last row of the one before,
 //! `WHERE key > last ORDER BY key LIMIT n`, so that no transaction stays open for long, and a copy that was interrupted goes on where the
 //! destination's last block ends. Where rows lie thick or thin in the key's range does not matter: a query ends after a number
-//! of rows, never at a place that was guessed. `n` follows from how long the last query took (`pace`).
+//! of rows, never at a place that was guessed. `n` follows from how long the last query took ([`Pace`](crate::sources::pace::Pace)).
 //!
 //! The rows are torn between the queries, which the log repairs, if one thing holds: what the log has up to the table's
 //! [start](crate::sources::snapshot::TableReader::start) is in every row that is read. `start` sees to that. The end of the log that a
@@ -18,7 +18,6 @@
 pub(super) mod bound;
 pub(super) mod definition;
 mod keyed;
-pub(super) mod pace;
 pub(super) mod query;
 pub(super) mod rows;
 pub(super) mod session;

@@ -49,10 +49,10 @@
 
 mod exported;
 mod place;
-mod plan;
+pub(super) mod plan;
 mod reader;
 mod shape;
-mod stream;
+pub(super) mod stream;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -94,16 +94,18 @@ pub(super) struct Copies {
 
 /// Sessions without an open transaction.
 #[derive(Default)]
-struct Idle(Mutex<Vec<Arc<Session>>>);
+pub(super) struct Idle(Mutex<Vec<Arc<Session>>>);
 
 impl Idle {
-    fn take(&self) -> Option<Arc<Session>> {
+    /// One that works, as far as is known.
+    pub(super) fn take(&self) -> Option<Arc<Session>> {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|session| !session.is_closed());
         idle.pop()
     }
 
-    fn keep(&self, session: Arc<Session>) {
+    /// Keeps one for the next table.
+    pub(super) fn keep(&self, session: Arc<Session>) {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_SESSIONS {
             idle.push(session);
@@ -163,6 +165,19 @@ impl SnapshotSource for Postgres {
     }
 }
 
+/// Sets what readers expect of a session.
+///
+/// # Errors
+/// The server's refusal, or a lost connection.
+pub(super) async fn prepare(session: &Session) -> Result<()> {
+    session.batch_execute(SETTINGS).await.map_err(|error| failed("cannot set up the session", error))?;
+    if session.major() >= 17 {
+        let unlimited = session.batch_execute("SET transaction_timeout = 0").await;
+        unlimited.map_err(|error| failed("cannot set up the session", error))?;
+    }
+    Ok(())
+}
+
 impl Postgres {
     /// A session for reading rows from the server that has the snapshot.
     async fn reading_session(&self, snapshot: &ExportedSnapshot) -> Result<Arc<Session>> {
@@ -172,11 +187,7 @@ impl Postgres {
             }
         }
         let session = self.hosts.connect_to(snapshot.address()).await?;
-        session.batch_execute(SETTINGS).await.map_err(|error| failed("cannot set up the session", error))?;
-        if session.major() >= 17 {
-            let unlimited = session.batch_execute("SET transaction_timeout = 0").await;
-            unlimited.map_err(|error| failed("cannot set up the session", error))?;
-        }
+        prepare(&session).await?;
         Ok(Arc::new(session))
     }
 

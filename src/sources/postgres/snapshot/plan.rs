@@ -9,7 +9,7 @@ use slackwater_decoders::{
     arena::Arena,
     batch::{Batch, Decoded},
     event::{Event, RowChange, Rows},
-    position::Position,
+    position::LogPosition,
     postgres::{
         types::TypeCatalog,
         value::{Form, ValueError},
@@ -19,10 +19,10 @@ use slackwater_decoders::{
 };
 
 use super::{place::RowId, shape::Part};
-use crate::postgres_client::quoted;
+use crate::{error::Error, postgres_client::quoted};
 
 /// How the rows of a table are asked for and read.
-pub(super) struct RowPlan {
+pub(in crate::sources::postgres) struct RowPlan {
     table: Arc<Table>,
     columns: Vec<Expected>,
     /// What is selected: the row's place and all columns.
@@ -36,7 +36,7 @@ struct Expected {
 
 /// Why a row cannot be read.
 #[derive(Debug)]
-pub(super) enum RowError {
+pub(in crate::sources::postgres) enum RowError {
     /// It is not in COPY's format, or has another number of columns.
     Malformed,
     /// The value of a column cannot be read.
@@ -54,9 +54,21 @@ impl fmt::Display for RowError {
 
 impl std::error::Error for RowError {}
 
+impl std::convert::From<RowError> for Error {
+    fn from(error: RowError) -> Self {
+        Error::definite("a row cannot be read")
+            .caused_by(error)
+            .remedy("correct the value at the source, or leave the table out (objects.exclude)")
+    }
+}
+
 impl RowPlan {
     /// For a table whose columns have those types' OIDs and modifiers.
-    pub(super) fn new(table: &Arc<Table>, types: &[(u32, i32)], catalog: &TypeCatalog) -> Self {
+    pub(in crate::sources::postgres) fn new(
+        table: &Arc<Table>,
+        types: &[(u32, i32)],
+        catalog: &TypeCatalog,
+    ) -> Self {
         let mut selected = "ctid".to_owned();
         let mut columns = Vec::with_capacity(types.len());
         for (column, (type_oid, typmod)) in table.columns.iter().zip(types) {
@@ -75,6 +87,11 @@ impl RowPlan {
             columns.push(Expected { form, is_binary });
         }
         RowPlan { table: Arc::clone(table), columns, selected }
+    }
+
+    /// The columns of the SELECT: the row's place and all of the table's.
+    pub(in crate::sources::postgres) fn selected(&self) -> &str {
+        &self.selected
     }
 
     /// Reads a part of the table in the order of its file: behind a row, or from a page on; up to another page.
@@ -100,11 +117,16 @@ impl RowPlan {
         )
     }
 
-    /// The rows as inserts at the start of the copy.
+    /// The rows as inserts at that place of the log.
     ///
     /// # Errors
     /// When a row cannot be read.
-    pub(super) fn batch(&self, rows: Vec<u8>, count: usize, start: &Position) -> Result<Batch, RowError> {
+    pub(in crate::sources::postgres) fn batch(
+        &self,
+        rows: Vec<u8>,
+        count: usize,
+        at: &LogPosition,
+    ) -> Result<Batch, RowError> {
         Batch::decode(rows, |rows, arena, events| {
             let mut changes = Vec::with_capacity(count);
             let mut rest = rows;
@@ -115,7 +137,7 @@ impl RowPlan {
             }
             events.push(Event::Rows(Rows {
                 table: Arc::clone(&self.table),
-                position: start.log.clone(),
+                position: at.clone(),
                 time_micros: 0,
                 sequence: 0,
                 unlogged_cascades: false,
@@ -161,7 +183,7 @@ pub(super) enum From {
 }
 
 /// One field, `None` for NULL, and what follows it; `None` where the bytes end within.
-pub(super) fn field(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+pub(in crate::sources::postgres) fn field(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     match i32::from_be_bytes(*length) {
         -1 => Some((None, rest)),

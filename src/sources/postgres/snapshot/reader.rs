@@ -167,7 +167,7 @@ impl Reader {
                 None if self.is_same().await? => self.ask(&part).await?,
                 None => break,
             };
-            let piece = range.rows.receive(self.block_bytes).await?;
+            let piece = range.rows.receive(self.block_bytes, usize::MAX).await?;
             self.throttle.rows(piece.count as u64, piece.rows.len() as u64).await;
             if piece.ended {
                 self.session.batch_execute("COMMIT").await.map_err(unreadable)?;
@@ -223,11 +223,7 @@ impl Reader {
     fn block(&self, piece: Piece, part: &Part) -> Result<Block> {
         let parts = self.shape.fingerprint();
         let place = piece.last.map(|row| Place { part: part.oid, file: part.file, row, parts });
-        let batch = self.plan.batch(piece.rows, piece.count, &self.start).map_err(|error| {
-            Error::definite("a row cannot be read")
-                .caused_by(error)
-                .remedy("correct the value at the source, or leave the table out (objects.exclude)")
-        })?;
+        let batch = self.plan.batch(piece.rows, piece.count, &self.start.log)?;
         Ok(Block { batch, end: place.filter(|_| self.is_resumable()).map(Place::to_bound) })
     }
 

@@ -15,18 +15,18 @@ use crate::{
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xFF\r\n\0";
 
 /// Rows that make a block, perhaps none.
-pub(super) struct Piece {
+pub(in crate::sources::postgres) struct Piece {
     /// The rows in COPY's format, without header and trailer.
-    pub(super) rows: Vec<u8>,
-    pub(super) count: usize,
+    pub(in crate::sources::postgres) rows: Vec<u8>,
+    pub(in crate::sources::postgres) count: usize,
     /// The place of the last one.
     pub(super) last: Option<RowId>,
     /// Whether they were the last ones.
-    pub(super) ended: bool,
+    pub(in crate::sources::postgres) ended: bool,
 }
 
 /// The rows of one COPY.
-pub(super) struct RowStream {
+pub(in crate::sources::postgres) struct RowStream {
     stream: Pin<Box<CopyOutStream>>,
     buffer: Vec<u8>,
     /// How much of the buffer is whole rows.
@@ -38,7 +38,7 @@ pub(super) struct RowStream {
 }
 
 impl RowStream {
-    pub(super) fn new(stream: CopyOutStream) -> Self {
+    pub(in crate::sources::postgres) fn new(stream: CopyOutStream) -> Self {
         RowStream {
             stream: Box::pin(stream),
             buffer: Vec::new(),
@@ -50,12 +50,12 @@ impl RowStream {
         }
     }
 
-    /// Reads on until `bytes` of rows are there, or the last one.
+    /// Reads on until `bytes` of rows are there, or that many rows, or the last one.
     ///
     /// # Errors
     /// The server's refusal, or a lost connection.
-    pub(super) async fn receive(&mut self, bytes: usize) -> Result<Piece> {
-        while self.whole < bytes {
+    pub(in crate::sources::postgres) async fn receive(&mut self, bytes: usize, rows: usize) -> Result<Piece> {
+        while self.whole < bytes && self.count < rows {
             let Some(message) = self.stream.next().await else {
                 if !self.ended {
                     return Err(Error::disconnected("the rows of the table end in the middle"));

@@ -14,23 +14,23 @@ const MAX_GROWTH: u64 = 8;
 
 /// The number of rows for the next query.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::sources::mysql) struct Pace {
+pub(super) struct Pace {
     rows: u64,
 }
 
 impl Pace {
     /// For rows that the server estimates to have that many bytes each; 0 is not known.
-    pub(in crate::sources::mysql) fn new(row_bytes: u64) -> Self {
+    pub(super) fn new(row_bytes: u64) -> Self {
         Pace { rows: (QUERY_BYTES / row_bytes.max(1)).clamp(1, FIRST_ROWS) }
     }
 
     /// How many rows to ask for.
-    pub(in crate::sources::mysql) fn rows(self) -> u64 {
+    pub(super) fn rows(self) -> u64 {
         self.rows
     }
 
     /// A query read so many rows and bytes in that time.
-    pub(in crate::sources::mysql) fn learn(&mut self, rows: u64, bytes: u64, took: Duration) {
+    pub(super) fn learn(&mut self, rows: u64, bytes: u64, took: Duration) {
         if rows == 0 {
             return;
         }
