@@ -19,6 +19,13 @@ use crate::{
     error::{Error, Result},
 };
 
+/// Makes the cryptography that our own connections use that of the whole process, which HTTP clients look for. They verify
+/// certificates with the authorities of the machine.
+pub(crate) fn install_provider() {
+    // It fails when there is one already, which is this one.
+    let _ = ring::default_provider().install_default();
+}
+
 /// Encrypts a connection to `host`.
 ///
 /// # Errors

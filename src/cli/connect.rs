@@ -7,6 +7,10 @@ use slackwater_decoders::schema::TableName;
 use super::exit::Failure;
 use crate::{
     config::{DestinationConfig, Overrides, SourceConfig, Task},
+    cutover::{
+        parts::{Parts, ReverseTask, Verification},
+        reverse::{Forward, Reverse},
+    },
     destinations::{
         self, Destination,
         schema::PlannedStatement,
@@ -35,13 +39,56 @@ use crate::{
 pub(super) fn ends(task: &Task) -> Result<Ends, Failure> {
     let throttle = Throttle::new(limits(&task.snapshot));
     let mapping = Arc::new(mapping(task)?);
+    let source = source(task, &throttle)?;
+    let verification =
+        verification_of(task, Arc::clone(&source), Arc::new(Mapping::clone(&mapping)))?.ok().map(Arc::new);
+    let parts = Parts {
+        verification: verification.clone().map(|verification| verification as Arc<dyn Verification>),
+        ..Parts::default()
+    };
     Ok(Ends {
-        source: source(task, &throttle)?,
+        source,
         destination: destination(task)?,
         schemas: Box::new(schema_phase(task, Arc::clone(&mapping))?),
         mapping,
         throttle,
+        parts,
+        verification,
     })
+}
+
+/// The way back of a task, where its file names one.
+///
+/// # Errors
+/// When the file of the way back has a mistake, or an end of it cannot work as configured.
+pub(super) fn reverse(task: &Task, ends: &Ends) -> Result<Option<Arc<dyn ReverseTask>>, Failure> {
+    let Some(file) = &task.cutover.reverse else { return Ok(None) };
+    let back = Task::load(file)?;
+    let source = source(&back, &Throttle::new(limits(&back.snapshot)))?;
+    let mapping = Arc::new(mapping(&back)?);
+    let forward = Forward {
+        name: task.name.clone(),
+        state_dir: task.state_dir.clone(),
+        source: Arc::clone(&ends.source),
+        mapping: Arc::clone(&ends.mapping),
+    };
+    let of_back = back.clone();
+    let destination = Box::new(move || destination(&of_back));
+    Ok(Some(Arc::new(Reverse::new(file, back, source, destination, mapping, forward)?)))
+}
+
+/// The destination of a task as a source, to close and to open it; `None` for one that cannot be asked so.
+///
+/// # Errors
+/// Definite when it cannot work as configured.
+pub(super) fn destination_as_source(task: &Task) -> Result<Option<Arc<dyn Source>>> {
+    let mut turned = task.clone();
+    turned.source = match &task.destination {
+        DestinationConfig::Sqlite(_) => return Ok(None),
+        DestinationConfig::Mysql(config) => SourceConfig::Mysql(config.as_source()),
+        DestinationConfig::Postgres(config) => SourceConfig::Postgres(config.as_source()),
+    };
+    source(&turned, &Throttle::new(limits(&task.snapshot))).map(Some)
 }
 
 /// Who creates the destination's objects.

@@ -1,54 +1,114 @@
 //! `slackwater cutover`.
 
+mod follow;
+
 use std::process::ExitCode;
 
 use super::{
     TaskFile,
-    exit::{self, Failure},
+    exit::{self, Failure, NOT_RUNNING, tell},
 };
 use crate::{
     config::Task,
-    cutover::{self, Verdict, step_name},
+    cutover,
+    error::Error,
+    pipeline::status::CutoverStatus,
     positions::Store,
+    service::control::{Client, Unanswered},
 };
 
-/// Show how the cutover of a stopped task stands, or decide about one whose end is not known
+/// Turn the traffic over: ask the running task to cut over, and show its steps until the end
 ///
-/// The cutover command runs once. When the daemon ended while it ran, or it failed, only a person can tell whether it took
-/// effect. The task has to be stopped; the step of a running one is part of `status`.
+/// The task waits until it is in sync, closes the source to writers, applies what is left, compares both ends as `cutover.verify`
+/// says, makes the destination ready, runs the hooks, and starts the reverse task. Whatever fails before the hooks is taken back. Ending
+/// this command does not end the cutover; --cancel does, up to the hooks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(super) struct Arguments {
     #[command(flatten)]
     file: TaskFile,
-    /// It took effect: the task counts as cut over
-    #[arg(long, conflicts_with = "rearm")]
-    accept: bool,
-    /// It did not: the command runs again at the next zero
+    #[command(flatten)]
+    what: What,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct What {
+    /// Everything but the switch: the source is closed, everything applied and compared, and the source opened again
     #[arg(long)]
-    rearm: bool,
+    dry_run: bool,
+    /// Take back what is under way
+    #[arg(long)]
+    cancel: bool,
+    /// Of a stopped task whose hooks were interrupted: the traffic goes to the destination, the task counts as cut over
+    #[arg(long)]
+    accept: bool,
+    /// Of a stopped task whose hooks were interrupted: the traffic goes to the source; the next start takes everything back
+    #[arg(long)]
+    undo: bool,
+    /// How the last attempt of a stopped or running task stands
+    #[arg(long)]
+    show: bool,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let task = Task::load(&arguments.file.task)?;
-    let store = Store::open(&task.state_dir)?;
-    let verdict = match (arguments.accept, arguments.rearm) {
-        (true, _) => Some(Verdict::Accept),
-        (_, true) => Some(Verdict::Rearm),
-        _ => None,
+    let Arguments { file, what } = arguments;
+    let task = Task::load(&file.task)?;
+    if what.show {
+        return show(&task).await;
+    }
+    if what.accept || what.undo {
+        let store = Store::open(&task.state_dir)?;
+        let record = if what.accept { cutover::accept(&store)? } else { cutover::undo(&store)? };
+        say!("{}: {}", task.name, record.note);
+        say!(
+            "  `slackwater run` {}",
+            if what.accept { "brings the cutover to its end" } else { "takes it back, and goes on" }
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let client = Client::new(&task.state_dir)?;
+    if what.cancel {
+        let attempt = client.cancel().await.map_err(|error| unanswered(&task, error))?;
+        say!("{}: attempt {attempt} is taken back", task.name);
+        return follow::follow(&client, &task, attempt).await;
+    }
+    match client.begin(what.dry_run).await {
+        Ok(attempt) => follow::follow(&client, &task, attempt).await,
+        Err(Unanswered::NotRunning) => {
+            tell(format_args!("{}: the task does not run; `slackwater run` starts it", task.name));
+            Ok(ExitCode::from(NOT_RUNNING))
+        }
+        Err(error) => Err(unanswered(&task, error)),
+    }
+}
+
+/// A task that does not run is asked for its record.
+async fn show(task: &Task) -> Result<ExitCode, Failure> {
+    let status = match Client::new(&task.state_dir)?.status().await {
+        Ok(status) => status.cutover,
+        Err(Unanswered::NotRunning) => {
+            Store::open(&task.state_dir)?.cutover()?.as_ref().map(CutoverStatus::from)
+        }
+        Err(error) => return Err(unanswered(task, error)),
     };
-    let record = match verdict {
-        Some(verdict) => Some(cutover::decide(store, verdict).await?),
-        None => store.cutover()?,
-    };
-    match record {
+    match status {
         None => say!("{}: no cutover yet", task.name),
-        Some(record) => {
-            say!("{}: {} since {}: {}", task.name, step_name(record.step), record.time, record.note);
-            if let Some(position) = record.position {
-                say!("  position  {position}");
-            }
+        Some(cutover) => {
+            say!("{}: attempt {}: {cutover}", task.name, cutover.attempt);
+            follow::durations(&cutover);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn unanswered(task: &Task, error: Unanswered) -> Failure {
+    match error {
+        Unanswered::NotRunning => Error::definite("the task does not run")
+            .on(&task.name)
+            .remedy("`slackwater run` starts it")
+            .into(),
+        Unanswered::Refused(why) => Error::definite(why).on(&task.name).into(),
+        Unanswered::Failed(error) => error.into(),
+    }
 }

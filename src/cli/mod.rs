@@ -14,6 +14,7 @@ mod positions;
 mod progress;
 mod release;
 mod repair;
+mod reverse;
 mod run;
 mod schema;
 mod status;
@@ -49,6 +50,7 @@ enum Command {
     Verify(verify::Arguments),
     Repair(repair::Arguments),
     Release(release::Arguments),
+    Reverse(reverse::Arguments),
 }
 
 /// The task file, as every subcommand takes it.
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
             Command::Verify(arguments) => verify::run(arguments).await,
             Command::Repair(arguments) => repair::run(arguments).await,
             Command::Release(arguments) => release::run(arguments).await,
+            Command::Reverse(arguments) => reverse::run(&arguments),
         }
     });
     let outcome = runtime.block_on(outcome);

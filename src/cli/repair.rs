@@ -17,7 +17,7 @@ use crate::{
 ///
 /// The task must not run. All rows are compared; those that differ are read from the source and written, and rows that only the
 /// destination has are removed. The next `run` brings them to one state with the others, as it does behind a copy; until then some may be newer
-/// than the rest. Tables without a key are left as they are. Ends with 5 when something was left.
+/// than the rest. Tables without a key are left as they are. Ends with 6 when something was left.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(super) struct Arguments {

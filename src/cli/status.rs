@@ -128,8 +128,13 @@ fn text(status: &Status, runs: bool) -> String {
         format!("  applied      {} row changes, {:.0} rows/s", status.rows, status.rows_per_second),
     ];
     let compared = status.verification.as_ref().map(|outcome| outcome.summary.clone());
-    let optional =
-        [("last ddl", &status.last_ddl), ("cutover", &status.cutover), ("compared", &compared), ("last error", &status.last_error)];
+    let cutover = status.cutover.as_ref().map(ToString::to_string);
+    let optional = [
+        ("last ddl", &status.last_ddl),
+        ("cutover", &cutover),
+        ("compared", &compared),
+        ("last error", &status.last_error),
+    ];
     lines.extend(status.copy.iter().flat_map(copy_lines));
     lines.extend(optional.into_iter().filter_map(|(name, value)| {
         value.as_ref().map(|value| format!("  {name:<11}  {}", value.replace('\n', "\n               ")))

@@ -32,8 +32,8 @@ use crate::{
 /// Compare what the destination holds with what the source has
 ///
 /// Reads both ends without locks, beside a running task, a stopped one, or behind the fence of a cutover. While the task runs, rows that
-/// are still on their way are told from those that differ. Values are shown as hashes unless --show-values is given. Ends with 5 when
-/// something differs, with 6 when something could not be compared to its end.
+/// are still on their way are told from those that differ. Values are shown as hashes unless --show-values is given. Ends with 6 when
+/// something differs, with 7 when something could not be compared to its end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(super) struct Arguments {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::size::ByteSize;
+use super::{size::ByteSize, window::Window};
 
 /// `[cutover]`: how the traffic is turned over when source and destination stand still relative to each other.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -17,7 +17,7 @@ pub struct Cutover {
     pub in_sync_for: Duration,
     /// With `when = "in-sync"`: the hours in which it may begin, as `[days] HH:MM-HH:MM [zone]` (`Sat,Sun 01:00-04:30 Europe/Berlin`;
     /// every day and UTC unless given); at any time unless set.
-    pub window: Option<String>,
+    pub window: Option<Window>,
     /// How long the source may be closed to writers before the switch, 1 s to 24 h: when it takes longer, the source is opened
     /// again and the task follows the log on.
     #[serde(with = "humantime_serde")]
@@ -73,10 +73,10 @@ impl Default for Cutover {
 }
 
 impl Cutover {
-    /// Whether the task begins it by itself.
+    /// Whether something turns the traffic over.
     #[must_use]
-    pub fn is_wanted(&self) -> bool {
-        self.when == When::InSync
+    pub fn has_hooks(&self) -> bool {
+        !self.command.is_empty() || self.webhook.is_some() || self.unit.is_some()
     }
 }
 

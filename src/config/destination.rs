@@ -138,7 +138,7 @@ impl MysqlDestination {
         self.tls.validate()
     }
 
-    /// The same server as one that is read, with the same account.
+    /// The same server with the same account as a source.
     #[must_use]
     pub fn as_source(&self) -> MysqlSource {
         MysqlSource {

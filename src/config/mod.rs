@@ -15,6 +15,7 @@ mod sections;
 mod size;
 mod snapshot;
 pub mod source;
+mod window;
 
 use std::{
     env, fs,
@@ -38,6 +39,7 @@ pub use self::{
     sections::{Apply, Log, LogFormat, Objects, OnRowError, SchemaSection, Start},
     size::ByteSize,
     snapshot::{Existing, Snapshot, Then},
+    window::Window,
 };
 use self::{
     destination::{MysqlDestination, SqliteDestination},
@@ -354,6 +356,9 @@ impl Reader<'_> {
             ("apply.stop_timeout", apply.stop_timeout, 1000 * MILLISECOND, HOUR / 6),
             ("cutover.poll_interval", cutover.poll_interval, 10 * MILLISECOND, HOUR),
             ("cutover.timeout", cutover.timeout, 1000 * MILLISECOND, 24 * HOUR),
+            ("cutover.in_sync_for", cutover.in_sync_for, Duration::ZERO, 24 * HOUR),
+            ("cutover.downtime", cutover.downtime, 1000 * MILLISECOND, 24 * HOUR),
+            ("verify.patience", task.verify.patience, Duration::ZERO, HOUR),
         ] {
             if value < least || value > most {
                 return Err(ConfigError::at_key(self.file, self.text, key, format!("{key} is {value:?}"))
@@ -364,6 +369,7 @@ impl Reader<'_> {
             ("apply.batch_size", apply.batch_size, ByteSize(4096), ByteSize::mib(64)),
             ("apply.memory", apply.memory, ByteSize::mib(1), ByteSize::mib(4096)),
             ("apply.group_size", apply.group_size, ByteSize(64 * 1024), ByteSize::mib(1024)),
+            ("verify.memory", task.verify.memory, ByteSize::mib(1), ByteSize::mib(4096)),
         ] {
             if value < least || value > most {
                 return Err(ConfigError::at_key(self.file, self.text, key, format!("{key} is {value}"))
@@ -373,6 +379,9 @@ impl Reader<'_> {
         let snapshot = &task.snapshot;
         let per_second = |limit: Option<u64>| limit.unwrap_or(1);
         for (key, value, most) in [
+            ("verify.parallel", u64::from(task.verify.parallel), 64),
+            ("verify.rows_per_second", per_second(task.verify.rows_per_second), 1_000_000_000),
+            ("verify.listed", u64::from(task.verify.listed), 1_000_000),
             ("snapshot.readers", u64::from(snapshot.readers), 64),
             ("snapshot.loaders", per_second(snapshot.loaders.map(u64::from)), 64),
             (

@@ -165,6 +165,12 @@ impl Pattern {
         matches!(self.table, Part::Any)
     }
 
+    /// Whether it was written as a regular expression.
+    #[must_use]
+    pub fn is_regex(&self) -> bool {
+        matches!((&self.database, &self.table), (Part::Regex(_), _) | (_, Part::Regex(_)))
+    }
+
     /// A regular expression for `database.table` that PostgreSQL understands; `None` for one that was written as a regular
     /// expression, in a syntax that others may read otherwise.
     #[must_use]

@@ -256,7 +256,7 @@ impl PostgresDestination {
         self.tls.validate()
     }
 
-    /// The same database as one that is read, with the same account.
+    /// The same database with the same account as a source.
     #[must_use]
     pub fn as_source(&self) -> PostgresSource {
         PostgresSource {
@@ -269,11 +269,11 @@ impl PostgresDestination {
             tls: self.tls.clone(),
             slot: None,
             publication: None,
-            create: false,
+            create: true,
             failover: false,
             protocol: None,
             format: WireFormat::default(),
-            streaming: false,
+            streaming: true,
             two_phase: false,
             origin: Origin::default(),
             ddl: DdlCapture::default(),

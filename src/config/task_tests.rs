@@ -50,7 +50,7 @@ fn a_task_file_with_its_defaults() {
     assert_eq!((task.apply.memory, task.apply.batch_size), (ByteSize::mib(128), ByteSize::mib(1)));
     assert_eq!(task.apply.error_limit, Duration::from_secs(120));
     assert_eq!(task.apply.connection_lost_limit, Duration::from_secs(720 * 60));
-    assert_eq!((task.cutover.after, task.cutover.is_wanted()), (After::Stop, true));
+    assert_eq!((task.cutover.after, task.cutover.when), (After::Stop, When::InSync));
     let DestinationConfig::Sqlite(sqlite) = task.destination else { panic!("sqlite") };
     assert_eq!(sqlite.path, Path::new("/etc/slackwater/orders.db"));
 }

@@ -171,6 +171,12 @@ pub trait Destination: Send {
     async fn withdraw(&mut self, _statements: &[PlannedStatement]) -> Result<()> {
         Ok(())
     }
+
+    /// Whether the account can still write when a cutover has closed the destination to others: asked before, for a task that is to write back
+    /// to the source of another one. Nothing for a destination whose fence never holds back this task.
+    async fn check_fenced(&mut self) -> Vec<Finding> {
+        Vec::new()
+    }
 }
 
 /// What an opened destination holds of a task.

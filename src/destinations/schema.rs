@@ -133,7 +133,7 @@ impl fmt::Display for Object {
 }
 
 /// A statement that creates one object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedStatement {
     /// What it creates.
     pub object: Object,

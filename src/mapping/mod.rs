@@ -3,6 +3,7 @@
 mod at_destination;
 mod ddl;
 mod filter;
+mod inverse;
 pub(crate) mod mysql_grants;
 mod online_change;
 mod preview;
@@ -13,6 +14,7 @@ mod rules;
 use slackwater_decoders::schema::TableName;
 
 pub use self::{
+    inverse::{Inverse, InverseRule},
     preview::{Names, Preview},
     route::{Mapping, Route},
 };

@@ -1,6 +1,12 @@
 //! The destination's side of a task: where it continues, applying groups, storing progress.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use slackwater_decoders::{event::SchemaChange, position::Position, schema::TableName};
@@ -39,6 +45,8 @@ pub(super) struct Applier {
     known: Option<Stored>,
     progress: Option<Progress>,
     applied: watch::Sender<Option<Position>>,
+    /// Changes of rows and definitions that were applied.
+    changes: Arc<AtomicU64>,
     at_complete: Option<Box<dyn AtComplete>>,
 }
 
@@ -63,13 +71,24 @@ impl Applier {
         store: Store,
         status: StatusBoard,
         applied: watch::Sender<Option<Position>>,
+        changes: Arc<AtomicU64>,
     ) -> Self {
         let known = store.found();
         status.update(|status| {
             status.destination = destination.describe();
             status.position = known.as_ref().map(|stored| stored.checkpoint.position.clone());
         });
-        Applier { source, destination, store, status, known, progress: None, applied, at_complete: None }
+        Applier {
+            source,
+            destination,
+            store,
+            status,
+            known,
+            progress: None,
+            applied,
+            changes,
+            at_complete: None,
+        }
     }
 
     /// Sets what is due when the destination is complete.
@@ -89,12 +108,18 @@ impl Applier {
         let dead_letters = self.destination.dead_letters();
         self.status.update(|status| status.dead_letters = dead_letters);
         let (checkpoint, reason) = match reconcile(self.known.as_ref(), at_destination.as_ref())? {
-            Resume::At { checkpoint, reason } => (checkpoint, reason),
+            Resume::At { checkpoint, reason } => {
+                let known = self.known.as_ref().map_or(Origin::Applied, |known| known.origin);
+                let origin = if at_destination.is_some() { Origin::Applied } else { known };
+                let store = self.store.clone();
+                (blocking(move || store.raise_once(checkpoint, origin)).await?, reason)
+            }
             Resume::Fresh => {
                 let position = self.source.start_position(start).await?;
                 let checkpoint = Checkpoint::first(position, Completeness::Complete);
                 // Here first: an end right behind it finds the same start again.
                 self.save(checkpoint.clone(), Origin::Start).await?;
+                self.store.begun();
                 (checkpoint, "a new task".to_owned())
             }
         };
@@ -166,6 +191,8 @@ impl Applier {
             return Err(self.lost(error));
         }
         let dead_letters = self.destination.dead_letters();
+        let concerning = group.row_changes() + u64::from(last_ddl(group).is_some());
+        self.changes.fetch_add(concerning, Ordering::Release);
         self.status.applied(group.row_changes(), group.bytes(), group.commits(), group.time_micros());
         self.status.update(|status| {
             status.dead_letters = dead_letters;
@@ -252,13 +279,55 @@ impl Applier {
         Ok(())
     }
 
+    /// The destination, whose connection is the caller's until the next call.
+    pub(super) fn destination(&mut self) -> &mut dyn Destination {
+        &mut *self.destination
+    }
+
+    /// The generation that the task writes with.
+    pub(super) fn generation(&self) -> u64 {
+        self.progress.as_ref().map_or(0, |progress| progress.stored.generation)
+    }
+
+    /// Raises the generation, here first: an end in between leaves the destination behind, which the next start finds in order.
+    pub(super) async fn raise_generation(&mut self) -> Result<u64> {
+        let progress = self.progress.as_ref().ok_or_else(not_connected)?;
+        let (store, next) = (self.store.clone(), progress.stored.next(progress.applied.clone()));
+        let raised = blocking(move || store.raise(next, Origin::Applied)).await?;
+        let generation = raised.generation;
+        if let Some(progress) = &mut self.progress {
+            progress.stored.generation = generation;
+        }
+        if let Err(error) = self.destination.store_checkpoint(&raised).await {
+            return Err(self.lost(error));
+        }
+        if let Some(progress) = &mut self.progress {
+            progress.local = Some(raised.sequence);
+            progress.stored = raised;
+        }
+        Ok(generation)
+    }
+
+    /// Connects anew. The destination must hold what it is known to hold.
+    pub(super) async fn reconnect(&mut self) -> Result<()> {
+        let known = match &self.progress {
+            Some(progress) => Some(progress.stored.position.clone()),
+            None => self.known.as_ref().map(|stored| stored.checkpoint.position.clone()),
+        };
+        let held = self.destination.open().await?;
+        if held.map(|standing| standing.checkpoint.position) != known {
+            return Err(Error::definite(
+                "the destination holds another checkpoint than before the connection was lost",
+            ));
+        }
+        Ok(())
+    }
+
     async fn save(&mut self, checkpoint: Checkpoint, origin: Origin) -> Result<()> {
         let sequence = checkpoint.sequence;
         let store = self.store.clone();
         let stored = Stored { checkpoint: checkpoint.clone(), origin, history: 0 };
-        spawn_blocking(move || store.save(&checkpoint, origin))
-            .await
-            .map_err(|error| Error::definite("storing the position was broken off").caused_by(error))??;
+        blocking(move || store.save(&checkpoint, origin)).await?;
         self.known = Some(stored);
         if let Some(progress) = &mut self.progress {
             progress.local = Some(sequence);
@@ -286,6 +355,13 @@ impl Checkpoint {
     fn next(&self, position: Position) -> Self {
         Checkpoint { sequence: self.sequence + 1, position, ..self.clone() }
     }
+}
+
+/// Runs what waits for the disk.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    spawn_blocking(work)
+        .await
+        .map_err(|error| Error::definite("storing the position was broken off").caused_by(error))?
 }
 
 fn not_connected() -> Error {

@@ -3,16 +3,17 @@
 //! First [`snapshot`], where the task begins with a copy of what is there, for which [`schema`] creates the destination's
 //! objects; then [`tail`], which follows the log. What the source reads goes through a queue of batches ([`queue`]), is folded
 //! into groups while the destination is busy with the group before, and is applied group by group. Beside it run the
-//! question for the end of the log ([`fence`]) and the progress that people and programs read ([`status`]).
+//! question for the end of the log ([`standstill`]) and the progress that people and programs read ([`status`]).
 
 mod applier;
-pub mod fence;
 mod grouper;
+pub mod handle;
 pub mod queue;
 mod repair;
-mod retry;
+pub(crate) mod retry;
 pub mod schema;
 pub mod snapshot;
+pub mod standstill;
 pub mod status;
 pub mod tail;
 

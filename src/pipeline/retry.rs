@@ -20,26 +20,26 @@ pub struct RetryLimits {
 }
 
 /// The errors since the last progress.
-pub(super) struct Retries {
+pub(crate) struct Retries {
     limits: RetryLimits,
     since: Option<Instant>,
     pauses: ExponentialBackoff,
 }
 
 impl Retries {
-    pub(super) fn new(limits: RetryLimits) -> Self {
+    pub(crate) fn new(limits: RetryLimits) -> Self {
         Retries { limits, since: None, pauses: pauses() }
     }
 
     /// Something went well: the next error is a first one.
-    pub(super) fn progress(&mut self) {
+    pub(crate) fn progress(&mut self) {
         if self.since.take().is_some() {
             self.pauses = pauses();
         }
     }
 
     /// The pause before the next attempt, or the error, when trying again cannot help or took too long already.
-    pub(super) fn after(&mut self, error: Error) -> Result<(Duration, Error), Error> {
+    pub(crate) fn after(&mut self, error: Error) -> Result<(Duration, Error), Error> {
         let limit = match error.kind() {
             Kind::Definite => return Err(error),
             Kind::Disconnected => self.limits.connection_lost,

@@ -1,6 +1,7 @@
 //! What a task tells about itself while it runs.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -9,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use slackwater_decoders::position::Position;
 
 use super::snapshot::progress::{CopyBoard, CopyStatus};
-use crate::sources::Belonging;
+use crate::{
+    positions::{CutoverRecord, CutoverStep, StepTime},
+    sources::Belonging,
+};
 
 /// What the task does at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +30,7 @@ pub enum Phase {
     Tailing,
     /// Waits for a side that cannot be reached, or after an error that may pass.
     Retrying,
-    /// Runs the cutover command.
+    /// The source is closed to writers, or about to be, for the cutover.
     CuttingOver,
     /// Stores its position and leaves.
     Stopping,
@@ -80,14 +84,15 @@ pub struct Status {
     /// Row changes that the destination refused and keeps in its table of dead letters: the task goes on without them.
     #[serde(default)]
     pub dead_letters: u64,
-    /// How the cutover stands.
-    pub cutover: Option<String>,
     /// What the task has created at its source, as it was a few seconds ago ([`Source::belongings`](crate::sources::Source::belongings)).
     #[serde(default)]
     pub belongings: Vec<Belonging>,
     /// What the last comparison of both ends in the background found (`verify.every`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<VerificationStatus>,
+    /// How the cutover stands, where there was an attempt.
+    #[serde(default)]
+    pub cutover: Option<CutoverStatus>,
     /// How the copy of the tables stands, in a process that copies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy: Option<CopyStatus>,
@@ -104,6 +109,42 @@ pub struct VerificationStatus {
     pub differing: u64,
     /// Rows and tables without a verdict.
     pub undecided: u64,
+}
+
+/// How the cutover of a task stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutoverStatus {
+    /// The step.
+    pub step: CutoverStep,
+    /// Since when, RFC 3339 in UTC.
+    pub since: String,
+    /// What happened, for people.
+    pub note: String,
+    /// The number of the attempt, from 1.
+    pub attempt: u64,
+    /// Whether the attempt stops in front of the switch.
+    pub dry_run: bool,
+    /// The steps of the attempt that ended, with the time they took.
+    pub durations: Vec<StepTime>,
+}
+
+impl From<&CutoverRecord> for CutoverStatus {
+    fn from(record: &CutoverRecord) -> Self {
+        CutoverStatus {
+            step: record.step,
+            since: record.time.clone(),
+            note: record.note.clone(),
+            attempt: record.attempt,
+            dry_run: record.dry_run,
+            durations: record.durations.clone(),
+        }
+    }
+}
+
+impl fmt::Display for CutoverStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} since {}: {}", self.step.name(), self.since, self.note)
+    }
 }
 
 /// The one place that the parts of a task write their progress to. Cloning it gives another handle.

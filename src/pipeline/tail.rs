@@ -7,11 +7,10 @@
 
 use std::{
     collections::HashSet,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use slackwater_decoders::position::Position;
 use tokio::{
     sync::{mpsc, watch},
@@ -22,11 +21,12 @@ use tracing::{info, warn};
 
 use super::{
     applier::Applier,
-    fence::{Fence, Standstill},
     grouper::{Groups, Rules, Work},
+    handle::{Next, Request, Rest, TailHandle},
     queue::{MemoryQuota, Message, queue},
     repair::rebuild,
     retry::Retries,
+    standstill::{EndOfLog, Standstill},
     status::{Phase, StatusBoard},
 };
 pub use super::{applier::AtComplete, retry::RetryLimits};
@@ -66,37 +66,6 @@ pub struct TailSettings {
     pub retry: RetryLimits,
 }
 
-/// Both sides stood still at this moment.
-#[derive(Clone, Debug)]
-pub struct Zero {
-    /// Everything before it is applied and stored; it was the end of the source's log twice in a row.
-    pub position: Position,
-    /// Row changes applied since the start of the process.
-    pub rows: u64,
-}
-
-/// What happens when source and destination stand still relative to each other.
-#[async_trait]
-pub trait AtZero: Send {
-    /// Whether reaching zero has a consequence now.
-    fn is_wanted(&self) -> bool;
-
-    /// Called at zero. Nothing is applied before it returns.
-    ///
-    /// # Errors
-    /// Stops the task.
-    async fn at_zero(&mut self, zero: &Zero) -> Result<Next>;
-}
-
-/// What follows a zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The log is followed on.
-    Continue,
-    /// The task ends.
-    Stop,
-}
-
 /// How a tail ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -119,7 +88,20 @@ pub struct Tail {
     status: StatusBoard,
     stop: watch::Receiver<bool>,
     found: watch::Receiver<Standstill>,
-    fence: AbortOnDrop<()>,
+    questions: AbortOnDrop<()>,
+    handle: TailHandle,
+    requests: mpsc::Receiver<Request>,
+    awaited: watch::Receiver<bool>,
+}
+
+/// How the log was followed until now.
+enum Followed {
+    /// The task ends.
+    Ended(End),
+    /// The source has sent everything and ended.
+    SourceEnded,
+    /// After a rest: the log is read on from where it is applied, as definitions may have changed.
+    Rested,
 }
 
 /// A task that ends with the handle on it.
@@ -165,18 +147,48 @@ impl Tail {
         let history = store.history().clone();
         let (applied, applied_receiver) = watch::channel(None);
         let (found_sender, found) = watch::channel(Standstill::default());
-        let fence = Fence {
+        let changes = Arc::new(AtomicU64::new(0));
+        let (awaited_sender, awaited) = watch::channel(false);
+        let (requests_sender, requests) = mpsc::channel(1);
+        let handle = TailHandle {
+            applied: applied_receiver.clone(),
+            found: found.clone(),
+            changes: Arc::clone(&changes),
+            awaited: Arc::new(awaited_sender),
+            requests: requests_sender,
+        };
+        let end_of_log = EndOfLog {
             source: Arc::clone(&source),
             applied: applied_receiver,
             poll_interval,
             status: status.clone(),
             found: found_sender,
         };
-        let fence = AbortOnDrop(tokio::spawn(fence.watch()));
-        let applier = Applier::new(Arc::clone(&source), destination, store, status.clone(), applied);
+        let questions = AbortOnDrop(tokio::spawn(end_of_log.watch()));
+        let applier = Applier::new(Arc::clone(&source), destination, store, status.clone(), applied, changes);
         let routes = Arc::new(Routes::new(Arc::clone(&settings.mapping), settings.starts.clone()));
         let quota = MemoryQuota::new(settings.memory);
-        Tail { source, applier, routes, history, settings, quota, status, stop, found, fence }
+        Tail {
+            source,
+            applier,
+            routes,
+            history,
+            settings,
+            quota,
+            status,
+            stop,
+            found,
+            questions,
+            handle,
+            requests,
+            awaited,
+        }
+    }
+
+    /// The handle for those who watch this tail and bring it to rest.
+    #[must_use]
+    pub fn handle(&self) -> TailHandle {
+        self.handle.clone()
     }
 
     /// Sets what is due when the destination, which was copied to, has become one state of the source.
@@ -191,12 +203,12 @@ impl Tail {
     ///
     /// # Errors
     /// What cannot pass, or lasted too long. The position is the last stored one.
-    pub async fn run(mut self, at_zero: &mut dyn AtZero) -> Result<End> {
+    pub async fn run(mut self) -> Result<End> {
         let mut retries = Retries::new(self.settings.retry);
         let mut failed_at = None;
         loop {
             let started = Instant::now();
-            let error = match self.session(at_zero).await {
+            let error = match self.session().await {
                 Ok(Some(end)) => return self.leave(end).await,
                 Ok(None) => continue,
                 Err(error) => error,
@@ -221,8 +233,8 @@ impl Tail {
         }
     }
 
-    /// One run of the source. `None`: it ended, but its log has grown meanwhile.
-    async fn session(&mut self, at_zero: &mut dyn AtZero) -> Result<Option<End>> {
+    /// One run of the source. `None`: it ended, but its log may have grown meanwhile, or is to be read anew.
+    async fn session(&mut self) -> Result<Option<End>> {
         tokio::select! {
             () = stopped(&mut self.stop) => return Ok(Some(End::Stopped)),
             connected = self.applier.connect(&self.settings.start) => connected?,
@@ -242,11 +254,14 @@ impl Tail {
         self.routes.set_cascading(self.applier.cascading_tables().await?);
         let (mut reader, messages) = self.read()?;
         let mut groups = Groups::start(self.rules(self.applier.workers()), messages);
-        let applied = self.apply_groups(&mut groups, at_zero).await;
-        if !matches!(applied, Ok(None)) {
+        let followed = self.apply_groups(&mut groups).await;
+        if !matches!(followed, Ok(Followed::SourceEnded)) {
             drop(groups);
             reader.end().await;
-            return applied;
+            return followed.map(|followed| match followed {
+                Followed::Ended(end) => Some(end),
+                Followed::SourceEnded | Followed::Rested => None,
+            });
         }
         let folded = groups.end().await;
         if folded.is_err() {
@@ -255,7 +270,7 @@ impl Tail {
         self.applier.rollback().await?;
         folded?;
         reader.outcome().await?;
-        self.at_end_of_log(at_zero).await
+        self.at_end_of_log().await
     }
 
     /// Finishes the group that the destination holds a part of, if there is one.
@@ -314,18 +329,16 @@ impl Tail {
         Ok((Reader(AbortOnDrop(task)), messages))
     }
 
-    /// Applies what the source sends, as soon as it is there. `None`: the source ended.
-    async fn apply_groups(&mut self, groups: &mut Groups, at_zero: &mut dyn AtZero) -> Result<Option<End>> {
+    /// Applies what the source sends, as soon as it is there.
+    async fn apply_groups(&mut self, groups: &mut Groups) -> Result<Followed> {
         let mut persist_at = tokio::time::Instant::now() + self.settings.checkpoint_interval;
         loop {
-            let watch_zero = at_zero.is_wanted() && !self.applier.is_open();
+            let may_rest = self.may_rest();
             tokio::select! {
                 biased;
-                () = stopped(&mut self.stop) => return Ok(Some(End::Stopped)),
-                _ = self.found.changed(), if watch_zero => {
-                    if let Some(end) = self.consider_zero(at_zero).await? {
-                        return Ok(Some(end));
-                    }
+                () = stopped(&mut self.stop) => return Ok(Followed::Ended(End::Stopped)),
+                Some(request) = self.requests.recv(), if may_rest => {
+                    return self.rest(request).await.map(|end| end.map_or(Followed::Rested, Followed::Ended));
                 }
                 () = sleep_until(persist_at), if self.applier.has_unsaved_progress() => {
                     self.applier.persist().await?;
@@ -341,59 +354,54 @@ impl Tail {
                         groups.applied();
                     }
                     Some(Work::Rewind) => self.applier.rollback().await?,
-                    None => return Ok(None),
+                    None => return Ok(Followed::SourceEnded),
                 },
             }
         }
     }
 
-    /// A log that is not followed was read to its end: done, or zero if that has a consequence.
-    async fn at_end_of_log(&mut self, at_zero: &mut dyn AtZero) -> Result<Option<End>> {
+    /// A log that is not followed was read to its end: done, unless a cutover is to come.
+    async fn at_end_of_log(&mut self) -> Result<Option<End>> {
         self.applier.persist().await?;
-        if !at_zero.is_wanted() {
-            return Ok(Some(End::LogEnded));
-        }
         let first = self.found.borrow_and_update().question;
-        loop {
+        while *self.awaited.borrow_and_update() {
+            let may_rest = self.may_rest();
             tokio::select! {
+                biased;
                 () = stopped(&mut self.stop) => return Ok(Some(End::Stopped)),
-                changed = self.found.changed() => if changed.is_err() { return Ok(Some(End::LogEnded)) },
-            }
-            if let Some(end) = self.consider_zero(at_zero).await? {
-                return Ok(Some(end));
-            }
-            if !at_zero.is_wanted() {
-                return Ok(Some(End::LogEnded));
+                Some(request) = self.requests.recv(), if may_rest => return self.rest(request).await,
+                // The handle, which sends, is a part of this tail.
+                _ = self.awaited.changed() => {}
+                changed = self.found.changed() => if changed.is_err() { break },
             }
             if self.found.borrow().question > first + QUESTIONS_AT_THE_END {
                 return Ok(None);
             }
         }
+        Ok(Some(End::LogEnded))
     }
 
-    /// Acts on the last answer of the fence, if it was a zero.
-    async fn consider_zero(&mut self, at_zero: &mut dyn AtZero) -> Result<Option<End>> {
-        let Some(zero) = self.found.borrow_and_update().zero.clone() else { return Ok(None) };
-        if self.applier.completeness() != Completeness::Complete {
+    /// Whether the destination is one state of the source, at a commit.
+    fn may_rest(&self) -> bool {
+        !self.applier.is_open()
+            && self.applier.unfinished().is_none()
+            && self.applier.completeness() == Completeness::Complete
+    }
+
+    /// Does what was asked for while nothing is applied.
+    async fn rest(&mut self, request: Request) -> Result<Option<End>> {
+        if request.is_withdrawn() {
             return Ok(None);
         }
-        let reached = |applied: &Position| self.source.reached(applied, &zero);
-        let Some(position) = self.applier.position().filter(|applied| reached(applied)).cloned() else {
-            return Ok(None);
-        };
         self.applier.persist().await?;
-        info!(%position, "source and destination stand still");
-        self.status.update(|status| status.phase = Phase::CuttingOver);
-        let rows = self.status.snapshot().rows;
-        let next = at_zero.at_zero(&Zero { position, rows }).await?;
-        self.status.update(|status| status.phase = Phase::Tailing);
+        let next = request.visit(&mut Rest(&mut self.applier)).await?;
         Ok((next == Next::Stop).then_some(End::CutOver))
     }
 
     /// Rolls back what is incomplete, stores the position and ends.
     async fn leave(mut self, end: End) -> Result<End> {
         self.status.update(|status| status.phase = Phase::Stopping);
-        self.fence.0.abort();
+        self.questions.0.abort();
         let stored = match self.applier.rollback().await {
             Ok(()) => self.applier.persist().await,
             Err(error) => Err(error),

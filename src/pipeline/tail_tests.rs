@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Mutex};
 
+use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::*;
@@ -9,36 +10,19 @@ use crate::config::Objects;
 use crate::destinations::{Checkpoint, Unfinished};
 use crate::mapping::Selection;
 use crate::pipeline::fakes::{FakeDestination, FakeSource, Fault, Held, at};
+use crate::pipeline::handle::AtRest;
 use crate::positions::Origin;
 
 const POLL: Duration = Duration::from_millis(30);
 
-/// Counts the zeros and ends the task at the first one.
-#[derive(Default)]
-struct StopAtZero(Vec<Zero>);
+/// Ends the task.
+struct EndAtRest(Arc<Mutex<Vec<Position>>>);
 
 #[async_trait]
-impl AtZero for StopAtZero {
-    fn is_wanted(&self) -> bool {
-        true
-    }
-
-    async fn at_zero(&mut self, zero: &Zero) -> Result<Next> {
-        self.0.push(zero.clone());
+impl AtRest for EndAtRest {
+    async fn at_rest(&mut self, rest: &mut Rest<'_>) -> Result<Next> {
+        self.0.lock().unwrap().push(rest.position().unwrap().clone());
         Ok(Next::Stop)
-    }
-}
-
-struct Never;
-
-#[async_trait]
-impl AtZero for Never {
-    fn is_wanted(&self) -> bool {
-        false
-    }
-
-    async fn at_zero(&mut self, _: &Zero) -> Result<Next> {
-        panic!("not wanted")
     }
 }
 
@@ -58,6 +42,8 @@ impl AtComplete for Completed {
 }
 
 struct Bench {
+    /// Where the tail rested.
+    rested: Arc<Mutex<Vec<Position>>>,
     completed: Arc<Mutex<Vec<Position>>>,
     state: tempfile::TempDir,
     source: Arc<FakeSource>,
@@ -71,6 +57,7 @@ impl Bench {
     fn new(source: FakeSource) -> Self {
         let limit = Duration::from_secs(20);
         Bench {
+            rested: Arc::default(),
             completed: Arc::default(),
             state: tempfile::tempdir().unwrap(),
             source: Arc::new(source),
@@ -81,7 +68,12 @@ impl Bench {
         }
     }
 
-    async fn run(&self, at_zero: &mut dyn AtZero) -> Result<End> {
+    /// Runs until the whole log is applied, as the source has it at a question.
+    async fn run(&self) -> Result<End> {
+        self.run_and(true).await
+    }
+
+    async fn run_and(&self, ends_in_sync: bool) -> Result<End> {
         let settings = TailSettings {
             mapping: Arc::new(Mapping::identity(Selection::new(&Objects::default()))),
             start: Start::Earliest,
@@ -102,7 +94,26 @@ impl Bench {
             self.stop.subscribe(),
         );
         let tail = tail.with_completion(Box::new(Completed(Arc::clone(&self.completed))));
-        timeout(Duration::from_secs(30), tail.run(at_zero)).await.expect("the tail ends")
+        let handle = tail.handle();
+        handle.await_at_end(ends_in_sync);
+        let rested = Arc::clone(&self.rested);
+        let end = async move {
+            if !ends_in_sync {
+                std::future::pending::<()>().await;
+            }
+            let mut found = handle.found();
+            loop {
+                found.wait_for(|found| found.in_sync_since.is_some()).await.unwrap();
+                let latest = tokio::time::Instant::now() + Duration::from_secs(5);
+                if handle.at_rest(EndAtRest(Arc::clone(&rested)), latest).await.is_ok() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            ended = timeout(Duration::from_secs(30), tail.run()) => ended.expect("the tail ends"),
+            () = end => panic!("it does not end"),
+        }
     }
 
     /// Everything once, in order, up to that many transactions.
@@ -128,34 +139,21 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn zero_is_reached_and_everything_is_stored() {
+async fn a_tail_rests_where_everything_is_stored() {
     let bench = Bench::new(FakeSource::new(50));
-    let mut at_zero = StopAtZero::default();
-    assert_eq!(bench.run(&mut at_zero).await.unwrap(), End::CutOver);
+    assert_eq!(bench.run().await.unwrap(), End::CutOver);
     bench.assert_complete(50);
-    assert_eq!((at_zero.0.len(), &at_zero.0[0].position, at_zero.0[0].rows), (1, &at(50), 100));
+    assert_eq!(*bench.rested.lock().unwrap(), [at(50)]);
     assert_eq!(bench.stored_position(), at(50));
     let status = bench.status.snapshot();
     assert_eq!((status.rows, status.commits, status.lag_bytes), (100, 50, Some(0)));
 }
 
 #[tokio::test]
-async fn a_log_that_grows_between_two_questions_is_not_at_zero() {
-    let source = FakeSource::new(3);
-    let grows = [false, true, true, false];
-    *source.grows_at_questions.lock().unwrap() = VecDeque::from(grows);
-    let bench = Bench::new(source);
-    let mut at_zero = StopAtZero::default();
-    bench.run(&mut at_zero).await.unwrap();
-    assert_eq!(at_zero.0[0].position, at(5), "not before the end stood still");
-    bench.assert_complete(5);
-}
-
-#[tokio::test]
 async fn a_connection_lost_inside_a_transaction_applies_it_once() {
     let faults = [Fault::Lost { after: 1 }, Fault::Lost { after: 5 }, Fault::Rewind { after: 3 }];
     let bench = Bench::new(FakeSource::new(10).with_faults(faults));
-    bench.run(&mut StopAtZero::default()).await.unwrap();
+    bench.run().await.unwrap();
     bench.assert_complete(10);
     assert_eq!(bench.status.snapshot().retries, 2);
     assert_eq!(bench.held.lock().unwrap().opened, 1, "the destination was well");
@@ -172,18 +170,18 @@ async fn a_destination_that_fails_is_asked_what_it_holds() {
         held.apply_errors = VecDeque::from([None, None, None, deadlock, None, None, None, unknown]);
         held.open_errors = VecDeque::from([Error::disconnected("refused"), Error::disconnected("refused")]);
     }
-    bench.run(&mut StopAtZero::default()).await.unwrap();
+    bench.run().await.unwrap();
     bench.assert_complete(6);
 }
 
 #[tokio::test]
 async fn a_definite_error_stops_and_keeps_the_position() {
     let bench = Bench::new(FakeSource::new(6).with_faults([Fault::Definite { after: 5 }]));
-    let error = bench.run(&mut StopAtZero::default()).await.unwrap_err();
+    let error = bench.run().await.unwrap_err();
     assert_eq!(error.to_string(), "purged");
     bench.assert_complete(2);
     // The next start goes on where it was.
-    bench.run(&mut StopAtZero::default()).await.unwrap();
+    bench.run().await.unwrap();
     bench.assert_complete(6);
 }
 
@@ -191,7 +189,7 @@ async fn a_definite_error_stops_and_keeps_the_position() {
 async fn errors_that_last_too_long_end_the_task() {
     let mut bench = Bench::new(FakeSource::new(2).with_faults([Fault::Lost { after: 0 }; 100]));
     bench.retry.connection_lost = Duration::from_millis(300);
-    let error = bench.run(&mut StopAtZero::default()).await.unwrap_err();
+    let error = bench.run().await.unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("gave up after"), "{error}");
 }
 
@@ -200,7 +198,7 @@ async fn a_stop_stores_the_position_and_the_next_start_resumes() {
     let bench = Arc::new(Bench::new(FakeSource::new(0)));
     let running = {
         let bench = Arc::clone(&bench);
-        tokio::spawn(async move { bench.run(&mut Never).await })
+        tokio::spawn(async move { bench.run_and(false).await })
     };
     for _ in 0..20 {
         bench.source.grow();
@@ -212,7 +210,7 @@ async fn a_stop_stores_the_position_and_the_next_start_resumes() {
     bench.assert_complete(applied);
     assert_eq!(bench.stored_position(), at(applied));
     bench.stop.send_replace(false);
-    bench.run(&mut StopAtZero::default()).await.unwrap();
+    bench.run().await.unwrap();
     bench.assert_complete(20);
 }
 
@@ -221,7 +219,7 @@ async fn progress_without_changes_is_stored_seldom_and_an_idle_task_writes_nothi
     let bench = Arc::new(Bench::new(FakeSource { filtered_from: 0, ..FakeSource::new(0) }));
     let running = {
         let bench = Arc::clone(&bench);
-        tokio::spawn(async move { bench.run(&mut Never).await })
+        tokio::spawn(async move { bench.run_and(false).await })
     };
     for _ in 0..100 {
         bench.source.grow();
@@ -240,18 +238,17 @@ async fn progress_without_changes_is_stored_seldom_and_an_idle_task_writes_nothi
 #[tokio::test]
 async fn a_log_that_is_not_followed_ends_the_task_at_its_end() {
     let bench = Bench::new(FakeSource { follow: false, ..FakeSource::new(5) });
-    assert_eq!(bench.run(&mut Never).await.unwrap(), End::LogEnded);
+    assert_eq!(bench.run_and(false).await.unwrap(), End::LogEnded);
     bench.assert_complete(5);
-    let mut at_zero = StopAtZero::default();
-    assert_eq!(bench.run(&mut at_zero).await.unwrap(), End::CutOver);
+    assert_eq!(bench.run().await.unwrap(), End::CutOver);
 }
 
 #[tokio::test]
 async fn a_destination_that_lost_its_checkpoint_is_not_filled_from_the_middle() {
     let bench = Bench::new(FakeSource::new(5));
-    bench.run(&mut StopAtZero::default()).await.unwrap();
+    bench.run().await.unwrap();
     bench.held.lock().unwrap().checkpoint = None;
-    let error = bench.run(&mut StopAtZero::default()).await.unwrap_err();
+    let error = bench.run().await.unwrap_err();
     assert!(error.to_string().contains("holds no checkpoint of this task"), "{error}");
 }
 
@@ -263,7 +260,7 @@ async fn a_group_that_was_cut_off_is_built_again_and_finished_first() {
         let checkpoint = bench.holds(2, Completeness::Complete);
         let end = Checkpoint { sequence: 8, position: at(5), ..checkpoint };
         bench.held.lock().unwrap().unfinished = Some(Unfinished { end, workers: 3 });
-        bench.run(&mut StopAtZero::default()).await.unwrap();
+        bench.run().await.unwrap();
         bench.assert_complete(transactions);
         let held = bench.held.lock().unwrap();
         assert_eq!(held.groups[0], (3, false, Some(at(5))));
@@ -277,7 +274,7 @@ async fn a_log_that_ends_inside_an_unfinished_group_is_an_error() {
     let checkpoint = bench.holds(2, Completeness::Complete);
     let end = Checkpoint { sequence: 8, position: at(5), ..checkpoint };
     bench.held.lock().unwrap().unfinished = Some(Unfinished { end, workers: 3 });
-    let error = bench.run(&mut Never).await.unwrap_err();
+    let error = bench.run_and(false).await.unwrap_err();
     assert!(error.to_string().contains("the log ends inside the group"), "{error}");
     bench.assert_complete(2);
 }
@@ -286,7 +283,7 @@ async fn a_log_that_ends_inside_an_unfinished_group_is_an_error() {
 async fn convergence_ends_where_it_was_said_to() {
     let bench = Bench::new(FakeSource::new(9));
     bench.holds(2, Completeness::Converging(at(6)));
-    bench.run(&mut StopAtZero::default()).await.unwrap();
+    bench.run().await.unwrap();
     bench.assert_complete(9);
     assert_eq!(*bench.completed.lock().unwrap(), [at(6), at(6)], "again after an error, and not once more");
     let held = bench.held.lock().unwrap();
@@ -302,7 +299,7 @@ async fn convergence_ends_where_it_was_said_to() {
 async fn convergence_that_has_nothing_left_ends_at_once() {
     let bench = Bench::new(FakeSource { filtered_from: 0, ..FakeSource::new(4) });
     bench.holds(4, Completeness::Converging(at(4)));
-    bench.run(&mut StopAtZero::default()).await.unwrap();
+    bench.run().await.unwrap();
     let held = bench.held.lock().unwrap();
     let checkpoint = held.checkpoint.as_ref().unwrap();
     assert_eq!((&checkpoint.position, &checkpoint.completeness), (&at(4), &Completeness::Complete));

@@ -65,11 +65,12 @@ pub fn reconcile(local: Option<&Stored>, destination: Option<&Checkpoint>) -> Re
 fn both(local: &Checkpoint, destination: &Checkpoint) -> Result<Resume> {
     if destination.generation > local.generation {
         return Err(Error::definite(format!(
-            "this task is of generation {}, the destination is at generation {}: another task took over",
+            "this task is of generation {}, the destination is at generation {}: another task took over, or the \
+             state directory is an older copy of the one that was used last",
             local.generation, destination.generation
         ))
         .remedy(
-            "do not start this task again; if it is the rightful one, \
+            "do not start this task again; if it is the rightful one, and nothing else writes to the destination in its name, \
              `slackwater positions import TASK.toml --from-destination`",
         ));
     }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -16,7 +16,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError};
 use tracing::warn;
 
 use super::{
-    Checkpoint, Origin, SchemaHistory, Sidecar, Stored,
+    Checkpoint, CutoverRecord, Origin, SchemaHistory, Sidecar, Stored,
     history::Entry,
     record::{self, Damage},
 };
@@ -25,7 +25,6 @@ use crate::error::{Error, Result};
 const DIRECTORY: &str = "store";
 const POSITIONS: [&[u8]; 2] = [b"position/0", b"position/1"];
 const FORMAT: &[u8] = b"format";
-const CUTOVER: &[u8] = b"cutover";
 const HISTORY: &[u8] = b"history";
 const ENTRY: &[u8] = b"history/";
 
@@ -34,35 +33,6 @@ const CACHE_BYTES: u64 = 8 << 20;
 
 const REMEDY_DAMAGED: &str = "move the state directory away, then `slackwater positions import` from an export or \
                               with --from-destination";
-
-/// The step of the cutover, stored before it is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CutoverStep {
-    /// Waits for zero.
-    Armed,
-    /// The command was started. Found at a start: nobody knows how it ended.
-    Running,
-    /// The command ended with exit code 0.
-    Done,
-    /// The command failed, or an operator was told that it was interrupted.
-    Failed,
-}
-
-/// What is recorded of the cutover.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CutoverRecord {
-    /// The step.
-    pub step: CutoverStep,
-    /// When the step was taken, RFC 3339 in UTC.
-    pub time: String,
-    /// The position that both sides stood still at.
-    pub position: Option<String>,
-    /// How the command ended; `None` when it did not run, or was killed.
-    pub exit_code: Option<i32>,
-    /// What happened, for a person.
-    pub note: String,
-}
 
 /// The store of one task. Cloning it gives another handle. One process at a time can hold it.
 #[derive(Clone)]
@@ -75,6 +45,8 @@ struct Inner {
     history: SchemaHistory,
     found: Mutex<Option<Stored>>,
     writes: AtomicU64,
+    /// Whether this process has raised the generation of the task.
+    raised: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -146,6 +118,7 @@ impl Store {
             history,
             found: Mutex::new(found),
             writes: AtomicU64::new(0),
+            raised: AtomicBool::new(false),
         })))
     }
 
@@ -191,29 +164,36 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn disk(&self) -> &Disk {
-        &self.0.disk
-    }
-
-    /// The recorded step of the cutover.
-    ///
-    /// # Errors
-    /// Definite, when the record is damaged.
-    pub fn cutover(&self) -> Result<Option<CutoverRecord>> {
-        self.0.disk.get(CUTOVER).map(|found| found.map(|(_, record)| record)).map_err(|damage| {
-            Error::definite("the record of the cutover is damaged")
-                .on(self.0.directory.display())
-                .caused_by(damage)
-                .remedy("find out whether the cutover took place, then `slackwater cutover TASK.toml --rearm` or --accept")
-        })
-    }
-
-    /// Records a step of the cutover durably.
+    /// Gives a checkpoint the generation that this process writes with: one above the stored one, which is stored here first. A process raises
+    /// it once, when it has found that the destination holds none of a newer one. Blocks for some milliseconds.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub fn record_cutover(&self, record: &CutoverRecord) -> Result<()> {
-        self.0.disk.put(CUTOVER, 0, record)
+    pub fn raise_once(&self, checkpoint: Checkpoint, origin: Origin) -> Result<Checkpoint> {
+        if self.0.raised.load(Ordering::Relaxed) {
+            return Ok(checkpoint);
+        }
+        self.raise(checkpoint, origin)
+    }
+
+    /// The same at any time: what was started with the former generation is refused from when the destination holds the new one.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn raise(&self, checkpoint: Checkpoint, origin: Origin) -> Result<Checkpoint> {
+        let raised = Checkpoint { generation: checkpoint.generation + 1, ..checkpoint };
+        self.save(&raised, origin)?;
+        self.begun();
+        Ok(raised)
+    }
+
+    /// The task is new, and this process writes with its first generation.
+    pub fn begun(&self) {
+        self.0.raised.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn disk(&self) -> &Disk {
+        &self.0.disk
     }
 
     /// Replaces everything by what was exported or chosen.
@@ -229,9 +209,7 @@ impl Store {
         }
         match cutover {
             Some(cutover) => self.record_cutover(cutover)?,
-            None => {
-                self.0.disk.db.remove(CUTOVER).map_err(|error| write_failed(&self.0.disk.path, error))?;
-            }
+            None => self.forget_cutover()?,
         }
         self.forget_copies()?;
         self.forget_rules()?;
@@ -329,7 +307,7 @@ impl Disk {
         files().map_err(|error| write_failed(&self.path, error))
     }
 
-    /// The valid record with the highest sequence among both slots and the file beside the store.
+    /// The newest valid record among both slots and the file beside the store.
     fn find_position(
         &self,
         sidecar: &Sidecar,
@@ -353,7 +331,9 @@ impl Disk {
         for copy in &damaged {
             warn!(copy, "a copy of the position is damaged");
         }
-        let newest = valid.into_iter().max_by_key(|stored| stored.checkpoint.sequence);
+        // A destination that was set back to an older checkpoint lowers the sequence, and each start raises the generation.
+        let newest =
+            valid.into_iter().max_by_key(|stored| (stored.checkpoint.generation, stored.checkpoint.sequence));
         match newest {
             Some(stored) if stored.history > history.next() => Err(Error::definite(
                 "the store is older than the position beside it: definitions of tables were lost with it",

@@ -19,11 +19,12 @@ use crate::{
 };
 
 /// What changes how values are written, or ends statements that take long, is the same whatever the server, database
-/// and role say. The names are not looked up along a path: each statement has to say the schema.
+/// and role say; so is whether transactions may write: the fence of a cutover closes a database to others. The names are not looked
+/// up along a path: each statement has to say the schema.
 const SETTINGS: &str = "SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
      SET extra_float_digits = 3; SET bytea_output = 'hex'; SET xmloption = 'content'; SET statement_timeout = 0; \
      SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET search_path = pg_catalog; \
-     SET standard_conforming_strings = on; SET client_min_messages = warning";
+     SET standard_conforming_strings = on; SET client_min_messages = warning; SET default_transaction_read_only = off";
 
 /// What is needed to connect, except the address.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! A task as a daemon: signals, reload, what systemd and the operator are told, and an end within the time allowed.
 
 mod belongings;
+pub mod control;
 pub mod logging;
 mod reload;
 mod report;
@@ -20,17 +21,21 @@ use self::{logging::LogLevel, reload::Reload};
 use crate::{
     changes::TableStarts,
     config::{Start, Task, Then},
-    cutover::{Cutover, Entry},
+    cutover::{Cutover, CutoverEnds, Entry, orders, parts::Parts},
     destinations::Destination,
     error::{Error, Result},
     mapping::Mapping,
     pipeline::{
-        snapshot::{CopyEnd, Snapshot, SnapshotSettings, schemas::TableSchemas},
+        snapshot::{
+            CopyEnd, Snapshot, SnapshotSettings,
+            schemas::{SharedSchemas, TableSchemas},
+        },
         status::{Phase, StatusBoard},
         tail::{End, RetryLimits, Tail, TailSettings},
     },
     positions::Store,
     sources::{Source, throttle::Throttle},
+    verify::{background, task::TaskVerification},
 };
 
 /// The two ends of a task.
@@ -45,6 +50,10 @@ pub struct Ends {
     pub schemas: Box<dyn TableSchemas>,
     /// The limits that the source's tables are read within.
     pub throttle: Throttle,
+    /// What the cutover asks of others.
+    pub parts: Parts,
+    /// Compares both ends in the background (`verify.every`); `None` where an end has no rows that can be read.
+    pub verification: Option<Arc<TaskVerification>>,
 }
 
 /// How a run ended well.
@@ -91,17 +100,30 @@ async fn follow(
     store.require_rules(&task.rules)?;
     let (stop_sender, stop) = watch::channel(false);
     let (reload, poll_interval, cutover_settings) = Reload::new(file, &task, level, ends.throttle.clone());
-    let (mut cutover, entry) = Cutover::resume(&task.name, store.clone(), cutover_settings, status.clone())?;
-    if entry == Entry::AlreadyDone {
-        info!(
-            "the cutover was done by an earlier run; `slackwater cutover --rearm` would follow the log again"
-        );
+    let schemas = SharedSchemas::new(ends.schemas);
+    let cutover_ends = CutoverEnds {
+        task: task.name.clone(),
+        source: Arc::clone(&ends.source),
+        destination: ends.destination.describe(),
+        schemas: schemas.clone(),
+        parts: ends.parts.clone(),
+        retry: retry_limits(&task),
+    };
+    let (give, taken) = orders();
+    let cutover =
+        Cutover::new(cutover_ends, store.clone(), status.clone(), cutover_settings, taken, stop.clone())?;
+    if cutover.entry()? == Entry::Done {
+        info!("the cutover was done by an earlier run");
         return Ok(Ended::AlreadyCutOver);
     }
+    let _control = control::listen(&task.state_dir, status.clone(), give)?;
     let stop_timeout = task.apply.stop_timeout;
+    let comparing = compare(ends.verification.clone(), task.verify.every, status.clone(), stop.clone());
+    let ends = Ends { schemas: Box::new(schemas), ..ends };
     tokio::select! {
-        ended = copy_and_tail(task, ends, store, status, poll_interval, stop.clone(), &mut cutover) => ended,
+        ended = copy_and_tail(task, ends, store, status, poll_interval, stop.clone(), cutover) => ended,
         error = overdue(stop, stop_timeout) => Err(error),
+        never = comparing => match never {},
         never = signals.act(stop_sender, reload) => match never {},
     }
 }
@@ -114,9 +136,9 @@ async fn copy_and_tail(
     status: StatusBoard,
     poll_interval: watch::Receiver<Duration>,
     stop: watch::Receiver<bool>,
-    cutover: &mut Cutover,
+    cutover: Cutover,
 ) -> Result<Ended> {
-    let Ends { source, destination, mapping, schemas, throttle: _ } = ends;
+    let Ends { source, destination, mapping, schemas, throttle: _, parts: _, verification: _ } = ends;
     let _watch = belongings::watch(Arc::clone(&source), status.clone());
     let copy = Snapshot::new(
         Arc::clone(&source),
@@ -134,10 +156,21 @@ async fn copy_and_tail(
         }
         CopyEnd::Copied(copied) => copied,
     };
+    let mut destination = copied.destination;
+    if cutover.recover(&mut *destination).await? == Entry::Done {
+        return Ok(Ended::Tail(End::CutOver));
+    }
     let settings = TailSettings { starts: copied.starts, ..tail_settings(&task, mapping) };
-    let tail = Tail::new(source, copied.destination, store, settings, status, poll_interval, stop)
+    let tail = Tail::new(source, destination, store, settings, status, poll_interval, stop)
         .with_completion(copied.completion);
-    tail.run(cutover).await.map(Ended::Tail)
+    let handle = tail.handle();
+    // Before the tail can come to the end of a log that does not grow.
+    handle.await_at_end(cutover.is_armed());
+    tokio::select! {
+        biased;
+        ended = tail.run() => ended.map(Ended::Tail),
+        failed = cutover.run(handle) => match failed? {},
+    }
 }
 
 fn snapshot_settings(task: &Task, mapping: Arc<Mapping>) -> SnapshotSettings {
@@ -166,6 +199,25 @@ fn tail_settings(task: &Task, mapping: Arc<Mapping>) -> TailSettings {
         checkpoint_interval: task.apply.checkpoint_interval,
         retry: retry_limits(task),
     }
+}
+
+/// Compares both ends in the background, where the task asks for it.
+async fn compare(
+    verification: Option<Arc<TaskVerification>>,
+    every: Option<Duration>,
+    status: StatusBoard,
+    stop: watch::Receiver<bool>,
+) -> Never {
+    match (verification, every) {
+        (Some(verification), Some(every)) => {
+            background::compare_forever(verification, every, status, stop).await
+        }
+        (None, Some(_)) => {
+            warn!("verify.every: an end has no rows that can be read, so that nothing is compared")
+        }
+        (_, None) => {}
+    }
+    std::future::pending().await
 }
 
 /// Returns when a stop was asked for and took longer than it may.

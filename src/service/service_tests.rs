@@ -46,6 +46,8 @@ impl Bench {
             mapping: Arc::new(Mapping::identity(Selection::new(&task.objects))),
             schemas: Box::new(FakeSchemas),
             throttle: Throttle::default(),
+            parts: Parts::default(),
+            verification: None,
         };
         let (file, level) = (self.file(), logging::start(&task.log, std::io::sink));
         tokio::spawn(async move { run(&file, task, ends, level, StatusBoard::new("orders")).await })
@@ -103,7 +105,7 @@ async fn signals_stop_and_reload() {
     send("-HUP");
     assert_eq!(timeout(limit, running).await.unwrap().unwrap().unwrap(), Ended::Tail(End::CutOver));
     let record = Store::open(&state).unwrap().cutover().unwrap().unwrap();
-    assert_eq!((record.step, record.exit_code), (CutoverStep::Done, Some(0)));
+    assert_eq!((record.step, record.switched_by), (CutoverStep::Done, vec!["command /bin/true".to_owned()]));
 
     let text = fs::read_to_string(bench.file()).unwrap();
     let again = timeout(limit, bench.start(&text)).await.unwrap().unwrap().unwrap();

@@ -37,6 +37,15 @@ pub trait Fencing: Send + Sync {
     /// # Errors
     /// When the source cannot be asked.
     async fn writers(&self) -> Result<Vec<Writer>>;
+
+    /// Lets a task in the other direction write to the source behind the raised fence, with what its account has for that, and nobody else.
+    /// Where such a task writes anyway, and where the source was closed as far before the fence, nothing changes.
+    ///
+    /// # Errors
+    /// When the source refuses or cannot be reached.
+    async fn admit_replay(&self, _former: &FenceState) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What a fence would do.

@@ -72,7 +72,8 @@ impl<'t> Repair<'t> {
         if held.as_ref().is_some_and(|held| held.unfinished.is_some()) {
             return Err(run_first("the task was cut off in the middle of a group of changes"));
         }
-        let checkpoint = match reconcile(store.found().as_ref(), held.as_ref().map(|held| &held.checkpoint))? {
+        let checkpoint = match reconcile(store.found().as_ref(), held.as_ref().map(|held| &held.checkpoint))?
+        {
             Resume::Fresh => return Err(run_first("the task has never run")),
             Resume::At { checkpoint, .. } => checkpoint,
         };
@@ -141,7 +142,7 @@ impl<'t> Repair<'t> {
         let mut there = HashSet::new();
         let mut builder = self.builder(Mapping::clone(&self.task.mapping));
         for source in &pair.sources {
-            let batch = self.rows(source, keys).await?;
+            let batch = Self::rows(self.task, source, keys).await?;
             Digester::new(pair, From::Source(source), hasher)
                 .read(&batch, |row| drop(there.insert(row.id)))?;
             builder.push(batch)?;
@@ -169,14 +170,14 @@ impl<'t> Repair<'t> {
         GroupBuilder::new(Arc::new(mapping), limits, true)
     }
 
-    async fn rows(&self, source: &SourceTable, keys: &[Key]) -> Result<Batch> {
+    async fn rows(task: &TaskVerification, source: &SourceTable, keys: &[Key]) -> Result<Batch> {
         let order = source.key_order.as_deref().unwrap_or_default();
         let own: Vec<Key> = keys
             .iter()
             .map(|key| order.iter().filter_map(|place| key.get(*place).cloned()).collect())
             .collect();
         let own: Vec<Vec<Value<'_>>> = own.iter().map(|key| values(key)).collect();
-        self.task.readers.0.rows(&source.table, &own).await.map_err(|error| error.on(&source.table.name))
+        task.readers.0.rows(&source.table, &own).await.map_err(|error| error.on(&source.table.name))
     }
 
     /// Applies a group whose rows were read before now.

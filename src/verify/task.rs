@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use slackwater_decoders::schema::TableName;
 use tokio::sync::watch;
 
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::{
     config::{Depth, Pattern, Task},
+    cutover::parts::{Summary, Verification},
     error::{Error, Result},
     mapping::Mapping,
     sources::{Source, rows::RowReader},
@@ -114,4 +116,40 @@ impl TaskVerification {
         }
         Ok(names)
     }
+}
+
+#[async_trait]
+impl Verification for TaskVerification {
+    async fn run(&self, depth: Depth) -> Result<Summary> {
+        let (_stop, stopped) = watch::channel(false);
+        let report =
+            TaskVerification::run(self, depth, Self::at_rest(), Progress::default(), stopped).await?;
+        summary(&report)
+    }
+}
+
+/// The outcome as a cutover is told it. What could not be read is an error there, and not a part that is left out.
+fn summary(report: &Report) -> Result<Summary> {
+    let failed = report.tables.iter().find_map(|table| Some((table, table.error.as_ref()?)));
+    if let Some((table, error)) = failed {
+        let kind = if table.is_transient { Error::transient } else { Error::definite };
+        return Err(kind(format!("a table could not be compared: {error}")).on(&table.table));
+    }
+    let differing = report.tables.iter().filter(|table| table.differing() > 0);
+    let details = differing.map(|table| {
+        format!(
+            "{}: {} missing, {} extra, {} changed",
+            table.table, table.missing, table.extra, table.changed
+        )
+    });
+    let left_out = report.tables.iter().flat_map(|table| {
+        table.left_out.iter().map(|(column, reason)| format!("{}.{column}: {reason}", table.table))
+    });
+    Ok(Summary {
+        tables: report.tables.len() as u64,
+        rows: report.tables.iter().map(|table| table.source_rows).sum(),
+        differing: report.differing(),
+        details: details.collect(),
+        left_out: left_out.collect(),
+    })
 }

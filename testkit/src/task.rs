@@ -97,11 +97,20 @@ impl Task {
     /// # Errors
     /// When it is running already, or cannot be started.
     pub fn start(&mut self) -> Result<()> {
+        self.start_with(&[])
+    }
+
+    /// The same with further variables in its environment.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(&mut self, environment: &[(&str, &str)]) -> Result<()> {
         if self.is_running() {
             bail!("the task runs already");
         }
         let log = File::options().create(true).append(true).open(self.log_file())?;
         let command = &mut self.command(&["run"]);
+        command.envs(environment.iter().copied());
         let process = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
         self.process = Some(process.context("cannot start the task")?);
         self.ended = None;

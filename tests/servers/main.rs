@@ -9,6 +9,7 @@
 )]
 
 mod changes;
+mod cutover;
 mod lives;
 mod mysql;
 mod operating;

@@ -77,10 +77,11 @@ public final class Reader {
             if (events == 0) {
                 first = System.nanoTime();
             }
-            // A deleted row is told twice: as an event, and for Kafka as one without a value.
-            if (event.value() != null && event.value().value() instanceof Struct value) {
+            // A deleted row is told twice: as an event, and for Kafka as one without a value. Messages in the log are no rows.
+            if (event.value().value() instanceof Struct value && value.schema().field("after") != null) {
                 events++;
-                ends |= value.getStruct("after") != null && LAST_ID == value.getStruct("after").getInt32("id");
+                Struct after = value.getStruct("after");
+                ends |= after != null && after.getInt32("id") == LAST_ID;
             }
             committer.markProcessed(event);
         }

@@ -7,6 +7,7 @@
 
 mod cascade;
 mod checkpoint;
+mod counters;
 mod ddl;
 mod dead_letter;
 mod definition;
@@ -23,6 +24,7 @@ mod session;
 mod singly;
 mod statement;
 mod tables;
+mod withdraw;
 mod worker;
 
 use std::{
@@ -34,7 +36,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use slackwater_decoders::schema::{TableName, definition::ObjectKind};
+use slackwater_decoders::schema::{TableName, counter::Counter, definition::ObjectKind};
 
 use self::{
     checkpoint::CheckpointRows,
@@ -250,5 +252,19 @@ impl Destination for Mysql {
     async fn drop_table(&mut self, table: &TableName) -> Result<()> {
         let dropped = existing::drop_table(self.creating().await?, table).await;
         self.created(dropped)
+    }
+
+    async fn set_counters(&mut self, counters: &[Counter]) -> Result<Vec<(Counter, String)>> {
+        let without = counters::set(self.creating().await?, counters).await;
+        self.created(without)
+    }
+
+    async fn withdraw(&mut self, statements: &[PlannedStatement]) -> Result<()> {
+        let withdrawn = withdraw::withdraw(self.creating().await?, statements).await;
+        self.created(withdrawn)
+    }
+
+    async fn check_fenced(&mut self) -> Vec<Finding> {
+        precheck::fenced(&self.config).await
     }
 }

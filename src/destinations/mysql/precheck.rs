@@ -64,7 +64,7 @@ pub(super) async fn findings(
     findings.push(privileges(&grants, &account, &needed));
     for (code, result) in [
         ("destination.tls", encryption(&mut session, config).await),
-        ("destination.read_only", writable(&mut session).await),
+        ("destination.read_only", writable(&mut session, &grants, &account).await),
         ("destination.binlog_format", binlog_format(&mut session).await),
         ("destination.require_primary_key", primary_keys(&mut session).await),
         ("destination.engine", engines(&mut session, selection).await),
@@ -136,13 +136,62 @@ async fn encryption(session: &mut Session, config: &MysqlDestination) -> Result<
     ))
 }
 
-async fn writable(session: &mut Session) -> Result<Finding> {
-    let code = "destination.read_only";
-    let read_only: Option<bool> = session.first("SELECT @@GLOBAL.read_only").await?;
-    if read_only == Some(true) {
-        return Ok(Finding::error(code, "the server is read-only", set(session, "read_only", "OFF")));
+/// Whether the account goes past `read_only`, for a task whose destination is going to be closed to others.
+pub(super) async fn fenced(config: &MysqlDestination) -> Vec<Finding> {
+    // What a connection that cannot be made is due to is said by the other items.
+    let Ok(mut session) = Session::connect(config).await else { return Vec::new() };
+    match grants(&mut session).await {
+        Ok((account, grants)) => vec![past_read_only(&session, &grants, &account)],
+        Err(error) => vec![Finding::unanswered("destination.past_read_only", &error)],
     }
-    Ok(Finding::ok(code, "the server can be written"))
+}
+
+/// The privileges that go past `read_only`, the one to grant first.
+fn passing(session: &Session) -> &'static [&'static str] {
+    match (session.server.mariadb, session.server.version) {
+        (false, (8.., ..)) => &["CONNECTION_ADMIN", "SUPER"],
+        (false, _) | (true, (10, ..=4, _) | (10, 5, ..=1) | (..=9, ..)) => &["SUPER"],
+        // From 10.11 on SUPER does not hold it.
+        (true, (10, ..=10, _)) => &["READ_ONLY ADMIN", "SUPER"],
+        (true, _) => &["READ_ONLY ADMIN"],
+    }
+}
+
+fn past_read_only(session: &Session, grants: &Grants, account: &str) -> Finding {
+    let code = "destination.past_read_only";
+    let passing = passing(session);
+    if let Some(held) = passing.iter().find(|privilege| grants.allow(privilege, &Scope::Server)) {
+        return Finding::ok(code, format!("the account may write while read_only is on: it has {held}"));
+    }
+    let lacking = passing.first().copied().unwrap_or_default();
+    let found = format!("the account has no {lacking}: it cannot write while read_only keeps others out");
+    Finding::error(code, found, grant(&[lacking], &Scope::Server, account))
+}
+
+async fn writable(session: &mut Session, grants: &Grants, account: &str) -> Result<Finding> {
+    let code = "destination.read_only";
+    let variables: Vec<(String, String)> =
+        session.rows("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only')").await?;
+    let is = |name: &str, value: &str| variables.iter().any(|(n, v)| n == name && v == value);
+    if is("super_read_only", "ON") {
+        let found = "the server is read-only for every account (super_read_only)";
+        return Ok(Finding::error(code, found, set(session, "super_read_only", "OFF")));
+    }
+    if is("read_only", "NO_LOCK_NO_ADMIN") {
+        let found = "the server is read-only for every account (read_only is NO_LOCK_NO_ADMIN)";
+        return Ok(Finding::error(code, found, set(session, "read_only", "OFF")));
+    }
+    if is("read_only", "OFF") {
+        return Ok(Finding::ok(code, "the server can be written"));
+    }
+    let past = past_read_only(session, grants, account);
+    Ok(match past.repair {
+        None => Finding::ok(code, format!("the server is read-only, and {}", past.found)),
+        Some(grant) => {
+            let repair = format!("{}\n-- or, to keep others out: {grant}", set(session, "read_only", "OFF"));
+            Finding::error(code, format!("the server is read-only: {}", past.found), repair)
+        }
+    })
 }
 
 /// Changes are applied under READ COMMITTED, which InnoDB does not log as statements (error 1665).

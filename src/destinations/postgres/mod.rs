@@ -6,6 +6,7 @@
 //!
 //! * `session`: the connection, and statements in flight. `codec`, `numeric`, `text`: values.
 //! * `catalog`, `tables`: what is there. `schema`, `definition`, `ddl`: what is to be there.
+//! * `counters`, `withdraw`: what a cutover sets, and takes back.
 //! * `statement`, `write`, `copy`, `in_order`, `worker`: changes of rows. `load`: copies.
 
 mod alter;
@@ -13,6 +14,7 @@ mod catalog;
 mod checkpoint;
 mod codec;
 mod copy;
+mod counters;
 mod ddl;
 mod dead_letter;
 mod definition;
@@ -27,6 +29,7 @@ mod session;
 mod statement;
 mod tables;
 mod text;
+mod withdraw;
 mod worker;
 mod write;
 
@@ -40,7 +43,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use slackwater_decoders::schema::TableName;
+use slackwater_decoders::schema::{TableName, counter::Counter};
 use tokio::time::sleep;
 
 pub use self::codec::extended_wkb;
@@ -262,5 +265,13 @@ impl Destination for Postgres {
 
     async fn drop_table(&mut self, table: &TableName) -> Result<()> {
         existing::drop_table(&mut self.connect().await?, table).await
+    }
+
+    async fn set_counters(&mut self, counters: &[Counter]) -> Result<Vec<(Counter, String)>> {
+        counters::set(&mut self.connect().await?, counters).await
+    }
+
+    async fn withdraw(&mut self, statements: &[PlannedStatement]) -> Result<()> {
+        withdraw::withdraw(&mut self.connect().await?, statements).await
     }
 }

@@ -8,6 +8,7 @@
 mod apply;
 mod checkpoint;
 mod convert;
+mod counters;
 mod ddl;
 mod dead_letter;
 mod defaults;
@@ -28,7 +29,7 @@ use std::{
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use slackwater_decoders::schema::TableName;
+use slackwater_decoders::schema::{TableName, counter::Counter};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
@@ -316,6 +317,17 @@ impl Destination for Sqlite {
             existing::drop_table(&file.connection, &mut file.tables, table)
         })
         .map_err(|error| error.on(table))
+    }
+
+    async fn set_counters(&mut self, counters: &[Counter]) -> Result<Vec<(Counter, String)>> {
+        blocking(|| {
+            let mut without = Vec::new();
+            self.file()?.alone(|file| {
+                without = counters::set(&file.connection, &file.tables, counters)?;
+                Ok(())
+            })?;
+            Ok(without)
+        })
     }
 }
 

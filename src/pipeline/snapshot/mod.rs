@@ -268,6 +268,7 @@ impl Snapshot {
                 info!(position = %checkpoint.position, "a new task, which begins with a copy");
                 // Here first, and the records before the destination: what it says of a copy is always known here as well.
                 self.save(&checkpoint, Origin::Start).await?;
+                self.store.begun();
                 self.store.save_copies(0, &[])?;
                 checkpoint
             }
@@ -275,7 +276,8 @@ impl Snapshot {
             Resume::At { checkpoint, reason } => match checkpoint.completeness {
                 Completeness::Copying => {
                     info!(position = %checkpoint.position, reason, "going on with the copy");
-                    checkpoint
+                    let stored = self.store.found().map_or(Origin::Start, |stored| stored.origin);
+                    self.store.raise_once(checkpoint, stored)?
                 }
                 Completeness::Converging(_) if self.store.copies()?.is_none() => return Err(records_lost()),
                 Completeness::Converging(_) => return Ok(None),
@@ -286,11 +288,11 @@ impl Snapshot {
                 }
             },
         };
-        if held.is_none() {
-            // Cut off before the destination heard of the task.
-            if self.store.copies()?.is_none() {
-                self.store.save_copies(0, &[])?;
-            }
+        // Cut off before the destination heard of the task.
+        if held.is_none() && self.store.copies()?.is_none() {
+            self.store.save_copies(0, &[])?;
+        }
+        if held.as_ref() != Some(&checkpoint) {
             self.target.lock().await.store_checkpoint(&checkpoint).await?;
         }
         // From here on a destination that knows nothing of the task is another one.

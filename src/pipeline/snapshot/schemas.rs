@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use slackwater_decoders::schema::{Table, TableName, definition::TableDefinition};
+use tokio::sync::Mutex;
 use tracing::warn;
 
 use crate::{
-    destinations::{Destination, schema::Stage},
+    destinations::{
+        Destination,
+        schema::{PlannedStatement, Stage},
+    },
     error::{Error, Result},
     pipeline::schema::SchemaPhase,
     sources::Source,
@@ -38,6 +42,89 @@ pub trait TableSchemas: Send {
         destination: &mut dyn Destination,
         stage: Stage,
     ) -> Result<()>;
+
+    /// What is missing of a stage, as it would be created. Changes nothing.
+    ///
+    /// # Errors
+    /// When an end cannot be asked.
+    async fn planned(
+        &mut self,
+        _source: &dyn Source,
+        _destination: &mut dyn Destination,
+        _stage: Stage,
+    ) -> Result<Vec<PlannedStatement>> {
+        Ok(Vec::new())
+    }
+
+    /// Creates everything that is missing, up to [`Stage::AtCutover`]; the objects that are refused, with the reasons.
+    ///
+    /// # Errors
+    /// When an end cannot be reached.
+    async fn cut_over(
+        &mut self,
+        _source: &dyn Source,
+        _destination: &mut dyn Destination,
+    ) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Those who create tables, for the copy and for the cutover behind it. Cloning it gives another handle.
+#[derive(Clone)]
+pub struct SharedSchemas(Arc<Mutex<Box<dyn TableSchemas>>>);
+
+impl SharedSchemas {
+    /// Shares one.
+    #[must_use]
+    pub fn new(schemas: Box<dyn TableSchemas>) -> Self {
+        SharedSchemas(Arc::new(Mutex::new(schemas)))
+    }
+
+    /// [`TableSchemas::planned`].
+    ///
+    /// # Errors
+    /// When an end cannot be asked.
+    pub async fn planned(
+        &self,
+        source: &dyn Source,
+        destination: &mut dyn Destination,
+        stage: Stage,
+    ) -> Result<Vec<PlannedStatement>> {
+        self.0.lock().await.planned(source, destination, stage).await
+    }
+
+    /// [`TableSchemas::cut_over`].
+    ///
+    /// # Errors
+    /// When an end cannot be reached.
+    pub async fn cut_over(
+        &self,
+        source: &dyn Source,
+        destination: &mut dyn Destination,
+    ) -> Result<Vec<String>> {
+        self.0.lock().await.cut_over(source, destination).await
+    }
+}
+
+#[async_trait]
+impl TableSchemas for SharedSchemas {
+    async fn create(
+        &mut self,
+        source: &dyn Source,
+        destination: &mut dyn Destination,
+        tables: &[TableName],
+    ) -> Result<Vec<Created>> {
+        self.0.lock().await.create(source, destination, tables).await
+    }
+
+    async fn complete(
+        &mut self,
+        source: &dyn Source,
+        destination: &mut dyn Destination,
+        stage: Stage,
+    ) -> Result<()> {
+        self.0.lock().await.complete(source, destination, stage).await
+    }
 }
 
 /// What became of one table.
@@ -92,5 +179,25 @@ impl TableSchemas for SchemaPhase {
             );
         }
         Ok(())
+    }
+
+    async fn planned(
+        &mut self,
+        source: &dyn Source,
+        destination: &mut dyn Destination,
+        stage: Stage,
+    ) -> Result<Vec<PlannedStatement>> {
+        let mut plan = self.plan(source, destination).await?;
+        plan.statements.retain(|statement| statement.stage == stage);
+        Ok(plan.statements)
+    }
+
+    async fn cut_over(
+        &mut self,
+        source: &dyn Source,
+        destination: &mut dyn Destination,
+    ) -> Result<Vec<String>> {
+        let report = SchemaPhase::complete(self, source, destination, Stage::AtCutover).await?;
+        Ok(report.failures.iter().map(|failure| format!("{}: {}", failure.object, failure.error)).collect())
     }
 }

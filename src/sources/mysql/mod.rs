@@ -6,6 +6,7 @@
 //! * `dump`: the log itself; `binlog` makes batches of it.
 //! * `catalog`: table definitions for a task that starts; `schema`: all definitions. `check`: the precheck.
 //! * `snapshot`: the tables' rows, through SELECTs of `statement`; `rows` reads them for comparison.
+//! * `fencing`: keeping writers out for a cutover; `counters`: where the numbering of rows stands then.
 //!
 //! Every transaction of a position that has GTIDs has one: positions carry them only where the server gives one to every
 //! transaction (`gtid_mode = ON`, MariaDB always). So they decide alone, on any server of the topology, and a file and offset decide
@@ -15,7 +16,9 @@ mod auth;
 mod catalog;
 mod check;
 mod connection;
+mod counters;
 mod dump;
+mod fencing;
 mod hosts;
 mod packets;
 mod questions;
@@ -32,7 +35,7 @@ use slackwater_decoders::{
     event::{Event, SchemaChange},
     mysql::catalog::Catalog,
     position::Position,
-    schema::{Table, TableName, definition::Schema},
+    schema::{Table, TableName, counter::Counter, definition::Schema},
 };
 
 pub use self::rows::MysqlRows;
@@ -41,7 +44,7 @@ use self::{
     dump::{BinlogStream, ReplicaIdentity},
     hosts::Hosts,
 };
-use super::{Finding, Plan, Source, binlog, snapshot::SnapshotSource, throttle::Throttle};
+use super::{Finding, Plan, Source, binlog, fencing::Fencing, snapshot::SnapshotSource, throttle::Throttle};
 use crate::{
     config::{ByteSize, Start, source::MysqlSource},
     error::{Error, Result},
@@ -189,6 +192,16 @@ impl Source for Mysql {
         let mut control = self.hosts.control().await?;
         let schema = schema::read(&mut control.connection, &self.selected, tables).await;
         control.keep(schema).map(Some)
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
+        Some(self)
+    }
+
+    async fn counters(&self) -> Result<Vec<Counter>> {
+        let mut control = self.hosts.control().await?;
+        let counters = counters::read(&mut control.connection, &self.selected).await;
+        control.keep(counters)
     }
 }
 

@@ -14,6 +14,9 @@ use crate::{
 pub(super) const SCHEMA: &str = "slackwater";
 /// The first version whose log shows messages.
 const MESSAGES: u32 = 14;
+/// The advisory lock under which tasks create these objects: `IF NOT EXISTS` and `OR REPLACE` are refused when two sessions do so at
+/// once, and the session of a process that was killed may still be at it. (The letters of "slackw".)
+const LOCK: u64 = 0x73_6c61_636b_77;
 /// The function's definition, with places for what differs.
 const FUNCTION: &str = include_str!("ddl.sql");
 /// The triggers' events, with the ends of the triggers' names.
@@ -88,7 +91,9 @@ fn statements(session: &Session, capture: Capture<'_>) -> String {
     // Both came with versions after 10.
     let generated = if session.major() >= 12 { "a.attgenerated" } else { "''" };
     let columns = if session.major() >= 11 { "i.indnkeyatts" } else { "i.indnatts" };
-    let mut statements = format!("CREATE SCHEMA IF NOT EXISTS {SCHEMA};\n");
+    // One transaction, as all statements that are sent at once.
+    let mut statements =
+        format!("SELECT pg_advisory_xact_lock({LOCK});\nCREATE SCHEMA IF NOT EXISTS {SCHEMA};\n");
     statements.push_str(
         &FUNCTION
             .replace("{function}", &function)

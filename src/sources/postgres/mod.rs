@@ -4,6 +4,7 @@
 //! * `slot`, `publication`, `ddl`: what the task creates at the source; `belongings` lists and removes it.
 //! * `replication`: the connection that streams the log; `tail` makes batches of it.
 //! * `schema`: all definitions; `snapshot`: the tables' rows, through COPY; `rows` reads them for comparison. `check`: the precheck.
+//! * `fencing`: keeping writers out for a cutover; `counters`: where the numbering of rows stands then.
 //!
 //! **Positions** are log sequence numbers, with the cluster and the timeline that they are of: the end of a transaction's commit, or a place
 //! that the server has decoded its log up to. A task resumes by telling the slot its position: transactions that were committed
@@ -11,7 +12,9 @@
 
 mod belongings;
 mod check;
+mod counters;
 mod ddl;
+mod fencing;
 mod hosts;
 mod names;
 mod publication;
@@ -32,7 +35,7 @@ use async_trait::async_trait;
 use slackwater_decoders::{
     position::Position,
     postgres::lsn::Lsn,
-    schema::{Table, TableName, definition::Schema},
+    schema::{Table, TableName, counter::Counter, definition::Schema},
 };
 use tracing::info;
 
@@ -48,7 +51,9 @@ use self::{
     slot::Slot,
     snapshot::ExportedSnapshot,
 };
-use super::{Belonging, Finding, Plan, Source, snapshot::SnapshotSource, stages, throttle::Throttle};
+use super::{
+    Belonging, Finding, Plan, Source, fencing::Fencing, snapshot::SnapshotSource, stages, throttle::Throttle,
+};
 use crate::{
     config::{ByteSize, Start, postgres::PostgresSource},
     error::{Error, Result},
@@ -166,7 +171,16 @@ impl Source for Postgres {
                         "set start to \"snapshot\", \"now\" or, with a slot that is there, \"earliest\"",
                     ));
             }
-            (Start::Snapshot | Start::Earliest, Some(slot)) => self.start_of(&slot)?,
+            (Start::Snapshot, Some(slot)) => {
+                slot.is_usable(&self.hosts.config().database)?;
+                info!(
+                    slot = slot.name,
+                    "the replication slot is there already: the copy begins at the end of its log"
+                );
+                // Not where the slot stands: how the tables were defined there, nobody can tell.
+                return self.fresh_start().await;
+            }
+            (Start::Earliest, Some(slot)) => self.start_of(&slot)?,
             (Start::Now, Some(slot)) => self.start_of(&slot)?.max(questions::end_of_log(&session).await?),
             (Start::Earliest, None) => return Err(slot::missing(&self.names.slot, None)),
             (Start::Snapshot | Start::Now, None) if self.hosts.config().create => {
@@ -222,13 +236,9 @@ impl Source for Postgres {
 
     async fn remember_definitions(&self, at: &Position, history: &SchemaHistory) -> Result<bool> {
         let session = self.hosts.connect().await?;
-        // Tables that were created while the slot was.
+        // Tables that were created while the slot was. The snapshot is none of them then, and the position is not kept.
         self.publish(&session, None).await?;
-        if self.copies.definitions_at(self, at, history).await? {
-            return Ok(true);
-        }
-        self.record_definitions(&session, at, history).await?;
-        Ok(true)
+        self.copies.definitions_at(self, at, history).await
     }
 
     fn snapshot(&self) -> Option<&dyn SnapshotSource> {
@@ -239,6 +249,16 @@ impl Source for Postgres {
         let control = self.hosts.control().await?;
         let schema = schema::read(&control.session, &self.selected, tables).await;
         control.keep(schema).map(Some)
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
+        Some(self)
+    }
+
+    async fn counters(&self) -> Result<Vec<Counter>> {
+        let control = self.hosts.control().await?;
+        let counters = counters::read(&control.session, &self.selected, &self.hosts.config().user).await;
+        control.keep(counters)
     }
 
     async fn belongings(&self) -> Result<Vec<Belonging>> {
@@ -276,7 +296,17 @@ impl Postgres {
             slot = slot.name,
             "creating the replication slot: waits until the transactions that write now have ended"
         );
-        let created = replication.create_slot(&slot).await?;
+        let created = match replication.create_slot(&slot).await {
+            // The session of a process that was killed may have gone on with it.
+            Err(error) if slot::read(session, slot.name).await?.is_some() => {
+                return Err(Error::transient(
+                    "the replication slot was created by another session meanwhile",
+                )
+                .on(format!("slot {}", slot.name))
+                .caused_by(error));
+            }
+            created => created?,
+        };
         let position = questions::position(identity, created.start);
         if let Some(snapshot) = created.snapshot {
             let address = session.address().clone();

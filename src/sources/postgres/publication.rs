@@ -20,13 +20,15 @@ const TABLES_PER_STATEMENT: usize = 500;
 const LOCK_PATIENCE: &str = "5s";
 
 /// What a publication is to be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) name: &'a str,
     /// Whether every table is carried, also those to come.
     pub(super) all: bool,
     /// The tables that are carried now; before PostgreSQL 13 the partitions in place of the tables that they are parts of.
     pub(super) tables: &'a [TableName],
+    /// Whether a table would be carried, if there is one of that name: some may have come since `tables` were read.
+    pub(super) is_carried: &'a (dyn Fn(&TableName) -> bool + Send + Sync),
     /// Where a task goes on, that has created it before, and which of the tables it then read; `None` for a new task.
     pub(super) resumed: Option<Resumed<'a>>,
 }
@@ -39,12 +41,6 @@ pub(super) struct Resumed<'a> {
     pub(super) was_read: &'a (dyn Fn(&TableName) -> bool + Send + Sync),
     /// Whether a new table must be empty: where no event trigger publishes it in the transaction that creates it.
     pub(super) new_are_empty: bool,
-}
-
-impl std::fmt::Debug for Resumed<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resumed").field("from", self.from).finish_non_exhaustive()
-    }
 }
 
 /// What a server says of a publication.
@@ -104,11 +100,12 @@ pub(super) async fn may_publish_all(session: &Session) -> Result<bool> {
 /// Creates the publication, or brings its list up to date. The tables that it has since now alone.
 ///
 /// # Errors
-/// When the server refuses; definite where the task goes on and what it has read by is gone: what was written since is lost.
+/// When the server refuses; transient where a table was dropped or published meanwhile; definite where the task goes on and what it
+/// has read by is gone: what was written since is lost.
 pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<TableName>> {
     let name = quoted(wanted.name);
     let failed = |error| {
-        failed("cannot publish the tables", error).on(format!("publication {}", wanted.name)).remedy(
+        refused("cannot publish the tables", error).on(format!("publication {}", wanted.name)).remedy(
             "publishing takes CREATE on the database and ownership of the tables; or let an administrator create the \
              publication and set source.create = false",
         )
@@ -141,7 +138,9 @@ pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<
     if existing.all {
         return Ok(Vec::new());
     }
-    let new: Vec<_> = wanted.tables.iter().filter(|table| !existing.tables.contains(*table)).collect();
+    let missing: Vec<_> = wanted.tables.iter().filter(|table| !existing.tables.contains(*table)).collect();
+    let unpublished = unpublished(session, wanted.name, &missing).await?;
+    let new: Vec<_> = missing.into_iter().filter(|table| unpublished.contains(*table)).collect();
     if let Some(resumed) = wanted.resumed {
         let lost_tables: Vec<_> = new.iter().copied().filter(|table| (resumed.was_read)(table)).collect();
         if !lost_tables.is_empty() {
@@ -149,7 +148,8 @@ pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<
             return Err(lost(what, wanted.name, resumed));
         }
     }
-    let gone: Vec<_> = existing.tables.iter().filter(|table| !wanted.tables.contains(table)).collect();
+    // Not those that are missing among the tables: an event trigger publishes new ones, which may have come a moment ago.
+    let excluded: Vec<_> = existing.tables.iter().filter(|table| !(wanted.is_carried)(table)).collect();
     match wanted.resumed {
         Some(resumed) if resumed.new_are_empty => {
             for table in &new {
@@ -158,8 +158,55 @@ pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<
         }
         _ => change(session, &name, "ADD", &new).await.map_err(failed)?,
     }
-    change(session, &name, "DROP", &gone).await.map_err(failed)?;
+    change(session, &name, "DROP", &excluded).await.map_err(failed)?;
     Ok(new.into_iter().cloned().collect())
+}
+
+/// A refusal. Where a table was dropped, renamed or published since it was looked for, looking again helps.
+fn refused(what: &str, error: tokio_postgres::Error) -> Error {
+    /// `undefined_table`, `duplicate_object`, `undefined_object`; of the catalog, `unique_violation` (documentation, "PostgreSQL
+    /// Error Codes").
+    const CHANGED: [&str; 4] = ["42P01", "42710", "42704", "23505"];
+    match error.code() {
+        Some(code) if CHANGED.contains(&code.code()) => {
+            Error::transient(format!("{what}: one was changed meanwhile")).caused_by(error)
+        }
+        _ => failed(what, error),
+    }
+}
+
+/// Those of `tables` that are there and not published, at one moment: between two questions one may be dropped or published.
+///
+/// # Errors
+/// When the server cannot be asked.
+async fn unpublished(session: &Session, name: &str, tables: &[&TableName]) -> Result<HashSet<TableName>> {
+    if tables.is_empty() {
+        return Ok(HashSet::new());
+    }
+    // Publications of whole schemas.
+    let by_schema = match session.major() {
+        ..15 => "",
+        _ => {
+            "AND NOT EXISTS (SELECT FROM pg_publication_namespace s WHERE s.pnpubid = p.oid AND s.pnnspid = n.oid)"
+        }
+    };
+    let question = format!(
+        "SELECT n.nspname::text, c.relname::text \
+         FROM unnest($1::text[], $2::text[]) AS wanted (schema, name) \
+         JOIN pg_namespace n ON n.nspname = wanted.schema \
+         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name \
+         JOIN pg_publication p ON p.pubname = {} \
+         WHERE NOT EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = c.oid) {by_schema}",
+        literal(name)
+    );
+    let schemas: Vec<&str> = tables.iter().map(|table| &*table.database).collect();
+    let names: Vec<&str> = tables.iter().map(|table| &*table.table).collect();
+    let unreadable = |error| failed("cannot read the publication", error).on(format!("publication {name}"));
+    let rows = session.query(&question, &[&schemas, &names]).await.map_err(unreadable)?;
+    let read = |row: &tokio_postgres::Row| {
+        Ok(TableName::new(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?))
+    };
+    rows.iter().map(read).collect::<Result<_, _>>().map_err(unreadable)
 }
 
 /// Publishes a table if it has no rows. Nobody writes to it meanwhile: a row is either seen here, or in the log.
@@ -168,7 +215,7 @@ pub(super) async fn ensure(session: &Session, wanted: Wanted<'_>) -> Result<Vec<
 /// Definite when it has rows; else when the server refuses, or writers keep the table for too long.
 async fn add_empty(session: &Session, publication: &str, table: &TableName) -> Result<()> {
     let qualified = format!("{}.{}", quoted(&table.database), quoted(&table.table));
-    let failed = |error| failed("cannot publish the table", error).on(table);
+    let failed = |error| refused("cannot publish the table", error).on(table);
     let begin =
         format!("BEGIN; SET LOCAL lock_timeout = '{LOCK_PATIENCE}'; LOCK TABLE {qualified} IN SHARE MODE");
     let published = async {
@@ -246,21 +293,21 @@ fn list(tables: &[&TableName]) -> String {
 ///
 /// # Errors
 /// Definite when it is not there, or leaves out tables or operations.
-pub(super) async fn verify(session: &Session, wanted: Wanted<'_>) -> Result<()> {
-    let object = format!("publication {}", wanted.name);
-    let Some(existing) = read(session, wanted.name).await? else {
+pub(super) async fn verify(session: &Session, name: &str, tables: &[TableName]) -> Result<()> {
+    let object = format!("publication {}", name);
+    let Some(existing) = read(session, name).await? else {
         return Err(Error::definite("the publication is not there").on(object).remedy(format!(
             "CREATE PUBLICATION {} FOR ALL TABLES; or set source.create = true",
-            quoted(wanted.name)
+            quoted(name)
         )));
     };
     if !existing.complete {
         return Err(Error::definite("the publication leaves out operations").on(object).remedy(format!(
             "ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate');",
-            quoted(wanted.name)
+            quoted(name)
         )));
     }
-    let missing: Vec<_> = wanted.tables.iter().filter(|table| !existing.tables.contains(*table)).collect();
+    let missing: Vec<_> = tables.iter().filter(|table| !existing.tables.contains(*table)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -269,7 +316,7 @@ pub(super) async fn verify(session: &Session, wanted: Wanted<'_>) -> Result<()> 
         list(&missing)
     ))
     .on(object)
-    .remedy(format!("ALTER PUBLICATION {} ADD TABLE {};", quoted(wanted.name), list(&missing))))
+    .remedy(format!("ALTER PUBLICATION {} ADD TABLE {};", quoted(name), list(&missing))))
 }
 
 /// Drops a publication. Whether there was one.

@@ -91,8 +91,15 @@ impl Slot {
     /// Whether the slot has the log of `database` at all.
     ///
     /// # Errors
-    /// Definite when it is of something else, or is lost.
+    /// Definite when it is of something else, or is lost; transient while it is being created, perhaps for a process that was killed.
     pub(super) fn is_usable(&self, database: &str) -> Result<()> {
+        if let (None, Some(pid)) = (self.confirmed, self.active_pid) {
+            return Err(Error::transient(format!(
+                "the replication slot is still being created (by process {pid} of the server)"
+            ))
+            .on(self)
+            .remedy("creating it waits until the transactions that write now have ended"));
+        }
         let wrong = |what: String, remedy: &str| Err(Error::definite(what).on(self).remedy(remedy));
         if self.plugin != PLUGIN {
             return wrong(

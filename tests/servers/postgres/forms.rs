@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::river::{DATABASE, PATIENCE, PROGRAM};
 
-const STEPS: u32 = 120;
+const STEPS: u32 = 100;
 
 /// A form of the protocol.
 #[derive(Clone, Copy)]

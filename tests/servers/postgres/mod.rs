@@ -1,6 +1,7 @@
 //! PostgreSQL: its log, its tables, and what is written to it.
 
 mod computed;
+mod concurrent_ddl;
 mod destination;
 mod encryption;
 mod faults;

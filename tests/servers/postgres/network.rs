@@ -25,7 +25,7 @@ const DISTURBANCE: Duration = Duration::from_secs(8);
 /// Steps of the load that are carried after it.
 const STEPS: u64 = 40;
 
-/// A disturbance, its end, and whether the source is then behind what the task tells of it.
+/// A disturbance, and its end.
 type Disturbance = (fn(&Network, Side) -> Result<()>, fn(&Network, Side) -> Result<()>);
 
 fn disturbed(side: Side) -> Result<()> {

@@ -183,6 +183,12 @@ impl Existing {
         self.tables.get(name)
     }
 
+    /// Whether a table of that schema other than `table` has an index of that name: such names are unique in a schema.
+    pub(super) fn has_index_of_another(&self, table: &TableName, index: &str) -> bool {
+        let others = self.tables.iter().filter(|(name, _)| name.database == table.database && *name != table);
+        others.into_iter().any(|(_, other)| other.indexes.contains_key(index))
+    }
+
     pub(super) fn has_object(&self, kind: ObjectKind, name: &TableName) -> bool {
         match kind {
             ObjectKind::Extension => self.extensions.contains(&*name.table),

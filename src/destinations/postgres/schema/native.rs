@@ -2,10 +2,10 @@
 
 use slackwater_decoders::schema::{
     Column, TableName,
-    definition::{ColumnDetails, ObjectKind, PartitionTable},
+    definition::{ColumnDetails, Key, ObjectKind, PartitionTable},
 };
 
-use super::{Planner, keys::list, qualified};
+use super::{Planner, keys::list, qualified, text::qualified_names};
 use crate::{
     destinations::{
         carried::Carried,
@@ -27,7 +27,8 @@ impl Planner<'_> {
                 // A constraint stands in the table, an index behind it.
                 Ok((sql, true)) => {
                     let at = sql.find(" ADD CONSTRAINT ").map_or(0, |place| place + " ADD ".len());
-                    parts.push(sql.get(at..).unwrap_or_default().to_owned());
+                    let constraint = sql.get(at..).unwrap_or_default();
+                    parts.push(self.free_constraint(table, key, constraint, &mut notes).to_owned());
                 }
                 Ok((sql, false)) => behind.push(sql),
                 Err(why) => notes.push(format!("has no key: {why}")),
@@ -64,6 +65,46 @@ impl Planner<'_> {
             self.plan.note(table.object(), text);
         }
         statements.join(";\n")
+    }
+
+    /// The constraint of a key, without its name where that is taken. Indexes keep their names when their table is renamed, so that the
+    /// table of the former name, which is here until the log brings the statement, has an index of the same name.
+    fn free_constraint<'c>(
+        &self,
+        table: &Carried<'_>,
+        key: &Key,
+        constraint: &'c str,
+        notes: &mut Vec<String>,
+    ) -> &'c str {
+        let named = format!("CONSTRAINT {} ", quote_name(&key.name));
+        match constraint.strip_prefix(&named) {
+            Some(unnamed) if self.existing.has_index_of_another(table.target, &key.name) => {
+                notes.push(format!(
+                    "key {}: gets another name, another table has an index of this one",
+                    key.name
+                ));
+                unnamed
+            }
+            _ => constraint,
+        }
+    }
+
+    /// The identity of a column, without the name of its sequence where that is taken: for the same reason.
+    fn free_identity(&self, native: String) -> String {
+        const NAMED: &str = "SEQUENCE NAME ";
+        let named = native.find(NAMED).and_then(|start| {
+            let name = start + NAMED.len();
+            let end = name + native.get(name..)?.find(" START WITH ")? + 1;
+            let (schema, sequence) = qualified_names(native.get(name..end)?).into_iter().next()?;
+            Some((start, end, TableName::new(schema, sequence)))
+        });
+        match named {
+            Some((start, end, sequence)) if self.existing.has_object(ObjectKind::Sequence, &sequence) => {
+                let (before, behind) = (native.get(..start), native.get(end..));
+                format!("{}{}", before.unwrap_or_default(), behind.unwrap_or_default())
+            }
+            _ => native,
+        }
     }
 
     fn native_columns(&mut self, table: &Carried<'_>, notes: &mut Vec<String>) -> Vec<String> {
@@ -113,8 +154,11 @@ impl Planner<'_> {
             }
         }
         match &details.identity {
-            Some(identity) if !native.contains(" AS IDENTITY") => format!("{native} {}", self.here(identity)),
-            _ => native,
+            Some(identity) if !native.contains(" AS IDENTITY") => {
+                self.free_identity(format!("{native} {}", self.here(identity)))
+            }
+            Some(_) => self.free_identity(native),
+            None => native,
         }
     }
 

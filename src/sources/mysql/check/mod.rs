@@ -6,7 +6,7 @@
 
 mod copying;
 mod objects;
-mod privileges;
+pub(super) mod privileges;
 mod programs;
 mod settings;
 

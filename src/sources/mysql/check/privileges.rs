@@ -24,7 +24,7 @@ fn needed(version: &Version) -> [&'static str; 2] {
 }
 
 /// The account that the server knows us by, as a GRANT names it.
-pub(super) async fn account(connection: &mut Connection) -> Result<String> {
+pub(in super::super) async fn account(connection: &mut Connection) -> Result<String> {
     let account = connection.query_text("SELECT CURRENT_USER()").await?.unwrap_or_default();
     let (user, host) = account.rsplit_once('@').unwrap_or((&account, "%"));
     Ok(quoted_account(user, host))
@@ -46,7 +46,7 @@ pub(super) fn new_account(user: &str, selection: &Selection) -> String {
     format!("-- when there is no such account:\n{}", statements.join("\n"))
 }
 
-pub(super) async fn grants(connection: &mut Connection) -> Result<Grants> {
+pub(in super::super) async fn grants(connection: &mut Connection) -> Result<Grants> {
     let rows = connection.query("SHOW GRANTS").await?;
     Ok(Grants::parse(rows.iter().filter_map(|row| row.at(0))))
 }

@@ -261,8 +261,7 @@ async fn may_publish(
     if !config.create {
         let names: Vec<TableName> =
             tables.iter().filter(|table| !table.is_partition).map(|table| table.name.clone()).collect();
-        publication::verify(session, publication::Wanted { name, all: false, tables: &names, resumed: None })
-            .await?;
+        publication::verify(session, name, &names).await?;
         return Ok(Finding::ok(code, format!("publication {name} has every table")));
     }
     if publication::may_publish_all(session).await? {

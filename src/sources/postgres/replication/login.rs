@@ -38,6 +38,8 @@ impl Replication {
             ("timezone", "UTC"),
             ("extra_float_digits", "3"),
             ("bytea_output", "hex"),
+            // Behind the fence of a cutover as well.
+            ("default_transaction_read_only", "off"),
         ];
         let mut out = BytesMut::new();
         frontend::startup_message(parameters, &mut out).map_err(malformed)?;

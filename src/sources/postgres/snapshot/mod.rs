@@ -224,6 +224,12 @@ impl Postgres {
         self.copies.snapshots.exact(&self.hosts, than).await
     }
 
+    /// The position of a new snapshot, which all readers share from now on: a copy can begin there.
+    pub(super) async fn fresh_start(&self) -> Result<Position> {
+        self.copies.end().await;
+        Ok(self.exact_snapshot(None).await?.position().clone())
+    }
+
     /// The types as of now, once for each snapshot.
     async fn types_at(&self, session: &Session, position: &Position) -> Result<Arc<TypeCatalog>> {
         let mut known = self.copies.types.lock().await;

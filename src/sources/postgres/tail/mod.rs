@@ -158,6 +158,15 @@ impl Postgres {
         session: &Session,
         resumed: Option<(&Position, &SchemaHistory)>,
     ) -> Result<bool> {
+        let is_ours = self.hosts.config().create && !questions::is_standby(session).await?;
+        let capture = ddl::Capture {
+            name: &self.names.trigger,
+            publication: &self.names.publication,
+            patterns: self.patterns.as_ref(),
+        };
+        // Before the tables are read: those that come later are published by it.
+        let is_captured = is_ours && ddl::ensure(session, capture, self.hosts.config().ddl).await?;
+        debug!(is_captured, "statements that change definitions are written into the log");
         let tables =
             tables::read(session, &types::read(session).await?, Which::Selected(&self.selected)).await?;
         let logged = tables.iter().filter(|table| !table.is_unlogged);
@@ -183,24 +192,22 @@ impl Postgres {
             partitions.iter().filter(|(_, root)| known.contains(root)).map(|(partition, _)| partition);
         let filled = publication::filled(session, &self.names.publication, of_known).await?;
         let was_read = |table: &TableName| known.contains(table) || filled.contains(table);
-        let mut wanted = publication::Wanted {
+        let by_root = session.major() >= tables::BY_ROOT;
+        let is_carried =
+            |table: &TableName| if by_root { (self.selected)(table) } else { names.contains(table) };
+        let wanted = publication::Wanted {
             name: &self.names.publication,
             all: self.carries_all,
             tables: &names,
-            resumed: resumed.map(|(from, _)| Resumed { from, was_read: &was_read, new_are_empty: true }),
+            is_carried: &is_carried,
+            resumed: resumed.map(|(from, _)| Resumed {
+                from,
+                was_read: &was_read,
+                new_are_empty: !is_captured,
+            }),
         };
-        if !self.hosts.config().create || questions::is_standby(session).await? {
-            return publication::verify(session, wanted).await.map(|()| false);
-        }
-        let capture = ddl::Capture {
-            name: &self.names.trigger,
-            publication: &self.names.publication,
-            patterns: self.patterns.as_ref(),
-        };
-        let is_captured = ddl::ensure(session, capture, self.hosts.config().ddl).await?;
-        debug!(is_captured, "statements that change definitions are written into the log");
-        if let Some(resumed) = &mut wanted.resumed {
-            resumed.new_are_empty = !is_captured;
+        if !is_ours {
+            return publication::verify(session, wanted.name, wanted.tables).await.map(|()| false);
         }
         let new = publication::ensure(session, wanted).await?;
         if !new.is_empty() {

@@ -1,8 +1,7 @@
 //! Zero as a position: whether everything up to the end of the source's log is applied.
 //!
 //! The end of log is read from the source after the question was asked (design, invariant 5); the answer is yes when the
-//! applied position has reached it. Two such answers in a row with the same end of log, one poll apart, mean that
-//! both sides stood still in between: that is *zero*.
+//! applied position has reached it. Such answers in a row mean that the task is in sync.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,16 +16,16 @@ use super::status::StatusBoard;
 use crate::sources::Source;
 
 /// What the last question found.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Standstill {
-    /// The position that both sides stood still at: two ends of log in a row were the same and applied.
-    pub zero: Option<Position>,
+    /// Since when every end of log that was asked for has been reached before the next question.
+    pub in_sync_since: Option<Instant>,
     /// Number of the question.
     pub question: u64,
 }
 
 /// Asks for the end of the log again and again, and compares it with what is applied.
-pub(super) struct Fence {
+pub(super) struct EndOfLog {
     pub(super) source: Arc<dyn Source>,
     pub(super) applied: watch::Receiver<Option<Position>>,
     pub(super) poll_interval: watch::Receiver<Duration>,
@@ -37,19 +36,17 @@ pub(super) struct Fence {
 /// How long an answer may take before the last one counts no more.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-impl Fence {
+impl EndOfLog {
     /// Runs until the tail is gone.
     pub(super) async fn watch(mut self) {
-        let mut previous = None;
-        let mut question = 0;
+        let mut found = Standstill::default();
         while !self.found.is_closed() {
             let poll = *self.poll_interval.borrow();
             let next = Instant::now() + poll;
-            let reached = self.ask(next).await;
-            let zero = reached.clone().filter(|end| previous.as_ref() == Some(end));
-            previous = reached;
-            question += 1;
-            if self.found.send(Standstill { zero, question }).is_err() {
+            let in_sync = self.ask(next).await;
+            found.in_sync_since = in_sync.then(|| found.in_sync_since.unwrap_or_else(Instant::now));
+            found.question += 1;
+            if self.found.send(found).is_err() {
                 return;
             }
             tokio::select! {
@@ -60,9 +57,8 @@ impl Fence {
         }
     }
 
-    /// Reads the end of the log and waits until it is applied, at most until the next question. The end of log, if it
-    /// was reached.
-    async fn ask(&mut self, until: Instant) -> Option<Position> {
+    /// Reads the end of the log and waits until it is applied, at most until the next question. Whether it was reached.
+    async fn ask(&mut self, until: Instant) -> bool {
         let mut answer = std::pin::pin!(self.source.end_of_log());
         let answered = match timeout_at(until.max(Instant::now() + PATIENCE), &mut answer).await {
             Ok(answered) => answered,
@@ -78,7 +74,7 @@ impl Fence {
                 // The tail tells the operator about a source that is gone; here it only means: not known.
                 debug!(%error, "the end of the log is not known");
                 self.unknown();
-                return None;
+                return false;
             }
         };
         let source = Arc::clone(&self.source);
@@ -92,7 +88,7 @@ impl Fence {
             matches!(timeout_at(until, self.applied.wait_for(is_reached)).await, Ok(Ok(_)))
         };
         self.tell(&end, reached).await;
-        reached.then_some(end)
+        reached
     }
 
     fn unknown(&self) {
