@@ -143,8 +143,9 @@ impl<'t> Repair<'t> {
         let mut builder = self.builder(Mapping::clone(&self.task.mapping));
         for source in &pair.sources {
             let batch = Self::rows(self.task, source, keys).await?;
-            Digester::new(pair, From::Source(source), hasher)
-                .read(&batch, |row| drop(there.insert(row.id)))?;
+            Digester::new(pair, From::Source(source), hasher).read(&batch, |row| {
+                there.insert(row.id);
+            })?;
             builder.push(batch)?;
         }
         let written = builder.build()?;
