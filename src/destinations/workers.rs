@@ -191,10 +191,17 @@ impl<W: Worker> Workers<W> {
 
     /// The workers that have committed their shares of the group already.
     fn committed_of(&self, group: &Group, checkpoint: Option<&Checkpoint>) -> Result<Vec<usize>> {
+        // Whoever finishes it writes with a newer generation than the process that was cut off.
+        let is_end = |end: &Checkpoint| {
+            checkpoint.is_some_and(|checkpoint| {
+                let generation = checkpoint.generation.max(end.generation);
+                *checkpoint == Checkpoint { generation, ..end.clone() }
+            })
+        };
         match &self.unfinished {
             None => Ok(Vec::new()),
             Some((unfinished, committed))
-                if checkpoint == Some(&unfinished.end) && group.shares().len() == unfinished.workers =>
+                if is_end(&unfinished.end) && group.shares().len() == unfinished.workers =>
             {
                 Ok(committed.clone())
             }
