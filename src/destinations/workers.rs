@@ -59,6 +59,12 @@ pub(super) fn standing(rows: &[WorkerRow]) -> (Option<Standing>, Vec<usize>) {
     }
 }
 
+/// Whether both are the end of one group. The process that finishes it has a higher generation than the one that was cut off.
+fn is_at(end: &Checkpoint, checkpoint: Option<&Checkpoint>) -> bool {
+    checkpoint
+        .is_some_and(|checkpoint| *end == Checkpoint { generation: end.generation, ..checkpoint.clone() })
+}
+
 /// What a worker has to do.
 pub(super) struct Work {
     pub(super) group: Arc<Group>,
@@ -194,7 +200,7 @@ impl<W: Worker> Workers<W> {
         match &self.unfinished {
             None => Ok(Vec::new()),
             Some((unfinished, committed))
-                if checkpoint == Some(&unfinished.end) && group.shares().len() == unfinished.workers =>
+                if is_at(&unfinished.end, checkpoint) && group.shares().len() == unfinished.workers =>
             {
                 Ok(committed.clone())
             }
