@@ -1,6 +1,7 @@
 //! The time from a commit at the source to its visibility at the destination.
 //!
-//! One connection writes at a steady rate, one row each transaction: every second one is an insert into a table whose keys
+//! Two connections write at a steady rate, one row each transaction (one alone would have half a millisecond for a way to the
+//! server and back): every second one is an insert into a table whose keys
 //! count up, the others update rows of another table. The clock of an insert starts when its commit has returned to the writer.
 //! Another connection asks the destination for the keys it does not know yet, over and over; the clock of a row stops when
 //! an answer that has it arrives. Both are threads of this process, so that there is one clock. What the question itself takes is
@@ -23,6 +24,8 @@ pub(crate) const UPDATED_ROWS: u64 = 10_000;
 const PAUSE: Duration = Duration::from_micros(100);
 /// What is written before the clocks run.
 const WARM_UP: Duration = Duration::from_secs(2);
+/// Connections that write, each its part of the changes.
+const WRITERS: u32 = 2;
 /// Changes a second.
 const LOADS: [(&str, u32); 2] = [("idle, 20 changes/s", 20), ("2,000 changes/s", 2_000)];
 
@@ -42,7 +45,7 @@ pub(crate) trait Reader {
 
 /// A pair of servers between which changes travel, and keep travelling until it is dropped.
 pub(crate) trait River {
-    fn writer(&self) -> Result<Box<dyn Writer>>;
+    fn writer(&self) -> Result<Box<dyn Writer + Send>>;
     fn reader(&self) -> Result<Box<dyn Reader + Send>>;
 }
 
@@ -102,17 +105,28 @@ fn one(name: &str, river: &dyn River) -> Result<Vec<(&'static str, Vec<f64>)>> {
 fn under(river: &dyn River, rate: u32, time: Duration) -> Result<Vec<f64>> {
     let mut reader = river.reader()?;
     let first = reader.above(0)?.into_iter().max().unwrap_or_default();
-    let mut writer = river.writer()?;
+    let writers = (0..WRITERS).map(|_| river.writer()).collect::<Result<Vec<_>>>()?;
     let done = AtomicBool::new(false);
+    let start = Instant::now();
     let (written, seen) = thread::scope(|scope| {
         let watching = scope.spawn(|| watch(&mut *reader, first, &done));
-        let written = write(&mut *writer, rate, time);
+        let writing: Vec<_> = (0..)
+            .zip(writers)
+            .map(|(number, mut writer)| scope.spawn(move || write(&mut *writer, number, start, rate, time)))
+            .collect();
+        let written: Vec<_> = writing.into_iter().map(|writing| writing.join()).collect();
         done.store(true, Ordering::Relaxed);
         (written, watching.join())
     });
-    let (written, seen) = (written?, seen.map_err(|_| anyhow::anyhow!("the reader has ended"))??);
+    let seen = seen.map_err(|_| anyhow::anyhow!("the reader has ended"))??;
+    let mut all = Vec::new();
+    for written in written {
+        all.extend(written.map_err(|_| anyhow::anyhow!("a writer has ended"))??);
+    }
+    let written = all;
     ensure!(written.len() == seen.len(), "{} rows were written and {} have come", written.len(), seen.len());
-    let begin = written.first().context("nothing was written")?.1 + WARM_UP;
+    ensure!(!written.is_empty(), "nothing was written");
+    let begin = start + WARM_UP;
     let seen: HashMap<u64, Instant> = seen.into_iter().collect();
     written
         .iter()
@@ -126,13 +140,20 @@ fn under(river: &dyn River, rate: u32, time: Duration) -> Result<Vec<f64>> {
         .collect()
 }
 
-/// Writes at a steady rate; returns the keys of the inserts with the moments at which their commits returned.
-fn write(writer: &mut dyn Writer, rate: u32, time: Duration) -> Result<Vec<(u64, Instant)>> {
-    let (start, step) = (Instant::now(), Duration::from_secs(1) / rate);
+/// Writes the part of that number of changes at a steady rate; returns the keys of the inserts with the moments at which their
+/// commits returned.
+fn write(
+    writer: &mut dyn Writer,
+    part: u32,
+    start: Instant,
+    rate: u32,
+    time: Duration,
+) -> Result<Vec<(u64, Instant)>> {
+    let step = Duration::from_secs(1) / rate;
     let mut written = Vec::new();
     let mut late = 0_u32;
-    let changes = ((time + WARM_UP).as_secs() * u64::from(rate)).try_into()?;
-    for number in 0..changes {
+    let changes: u32 = ((time + WARM_UP).as_secs() * u64::from(rate)).try_into()?;
+    for number in (part..changes).step_by(WRITERS as usize) {
         let due = start + step * number;
         let now = Instant::now();
         if due > now {
@@ -140,7 +161,7 @@ fn write(writer: &mut dyn Writer, rate: u32, time: Duration) -> Result<Vec<(u64,
         } else if now - due > Duration::from_secs(1) {
             late += 1;
         }
-        if number % 2 == 0 {
+        if number / WRITERS % 2 == 0 {
             written.push((writer.insert()?, Instant::now()));
         } else {
             writer.update(u64::from(number) * 7_919 % UPDATED_ROWS + 1)?;

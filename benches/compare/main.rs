@@ -25,7 +25,8 @@
 //! *postgres-apply*: the same log, which waits in a replication slot, beside a native subscription that catches up on it.
 //!
 //! *postgres-debezium*: the same log, which Debezium's embedded engine merely reads: its consumer counts the events and does nothing with
-//! them. Ours applies them, beside it. The engine's own settings are as they come.
+//! them. Beside it ours, once reading alone (no operation of its rows is carried) and once applying. The engine's own settings are as they
+//! come.
 //!
 //! *postgres-latency*: the same, beside a native subscription.
 //!

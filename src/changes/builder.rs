@@ -15,7 +15,7 @@ use slackwater_decoders::{
 
 use super::{
     contents::Contents,
-    group::{Folded, Group, GroupSummary},
+    group::{Folded, Group, GroupSummary, Memory},
     intake::{Intake, Reading, is_behind},
     routes::Routes,
     starts::TableStarts,
@@ -62,7 +62,7 @@ impl GroupBuilder {
         GroupBuilder {
             routes,
             limits,
-            contents: Folded::new(ArenaPool::new(), |_| Contents::default()),
+            contents: Folded::new(Memory::default(), |_| Contents::default()),
             summary: GroupSummary { converging, ..GroupSummary::default() },
             has_folded: false,
             transaction: None,
@@ -117,14 +117,14 @@ impl GroupBuilder {
             self.open.push(batch);
             return Ok(false);
         }
-        self.open.push(batch);
-        self.fold(end)
+        let mut batches = mem::take(&mut self.open);
+        self.open_bytes = 0;
+        batches.push(batch);
+        self.fold(batches, end)
     }
 
-    /// Folds the open batches, or, if that fails, drops them.
-    fn fold(&mut self, end: Option<&Position>) -> Result<bool> {
-        let batches = mem::take(&mut self.open);
-        self.open_bytes = 0;
+    /// Folds all of these batches, or, if that fails, none.
+    fn fold(&mut self, batches: Vec<Batch>, end: Option<&Position>) -> Result<bool> {
         let Some(last) = batches.last().map(Batch::summary) else { return Ok(false) };
         let arenas = ArenaPool::new();
         let mut transaction = self.transaction.clone();
@@ -153,9 +153,9 @@ impl GroupBuilder {
 
     fn take(&mut self, intakes: &[Intake<'_>]) {
         let GroupBuilder { contents, summary, .. } = self;
-        contents.with_dependent_mut(|pool, contents| {
-            let arena = pool.arena();
+        contents.with_dependent_mut(|memory, contents| {
             for intake in intakes {
+                let arena = memory.arena();
                 summary.row_changes += intake.row_changes;
                 summary.commits += intake.commits;
                 contents.take(&intake.pieces, summary.converging, &arena);
@@ -196,7 +196,7 @@ impl GroupBuilder {
     /// Bytes of memory that hold what is [whole](Self::has_whole).
     #[must_use]
     pub fn folded_bytes(&self) -> usize {
-        self.contents.borrow_owner().arena().used_bytes() + self.contents.borrow_dependent().bytes()
+        self.contents.borrow_owner().bytes() + self.contents.borrow_dependent().bytes()
     }
 
     /// The transaction that is open behind all that was taken in.
@@ -223,10 +223,13 @@ impl GroupBuilder {
     /// # Errors
     /// As [`push`](Self::push), of the batches of an open transaction.
     pub fn build(mut self) -> Result<Group> {
-        self.fold(None)?;
+        // One by one, so that each is dropped before the next one is copied: a part of a transaction that is larger than memory.
+        for batch in mem::take(&mut self.open) {
+            self.fold(vec![batch], None)?;
+        }
         let alone = self.continues || self.summary.resume.is_none();
         let workers = self.limits.workers.max(1);
-        self.contents.with_dependent_mut(|pool, contents| contents.part(workers, alone, &pool.arena()));
+        self.contents.with_dependent_mut(|memory, contents| contents.part(workers, alone, &memory.arena()));
         Ok(Group::new(self.contents, self.summary))
     }
 }

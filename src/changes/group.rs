@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use elsa::sync::FrozenVec;
 use self_cell::self_cell;
 use slackwater_decoders::{
-    arena::ArenaPool,
+    arena::{Arena, ArenaPool},
     event::{Ddl, RowChange, Rows, Truncate},
     position::{LogPosition, Position},
     schema::Table,
@@ -131,9 +132,34 @@ pub(super) struct GroupSummary {
     pub(super) converging: bool,
 }
 
+/// Behind so many bytes another piece of memory begins. An arena takes twice as much from the system each time, of which the last
+/// part is hardly used.
+const PIECE: usize = 768 << 10;
+
+/// What the contents borrow from.
+#[derive(Default)]
+pub(super) struct Memory {
+    pieces: FrozenVec<Box<ArenaPool>>,
+}
+
+impl Memory {
+    /// Where to put what comes next.
+    pub(super) fn arena(&self) -> Arena<'_> {
+        let last =
+            self.pieces.len().checked_sub(1).and_then(|last| self.pieces.get(last)).map(ArenaPool::arena);
+        last.filter(|arena| arena.used_bytes() < PIECE)
+            .unwrap_or_else(|| self.pieces.push_get(Box::new(ArenaPool::new())).arena())
+    }
+
+    /// Bytes that are used.
+    pub(super) fn bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.arena().used_bytes()).sum()
+    }
+}
+
 self_cell!(
     pub(super) struct Folded {
-        owner: ArenaPool,
+        owner: Memory,
         #[covariant]
         dependent: Contents,
     }

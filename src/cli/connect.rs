@@ -11,13 +11,22 @@ use crate::{
         parts::{Parts, ReverseTask},
         reverse::{FormerSource, Forward, Reverse},
     },
-    destinations::{self, Destination, schema::PlannedStatement, sqlite::Sqlite},
+    destinations::{
+        self, Destination,
+        schema::PlannedStatement,
+        sqlite::{Sqlite, SqliteRows},
+    },
     error::Result,
     mapping::{Mapping, Selection},
     pipeline::schema::SchemaPhase,
     service::{Ends, limits},
     sources::{
-        Source, fencing::FenceState, mysql::Mysql, mysql_files::MysqlFiles, postgres::Postgres,
+        Source,
+        fencing::FenceState,
+        mysql::{Mysql, MysqlRows},
+        mysql_files::MysqlFiles,
+        postgres::{Postgres, PostgresRows},
+        rows::RowReader,
         throttle::Throttle,
     },
     types::mysql::quote_name,
@@ -160,4 +169,42 @@ pub(super) fn destination(task: &Task) -> Result<Box<dyn Destination>> {
             Box::new(postgres.with_row_errors(task.apply.on_row_error))
         }
     })
+}
+
+/// An end of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "for the comparison of both ends")]
+pub(super) enum End {
+    /// What is carried from.
+    Source,
+    /// What is carried to.
+    Destination,
+}
+
+/// Who reads the rows of an end of a task, within the limits of `throttle`. The inner error says why there is nobody: the end has no rows.
+///
+/// # Errors
+/// Definite when it cannot work as configured.
+#[allow(dead_code, reason = "for the comparison of both ends")]
+pub(super) fn row_reader(
+    task: &Task,
+    end: End,
+    throttle: &Throttle,
+) -> Result<Result<Arc<dyn RowReader>, &'static str>> {
+    let mysql = |config| Ok(Arc::new(MysqlRows::new(config)?.with_throttle(throttle.clone())) as _);
+    let postgres = |config| {
+        let rows = PostgresRows::new(&task.name, config)?.with_throttle(throttle.clone());
+        Ok(Arc::new(rows) as _)
+    };
+    let reader: Result<Arc<dyn RowReader>> = match (end, &task.source, &task.destination) {
+        (End::Source, SourceConfig::Mysql(config), _) => mysql(config.clone()),
+        (End::Source, SourceConfig::Postgres(config), _) => postgres(config.clone()),
+        (End::Source, SourceConfig::MysqlFiles(_), _) => {
+            return Ok(Err("binlog files hold changes, and not the rows of tables"));
+        }
+        (End::Destination, _, DestinationConfig::Mysql(config)) => mysql(config.as_source()),
+        (End::Destination, _, DestinationConfig::Postgres(config)) => postgres(config.as_source()),
+        (End::Destination, _, DestinationConfig::Sqlite(config)) => Ok(Arc::new(SqliteRows::new(config))),
+    };
+    reader.map(Ok)
 }

@@ -5,8 +5,8 @@ mod follow;
 use std::process::ExitCode;
 
 use super::{
-    TaskFile,
-    exit::{self, Failure, NOT_RUNNING, tell},
+    TaskFile, connect,
+    exit::{self, FINDINGS, Failure, NOT_RUNNING, tell},
 };
 use crate::{
     config::Task,
@@ -15,6 +15,7 @@ use crate::{
     pipeline::status::CutoverStatus,
     positions::Store,
     service::control::{Client, Unanswered},
+    sources::Level,
 };
 
 /// Turn the traffic over: ask the running task to cut over, and show its steps until the end
@@ -37,6 +38,9 @@ struct What {
     /// Everything but the switch: the source is closed, everything applied and compared, and the source opened again
     #[arg(long)]
     dry_run: bool,
+    /// What would be done, and who could still write; touches nothing, and needs no running task
+    #[arg(long)]
+    plan: bool,
     /// Take back what is under way
     #[arg(long)]
     cancel: bool,
@@ -56,6 +60,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let task = Task::load(&file.task)?;
     if what.show {
         return show(&task).await;
+    }
+    if what.plan {
+        return plan(&task).await;
     }
     if what.accept || what.undo {
         let store = Store::open(&task.state_dir)?;
@@ -84,6 +91,16 @@ pub(super) async fn begin(task: &Task, dry_run: bool) -> Result<ExitCode, Failur
         }
         Err(error) => Err(unanswered(task, error)),
     }
+}
+
+async fn plan(task: &Task) -> Result<ExitCode, Failure> {
+    let mut ends = connect::ends(task)?;
+    let plan =
+        cutover::plan(&task.cutover, &*ends.source, &mut *ends.destination, &mut *ends.schemas, &ends.parts)
+            .await?;
+    say!("{plan}");
+    let errors = plan.reverse.iter().flatten().any(|finding| finding.level == Level::Error);
+    Ok(if errors { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS })
 }
 
 /// Asks the running task to take back what is under way.

@@ -73,10 +73,35 @@ impl Default for Cutover {
 }
 
 impl Cutover {
-    /// Whether something turns the traffic over.
-    #[must_use]
-    pub fn has_hooks(&self) -> bool {
-        !self.command.is_empty() || self.webhook.is_some() || self.unit.is_some()
+    /// The first mistake that a key alone does not show: the key, what is wrong, and what to write.
+    pub(super) fn mistake(&self) -> Option<(&'static str, &'static str, &'static str)> {
+        let is_address = |text: &String| {
+            reqwest::Url::parse(text)
+                .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        };
+        let is_unit = |name: &String| {
+            !name.is_empty()
+                && !name.starts_with('-')
+                && !name.contains(|c: char| c == '/' || c.is_whitespace())
+        };
+        if self.fence == Fence::Command && self.fence_command.is_empty() {
+            return Some((
+                "cutover.fence",
+                "cutover.fence = \"command\" without cutover.fence_command",
+                "set cutover.fence_command to a command that takes `raise` or `lower` as its last argument",
+            ));
+        }
+        if self.webhook.as_ref().is_some_and(|address| !is_address(address)) {
+            return Some(("cutover.webhook", "cutover.webhook is no address", "write https://host/path"));
+        }
+        if self.unit.as_ref().is_some_and(|name| !is_unit(name)) {
+            return Some((
+                "cutover.unit",
+                "cutover.unit is no name of a unit",
+                "write it as for `systemctl start`",
+            ));
+        }
+        None
     }
 }
 

@@ -365,6 +365,14 @@ impl Reader<'_> {
                     .hint(format!("give a duration from {least:?} to {most:?}")));
             }
         }
+        if let Some((key, mistake, hint)) = cutover.mistake() {
+            return Err(ConfigError::at_key(self.file, self.text, key, mistake).hint(hint));
+        }
+        if !(2..=1_000_000).contains(&task.verify.sample) {
+            let message = format!("verify.sample is {}", task.verify.sample);
+            return Err(ConfigError::at_key(self.file, self.text, "verify.sample", message)
+                .hint("give a number from 2 to 1000000"));
+        }
         for (key, value, least, most) in [
             ("apply.batch_size", apply.batch_size, ByteSize(4096), ByteSize::mib(64)),
             ("apply.memory", apply.memory, ByteSize::mib(1), ByteSize::mib(4096)),

@@ -184,11 +184,11 @@ fn rules_are_read_and_their_mistakes_shown_at_their_lines() {
         parse(&format!("{GOOD}\n[[mapping]]\nmatch = \"shop.*\"\n{rule}\n")).unwrap_err().to_string()
     };
     let text = with("tabel = \"x\"");
-    assert!(text.starts_with("/etc/slackwater/orders.toml:27:1: unknown key `tabel` in [mapping]"), "{text}");
+    assert!(text.starts_with("/etc/slackwater/orders.toml:28:1: unknown key `tabel` in [mapping]"), "{text}");
     assert!(text.ends_with("did you mean `table`?"), "{text}");
     let text = with("table = \"${source.tabel}\"");
     assert!(
-        text.contains("orders.toml:27:9: unknown variable `source.tabel`: did you mean `source.table`?"),
+        text.contains("orders.toml:28:9: unknown variable `source.tabel`: did you mean `source.table`?"),
         "{text}"
     );
     assert!(with("operations = [\"updates\"]").ends_with("did you mean `update`?"));

@@ -202,3 +202,14 @@ async fn a_log_that_does_not_grow_is_cut_over_at_its_end() {
     assert_eq!(world.run().await.unwrap(), Ended::Tail(End::CutOver));
     assert_eq!(world.step(), CutoverStep::Done);
 }
+
+#[tokio::test]
+async fn a_stop_in_the_middle_opens_the_source_before_the_end() {
+    let world = World::new("true");
+    world.scene.lock().unwrap().closes_in = Duration::from_secs(60);
+    let process = world.start();
+    process.reaches(CutoverStep::Fencing).await;
+    assert_eq!(process.stop().await.unwrap(), Ended::Tail(End::Stopped));
+    assert!(world.scene.lock().unwrap().is_untouched());
+    assert_eq!(world.step(), CutoverStep::Waiting);
+}

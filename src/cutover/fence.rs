@@ -10,10 +10,13 @@ use super::{
     machine::Machine,
 };
 use crate::{
-    config::Fence,
+    config::{Cutover as Settings, Fence},
     error::{Error, Result},
     positions::Undo,
-    sources::fencing::{FencePlan, FenceState, Fencing, Writer},
+    sources::{
+        Source,
+        fencing::{FencePlan, FenceState, Fencing, Writer},
+    },
 };
 
 /// What closes the source of a task.
@@ -30,12 +33,7 @@ pub(super) enum Means {
 impl Machine {
     /// What closes the source.
     pub(super) fn means(&self) -> Means {
-        match self.settings.fence {
-            Fence::None => Means::Nobody("cutover.fence = \"none\": nobody is kept from writing"),
-            Fence::Command => Means::Command,
-            Fence::Source if self.source.fencing().is_some() => Means::Source,
-            Fence::Source => Means::Nobody("this source takes no writes, or cannot be closed to writers"),
-        }
+        means(&self.settings, &*self.source)
     }
 
     /// How the source stands, where it fences itself. Changes nothing.
@@ -134,6 +132,16 @@ impl Machine {
                 Err(Error::definite(format!("cutover.fence_command {verb}: {why}")))
             }
         }
+    }
+}
+
+/// What closes a source.
+pub(super) fn means(settings: &Settings, source: &dyn Source) -> Means {
+    match settings.fence {
+        Fence::None => Means::Nobody("cutover.fence = \"none\": nobody is kept from writing"),
+        Fence::Command => Means::Command,
+        Fence::Source if source.fencing().is_some() => Means::Source,
+        Fence::Source => Means::Nobody("this source takes no writes, or cannot be closed to writers"),
     }
 }
 

@@ -26,6 +26,7 @@ mod limit;
 mod machine;
 mod orders;
 pub mod parts;
+mod plan;
 mod recovery;
 pub mod reverse;
 mod switch;
@@ -34,6 +35,7 @@ mod waiting;
 
 pub use self::{
     orders::{Order, Orders, OrdersReceiver, orders},
+    plan::{Plan, plan},
     recovery::{Entry, Verdict, accept, undo},
     waiting::{Cutover, CutoverEnds},
 };

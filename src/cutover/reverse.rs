@@ -204,8 +204,8 @@ impl ReverseTask for Reverse {
     async fn check(&self) -> Vec<Finding> {
         let selection = Selection::new(&self.task.objects);
         let tables = self.source.definitions().await.unwrap_or_default();
-        // The rules of a way back have no row filters.
-        let plan = Plan { start: &Start::Now, stored: None, selection: &selection, filtered: &[] };
+        let filtered = self.mapping.filtered(&tables);
+        let plan = Plan { start: &Start::Now, stored: None, selection: &selection, filtered: &filtered };
         let mut findings = vec![self.check_names().await, self.check_store().await];
         findings.extend(self.check_triggers().await);
         findings.extend(self.source.check(&plan).await);

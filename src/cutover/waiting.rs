@@ -41,6 +41,8 @@ pub struct Cutover {
     pub(super) settings: watch::Receiver<Settings>,
     pub(super) stop: watch::Receiver<bool>,
     orders: OrdersReceiver,
+    /// Whether an attempt is under way.
+    attempting: watch::Sender<bool>,
     /// No attempt by ourselves before.
     rests_until: Instant,
 }
@@ -88,13 +90,30 @@ impl Cutover {
             journal,
             status,
         };
-        Ok(Cutover { machine, store, settings, stop, orders, rests_until })
+        Ok(Cutover {
+            machine,
+            store,
+            settings,
+            stop,
+            orders,
+            attempting: watch::channel(false).0,
+            rests_until,
+        })
     }
 
     /// Whether the task is to begin it by itself.
     #[must_use]
     pub fn is_armed(&self) -> bool {
         self.machine.journal.step() == CutoverStep::Waiting && self.settings.borrow().when == When::InSync
+    }
+
+    /// Returns as soon as no attempt is under way: what a tail that ends waits for, as its attempt takes itself back then.
+    pub fn settled(&self) -> impl Future<Output = ()> + use<> {
+        let mut attempting = self.attempting.subscribe();
+        async move {
+            // Whoever could attempt anything is gone as well.
+            let _ = attempting.wait_for(|attempting| !attempting).await;
+        }
     }
 
     /// Waits and cuts over, beside the tail, which ends the task when it is cut over.
@@ -106,7 +125,10 @@ impl Cutover {
             let dry_run = self.wait(&tail).await;
             tail.await_at_end(true);
             self.machine.settings = self.settings.borrow_and_update().clone();
-            self.attempt(&tail, dry_run).await?;
+            self.attempting.send_replace(true);
+            let attempted = self.attempt(&tail, dry_run).await;
+            self.attempting.send_replace(false);
+            attempted?;
             let failures = self.machine.journal.record().failures;
             self.rests_until = Instant::now() + pause(failures);
         }

@@ -354,7 +354,7 @@ impl World {
             taken,
             stopped,
         );
-        Process { running: tokio::spawn(running), board, orders: give, _stop: stop }
+        Process { running: tokio::spawn(running), board, orders: give, stop }
     }
 
     /// Runs a process to its end.
@@ -393,7 +393,7 @@ pub(super) struct Process {
     running: JoinHandle<Result<Ended>>,
     pub(super) board: StatusBoard,
     pub(super) orders: Orders,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
 }
 
 impl Process {
@@ -407,6 +407,12 @@ impl Process {
             sleep(Duration::from_millis(10)).await;
         }
         panic!("{step:?} is not reached: {:?}", self.board.snapshot().cutover);
+    }
+
+    /// Tells it to stop.
+    pub(super) async fn stop(self) -> Result<Ended> {
+        self.stop.send_replace(true);
+        tokio::time::timeout(Duration::from_secs(30), self.running).await.unwrap().unwrap()
     }
 
     /// Cuts it off where it is.
@@ -448,9 +454,17 @@ async fn run(
     let tail = Tail::new(source, destination, store, settings, board, poll_interval, stop);
     let handle = tail.handle();
     handle.await_at_end(cutover.is_armed());
+    let settled = cutover.settled();
+    let mut cutting_over = std::pin::pin!(cutover.run(handle));
+    let ended = tokio::select! {
+        biased;
+        ended = tail.run() => ended,
+        failed = &mut cutting_over => match failed? {},
+    };
+    // An attempt that the end of the tail has met takes itself back: nobody is kept from writing for longer.
     tokio::select! {
         biased;
-        ended = tail.run() => ended.map(Ended::Tail),
-        failed = cutover.run(handle) => match failed? {},
+        () = settled => ended.map(Ended::Tail),
+        failed = &mut cutting_over => match failed? {},
     }
 }

@@ -228,41 +228,65 @@ impl<W: Worker> Workers<W> {
         committed: &[usize],
     ) -> Result<()> {
         let several = (parts.taking_part.len() > 1).then_some(&parts);
+        let mut shares: Vec<_> = parts
+            .taking_part
+            .iter()
+            .filter(|number| !committed.contains(number))
+            .map(|&number| {
+                if self.workers.len() <= number {
+                    self.workers.resize_with(number + 1, || None);
+                }
+                let worker = self.workers.get_mut(number).and_then(Option::take);
+                let commit = Some(Commit { checkpoint: checkpoint.clone(), parts: several.cloned() });
+                let work = Work { group: Arc::clone(group), shares: vec![number], commit };
+                apply_share(worker, number, Arc::clone(&self.shared), work)
+            })
+            .collect();
+        // One of them here: small groups have no other one, and the way to another task takes time.
+        let own = shares.pop();
         let mut running = JoinSet::new();
-        for number in parts.taking_part.iter().copied().filter(|number| !committed.contains(number)) {
-            if self.workers.len() <= number {
-                self.workers.resize_with(number + 1, || None);
-            }
-            let worker = self.workers.get_mut(number).and_then(Option::take);
-            let shared = Arc::clone(&self.shared);
-            let commit = Some(Commit { checkpoint: checkpoint.clone(), parts: several.cloned() });
-            let work = Work { group: Arc::clone(group), shares: vec![number], commit };
-            running.spawn(async move {
-                let mut worker = match worker {
-                    Some(worker) => worker,
-                    None => W::connect(number, shared).await?,
-                };
-                worker.run(&work).await.map(|()| (number, worker))
-            });
+        for share in shares {
+            running.spawn(share);
+        }
+        let mut failure = None;
+        if let Some(own) = own {
+            self.share_applied(own.await, &mut failure);
         }
         // All come to their end, so that none is cut off in a commit that another worker's error has nothing to do with.
-        let mut failure = None;
         while let Some(done) = running.join_next().await {
-            match done {
-                Ok(Ok((number, worker))) => {
-                    if let Some(place) = self.workers.get_mut(number) {
-                        *place = Some(worker);
-                    }
-                }
-                Ok(Err(error)) => failure = Some(failure.unwrap_or(error)),
-                Err(broken) => {
-                    let error = Error::definite("applying a share was broken off").caused_by(broken);
-                    failure = Some(failure.unwrap_or(error));
-                }
-            }
+            let broken = |error| Error::definite("applying a share was broken off").caused_by(error);
+            self.share_applied(done.map_err(broken).flatten(), &mut failure);
         }
         failure.map_or(Ok(()), Err)
     }
+
+    /// Takes a worker back, or keeps the first error.
+    fn share_applied(&mut self, done: Result<(usize, W)>, failure: &mut Option<Error>) {
+        match done {
+            Ok((number, worker)) => {
+                if let Some(place) = self.workers.get_mut(number) {
+                    *place = Some(worker);
+                }
+            }
+            Err(error) => {
+                failure.get_or_insert(error);
+            }
+        }
+    }
+}
+
+/// Does the work of a share, by a new worker unless there is one.
+async fn apply_share<W: Worker>(
+    worker: Option<W>,
+    number: usize,
+    shared: Arc<W::Shared>,
+    work: Work,
+) -> Result<(usize, W)> {
+    let mut worker = match worker {
+        Some(worker) => worker,
+        None => W::connect(number, shared).await?,
+    };
+    worker.run(&work).await.map(|()| (number, worker))
 }
 
 pub(super) fn not_connected() -> Error {

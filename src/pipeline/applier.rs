@@ -112,7 +112,10 @@ impl Applier {
                 let known = self.known.as_ref().map_or(Origin::Applied, |known| known.origin);
                 let origin = if at_destination.is_some() { Origin::Applied } else { known };
                 let store = self.store.clone();
-                (blocking(move || store.raise_once(checkpoint, origin)).await?, reason)
+                let raised = blocking(move || store.raise_once(checkpoint, origin)).await?;
+                // Known from here on, also when the destination is lost before it hears of it.
+                self.known = Some(Stored { checkpoint: raised.clone(), origin, history: 0 });
+                (raised, reason)
             }
             Resume::Fresh => {
                 let position = self.source.start_position(start).await?;

@@ -246,9 +246,17 @@ fn open_sled(path: &Path, directory: &Path) -> Result<sled::Db> {
 
 /// Removes what a process has left that was killed while it wrote a summary of the log (`snap.….generating`): sled 0.34.7
 /// takes it for a finished one and refuses to open, although the log has everything. A process that runs keeps its own.
+///
+/// Of a process that was killed while it made the store there may be a part of the settings (`conf`), which sled takes for damaged ones.
+/// It writes them before it creates the log: without one they are of no store.
 fn remove_unfinished(path: &Path) -> io::Result<()> {
     let log = match File::open(path.join("db")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match fs::remove_file(path.join("conf")) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
         log => log?,
     };
     // Held by sled for as long as the store is open; given back with the file.

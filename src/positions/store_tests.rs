@@ -50,6 +50,17 @@ fn a_position_outlives_a_clean_end() {
     assert_eq!(found(state.path()).unwrap(), 7);
 }
 
+/// sled 0.34.7 writes the settings in two parts (`write_config`), of which the first is there after a kill between them.
+#[test]
+fn a_store_whose_making_was_cut_off_is_made_again() {
+    let state = tempfile::tempdir().unwrap();
+    let path = state.path().join(DIRECTORY);
+    fs::create_dir_all(path.join("blobs")).unwrap();
+    fs::write(path.join("conf"), "segment_size: 524288\nuse_compression: false\nversion: 0.34\n").unwrap();
+    filled(state.path(), 2);
+    assert_eq!(found(state.path()).unwrap(), 2);
+}
+
 #[test]
 fn a_damaged_record_gives_way_to_the_highest_valid_copy() {
     let state = tempfile::tempdir().unwrap();

@@ -161,10 +161,18 @@ async fn copy_and_tail(
     let handle = tail.handle();
     // Before the tail can come to the end of a log that does not grow.
     handle.await_at_end(cutover.is_armed());
+    let settled = cutover.settled();
+    let mut cutting_over = std::pin::pin!(cutover.run(handle));
+    let ended = tokio::select! {
+        biased;
+        ended = tail.run() => ended,
+        failed = &mut cutting_over => match failed? {},
+    };
+    // An attempt that the end of the tail has met takes itself back: nobody is kept from writing for longer.
     tokio::select! {
         biased;
-        ended = tail.run() => ended.map(Ended::Tail),
-        failed = cutover.run(handle) => match failed? {},
+        () = settled => ended.map(Ended::Tail),
+        failed = &mut cutting_over => match failed? {},
     }
 }
 

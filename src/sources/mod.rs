@@ -10,6 +10,7 @@ pub mod rows;
 pub mod snapshot;
 mod stages;
 pub mod throttle;
+mod together;
 
 use std::{fmt, sync::Arc};
 

@@ -1,6 +1,6 @@
 //! From a log's bytes to batches: what all logs have in common.
 //!
-//! Three stages run at the same time. The reader collects the log into pieces and cuts them where a batch may end. The decoder
+//! Three stages run at the same time, in one task ([`Together`]). The reader collects the log into pieces and cuts them where a batch may end. The decoder
 //! decodes each piece: a large one on a thread for long work, a small one on the spot, since the way to another thread and
 //! back takes longer. The sender records schema changes and hands the batches on. The first queue is bounded in bytes, the
 //! second in number, and the last one is the pipeline's: a slow destination slows the reader.
@@ -19,6 +19,7 @@ use slackwater_decoders::{
 };
 use tokio::{sync::mpsc, task::spawn_blocking};
 
+use super::together::Together;
 use crate::{
     error::{Error, Result},
     pipeline::queue::{BatchSender, MemoryPermit, MemoryQuota},
@@ -101,6 +102,15 @@ impl<N: Default> Pieces<N> {
 /// The reader's, the decoder's or the schema history's. When a part of a transaction had been sent, the receiver
 /// has been told to forget it.
 pub(crate) async fn run<D: PieceDecoder, R: Future<Output = Result<()>>>(
+    read: impl FnOnce(Pieces<D::Note>) -> R,
+    decoder: D,
+    history: &SchemaHistory,
+    out: &BatchSender,
+) -> Result<()> {
+    Together::new(run_stages(read, decoder, history, out)).await
+}
+
+async fn run_stages<D: PieceDecoder, R: Future<Output = Result<()>>>(
     read: impl FnOnce(Pieces<D::Note>) -> R,
     decoder: D,
     history: &SchemaHistory,

@@ -66,7 +66,7 @@ impl Pair {
 }
 
 impl River for Pair {
-    fn writer(&self) -> Result<Box<dyn Writer>> {
+    fn writer(&self) -> Result<Box<dyn Writer + Send>> {
         let mut conn = self.source.conn()?;
         let insert = conn.prep("INSERT INTO sbtest.events (k, c) VALUES (7, REPEAT('c', 119))")?;
         let update = conn.prep("UPDATE sbtest.counters SET k = k + 1 WHERE id = ?")?;

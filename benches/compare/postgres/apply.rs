@@ -56,11 +56,20 @@ pub(super) fn prepared(changes: u64, size: usize) -> Result<PostgresServer> {
 }
 
 /// From the start of the process to its end, which follows when the end of the log is applied.
-pub(super) fn slackwater(source: &PostgresServer, destination: &PostgresServer) -> Result<Round> {
+fn slackwater(source: &PostgresServer, destination: &PostgresServer) -> Result<Round> {
+    by_task(source, destination, "")
+}
+
+/// The same, with further lines about the objects that are carried.
+pub(super) fn by_task(
+    source: &PostgresServer,
+    destination: &PostgresServer,
+    of_objects: &str,
+) -> Result<Round> {
     data::create(destination)?;
     let directory = tempfile::tempdir()?;
     let of_source = format!("slot = \"ours\"\npublication = \"{PUBLICATION}\"\ncreate = false");
-    let toml = servers::task(source, destination, "earliest", &of_source) + settings::UNTIL_ZERO;
+    let toml = servers::task(source, destination, "earliest", &of_source) + of_objects + settings::UNTIL_ZERO;
     let task = Task::new(settings::program(), directory.path(), &toml)?;
     on_copy_of_slot(source, "ours", || {
         measure::round(source, destination, || measure::run(task.command(&["run"])))

@@ -22,8 +22,11 @@ pub(crate) fn compare() -> Result<()> {
     let changes = settings::number("SLACKWATER_BENCH_CHANGES", 1_000_000)?;
     for size in settings::sizes()? {
         let source = apply::prepared(changes, size)?;
-        let ways: [(&str, Way<PostgresServer>); 2] =
-            [("debezium, reading only", debezium), ("slackwater, applying", slackwater)];
+        let ways: [(&str, Way<PostgresServer>); 3] = [
+            ("debezium, reading only", debezium),
+            ("slackwater, reading only", reading),
+            ("slackwater, applying", slackwater),
+        ];
         let durability = Durability::off();
         Race {
             title: format!("reading, transactions of {size}; {durability}"),
@@ -38,8 +41,13 @@ pub(crate) fn compare() -> Result<()> {
     Ok(())
 }
 
+/// The whole log is read and decoded, and no row of it is carried.
+fn reading(source: &PostgresServer, destination: &PostgresServer) -> Result<Round> {
+    apply::by_task(source, destination, "operations = [\"truncate\"]\n")
+}
+
 fn slackwater(source: &PostgresServer, destination: &PostgresServer) -> Result<Round> {
-    let round = apply::slackwater(source, destination)?;
+    let round = apply::by_task(source, destination, "")?;
     data::expect_same(source, destination)?;
     Ok(round)
 }

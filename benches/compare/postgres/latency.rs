@@ -76,7 +76,7 @@ impl Pair {
 }
 
 impl River for Pair {
-    fn writer(&self) -> Result<Box<dyn Writer>> {
+    fn writer(&self) -> Result<Box<dyn Writer + Send>> {
         let mut client = self.source.client()?;
         let insert = client
             .prepare("INSERT INTO sbtest.events (k, c) VALUES (7, repeat('c', 119)) RETURNING id::bigint")?;

@@ -8,7 +8,7 @@ use crate::{
     cli::exit::{DEFINITE, Failure, ROLLED_BACK, tell},
     config::Task,
     error::Error,
-    pipeline::status::{CutoverStatus, Status},
+    pipeline::status::{CutoverStatus, Phase, Status},
     positions::CutoverStep,
     service::{
         control::{Client, Unanswered},
@@ -24,7 +24,7 @@ pub(super) async fn follow(client: &Client, task: &Task, attempt: u64) -> Result
     loop {
         let (status, runs) = match client.status().await {
             Ok(status) => (status, true),
-            Err(Unanswered::NotRunning | Unanswered::Failed(_)) => (last_status(task)?, false),
+            Err(Unanswered::NotRunning | Unanswered::Failed(_)) => (last_status(task).await?, false),
             Err(Unanswered::Refused(why)) => return Err(Error::definite(why).on(&task.name).into()),
         };
         let cutover = status.cutover.filter(|cutover| cutover.attempt >= attempt);
@@ -55,10 +55,22 @@ pub(super) async fn follow(client: &Client, task: &Task, attempt: u64) -> Result
     }
 }
 
-fn last_status(task: &Task) -> Result<Status, Failure> {
-    let found = read_status(&task.state_dir)
-        .map_err(|error| Failure::definite(format!("cannot read the last status of the task: {error}")))?;
-    found.ok_or_else(|| Failure::definite("the task left no status"))
+/// The last word of a task that ended, or is about to. One that was killed leaves none.
+async fn last_status(task: &Task) -> Result<Status, Failure> {
+    const PATIENCE: u32 = 50;
+    for _ in 0..PATIENCE {
+        let found = read_status(&task.state_dir);
+        if let Ok(Some(status)) = found
+            && matches!(status.phase, Phase::Ended | Phase::Failed)
+        {
+            return Ok(status);
+        }
+        sleep(EVERY).await;
+    }
+    Err(Failure::definite(format!(
+        "{}: the task ended without a word; its next start takes the cutover back, or brings it to its end",
+        task.name
+    )))
 }
 
 /// The exit code of an attempt that is over.

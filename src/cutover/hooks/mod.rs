@@ -6,7 +6,10 @@ mod webhook;
 
 use self::command::Outcome;
 use super::machine::Machine;
-use crate::error::{Error, Result};
+use crate::{
+    config::Cutover as Settings,
+    error::{Error, Result},
+};
 
 /// How a hook ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,16 +41,15 @@ impl Hook {
     }
 }
 
-impl Machine {
-    /// The configured ones.
-    pub(super) fn hooks(&self) -> Vec<Hook> {
-        let settings = &self.settings;
-        let command = (!settings.command.is_empty()).then(|| Hook::Command(settings.command.clone()));
-        let webhook = settings.webhook.clone().map(Hook::Webhook);
-        let unit = settings.unit.clone().map(Hook::Unit);
-        [command, webhook, unit].into_iter().flatten().collect()
-    }
+/// The configured ones, in their order.
+pub(super) fn configured(settings: &Settings) -> Vec<Hook> {
+    let command = (!settings.command.is_empty()).then(|| Hook::Command(settings.command.clone()));
+    let webhook = settings.webhook.clone().map(Hook::Webhook);
+    let unit = settings.unit.clone().map(Hook::Unit);
+    [command, webhook, unit].into_iter().flatten().collect()
+}
 
+impl Machine {
     /// Runs them one after the other, up to the first that does not turn the traffic over. One that fails behind one that succeeded
     /// leaves it unknown how the traffic goes.
     ///
@@ -56,7 +58,7 @@ impl Machine {
     pub(super) async fn run_hooks(&self, description: &str) -> Result<Verdict> {
         self.journal.amend(|record| record.switched_by.clear()).await?;
         let mut ran: Vec<String> = Vec::new();
-        for hook in self.hooks() {
+        for hook in configured(&self.settings) {
             let name = hook.describe();
             match self.run_hook(&hook, description).await {
                 Verdict::Switched => {

@@ -62,3 +62,42 @@ pub(super) fn without_secrets(address: &str) -> String {
     url.set_fragment(None);
     url.to_string()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// What becomes of a post to a server that answers so; it hangs up without a word when there is no answer.
+    async fn posted(answer: Option<&'static str>) -> Verdict {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/hook?token=secret", listener.local_addr().unwrap());
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let _ = stream.read(&mut request).await.unwrap();
+            if let Some(answer) = answer {
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        };
+        tokio::join!(post(&address, "{}", Duration::from_secs(5)), serve).0
+    }
+
+    #[tokio::test]
+    async fn an_answer_decides_and_a_lost_one_is_not_known() {
+        let done = "HTTP/1.1 204 No Content\r\n\r\n";
+        assert_eq!(posted(Some(done)).await, Verdict::Switched);
+        let moved = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+        assert!(matches!(posted(Some(moved)).await, Verdict::NotSwitched(_)));
+        let Verdict::Unknown(why) = posted(None).await else { unreachable!("nobody answered") };
+        assert!(!why.contains("secret"), "{why}");
+        let nobody = post("http://127.0.0.1:1/", "{}", Duration::from_secs(5)).await;
+        assert!(matches!(nobody, Verdict::NotSwitched(_)), "{nobody:?}");
+        assert_eq!(without_secrets("https://me:pw@host/hook?token=secret"), "https://host/hook");
+    }
+}

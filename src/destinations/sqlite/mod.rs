@@ -14,6 +14,7 @@ mod dead_letter;
 mod defaults;
 mod existing;
 mod load;
+mod rows;
 mod schema;
 mod tables;
 mod values;
@@ -31,7 +32,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use slackwater_decoders::schema::{TableName, counter::Counter};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-pub use self::values::StoredForm;
+pub use self::{rows::SqliteRows, values::StoredForm};
 use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
 use super::{
     Checkpoint, Destination, Standing,

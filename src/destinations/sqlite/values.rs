@@ -4,7 +4,7 @@ use std::{fmt::Write as _, net::Ipv4Addr};
 
 use rusqlite::{
     ToSql,
-    types::{ToSqlOutput, ValueRef},
+    types::{ToSqlOutput, Value as Owned, ValueRef},
 };
 use slackwater_decoders::{
     schema::{Column, ColumnType},
@@ -14,6 +14,19 @@ use slackwater_decoders::{
 /// A value in one of SQLite's storage classes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Stored<'a>(ValueRef<'a>);
+
+impl Stored<'_> {
+    /// A copy of its own.
+    pub(super) fn into_owned(self) -> Owned {
+        match self.0 {
+            ValueRef::Null => Owned::Null,
+            ValueRef::Integer(number) => Owned::Integer(number),
+            ValueRef::Real(number) => Owned::Real(number),
+            ValueRef::Text(text) => Owned::Text(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Blob(bytes) => Owned::Blob(bytes.to_vec()),
+        }
+    }
+}
 
 impl ToSql for Stored<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -23,6 +23,7 @@ async fn a_task_answers_its_own_user_also_in_a_long_directory() {
         let client = Client::new(state_dir).unwrap();
         assert_eq!(client.status().await.unwrap().phase, Phase::Tailing);
         drop(control);
+        let client = Client::new(state_dir).unwrap();
         assert!(matches!(client.status().await, Err(Unanswered::NotRunning)));
         // What a killed process has left is in nobody's way.
         std::fs::write(state_dir.join("control.sock"), "").unwrap();

@@ -9,7 +9,7 @@ use slackwater::{
     destinations::{Destination as _, mysql::Mysql as MysqlTarget},
     error::{Error, Kind},
     mapping::Selection,
-    sources::{Finding, Level, Source as _, fencing::Fencing, mysql::Mysql},
+    sources::{Finding, Level, Source as _, mysql::Mysql},
 };
 use slackwater_testkit::{
     Flavor, Server,

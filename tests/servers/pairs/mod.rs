@@ -15,5 +15,6 @@ mod rivers;
 mod scale;
 mod schema;
 mod sqlite_destination;
+mod sqlite_rows;
 pub(crate) mod type_matrix;
 mod types;

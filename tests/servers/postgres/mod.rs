@@ -12,6 +12,7 @@ mod network;
 mod partitions;
 pub(crate) mod postgres_server;
 mod retained;
+mod row_reading;
 mod schema;
 mod snapshot;
 mod source;

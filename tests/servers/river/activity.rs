@@ -10,12 +10,21 @@ pub(crate) fn of_mysql(server: &Server) -> String {
     for sql in ["SHOW FULL PROCESSLIST", "SHOW ENGINE INNODB STATUS"] {
         let rows = server.query(sql).map(|rows| {
             let cell =
-                |cell: Option<Vec<u8>>| String::from_utf8_lossy(&cell.unwrap_or_default()).into_owned();
+                |cell: Option<Vec<u8>>| of_transactions(&String::from_utf8_lossy(&cell.unwrap_or_default()));
             rows.into_iter().map(|row| row.into_iter().map(cell).collect()).collect()
         });
         append(&mut text, sql, rows);
     }
     text
+}
+
+/// The part of InnoDB's status that tells of transactions and their locks; another text as it is.
+fn of_transactions(status: &str) -> String {
+    let (start, end) = (status.find("LIST OF TRANSACTIONS"), status.find("FILE I/O"));
+    match (start, end) {
+        (Some(start), Some(end)) => status.get(start..end).unwrap_or(status).to_owned(),
+        _ => status.to_owned(),
+    }
 }
 
 /// The same of a PostgreSQL server.

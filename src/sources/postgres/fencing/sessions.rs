@@ -13,7 +13,7 @@ const MAY_END: &str = "((SELECT rolsuper FROM pg_roles WHERE rolname = current_u
      OR NOT coalesce((SELECT rolsuper FROM pg_roles r WHERE r.oid = a.usesysid), true))";
 
 /// What is told of a session.
-const TOLD: &str = "'process ' || a.pid, coalesce(a.usename::text, ''), coalesce(a.client_addr::text, ''), coalesce(a.datname::text, '')";
+const TOLD: &str = "'process ' || a.pid, coalesce(a.usename::text, ''), coalesce(host(a.client_addr), ''), coalesce(a.datname::text, '')";
 
 /// Not a session of any task of ours: they write behind the fence as before.
 const OF_NO_TASK: &str = "a.application_name NOT LIKE 'slackwater %'";

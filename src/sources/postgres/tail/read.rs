@@ -20,6 +20,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -59,8 +60,10 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
 const WINDOW: Duration = Duration::from_millis(4);
 /// That many frames a second are a stream that does not pause: a backlog, or 8,000 transactions of one row.
 const DENSE: f64 = 24_000.0;
-/// How long bytes of such a stream are left to gather.
-const NAP: Duration = Duration::from_millis(1);
+/// How long bytes of such a stream are left to gather…
+const NAP: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(5);
+/// …within that: for as long as so many come. The socket has room for them, so that the server does not wait.
+const NAP_BYTES: f64 = 48.0 * 1024.0;
 
 /// Reads the stream until it fails or nobody takes pieces any more.
 pub(super) struct Reader {
@@ -76,7 +79,8 @@ pub(super) struct Reader {
 struct Pace {
     since: Instant,
     frames: u32,
-    is_dense: bool,
+    bytes: usize,
+    nap: Option<Duration>,
 }
 
 /// Brings frames into the order of commits.
@@ -168,7 +172,7 @@ impl Reader {
             heartbeat,
             urged: None,
         };
-        Reader { stream, sorter, pace: Pace { since: Instant::now(), frames: 0, is_dense: false } }
+        Reader { stream, sorter, pace: Pace::new(None) }
     }
 
     /// Reads and reports.
@@ -196,6 +200,7 @@ impl Reader {
             if let Some(frame) = stream.frame()? {
                 let length = frame.len();
                 pace.frames += 1;
+                pace.bytes += length;
                 if !sorter.change(frame) && !sorter.frame(frame, pieces).await? {
                     return Ok(());
                 }
@@ -207,8 +212,8 @@ impl Reader {
                 }
                 continue;
             }
-            if pace.is_dense() {
-                tokio::time::sleep(NAP).await;
+            if let Some(nap) = pace.nap() {
+                tokio::time::sleep(nap).await;
             }
             if sorter.collected.outside() == 0 {
                 tokio::select! {
@@ -231,14 +236,19 @@ impl Reader {
 }
 
 impl Pace {
-    /// Whether frames should gather before the next look. Asked when there is none left.
-    fn is_dense(&mut self) -> bool {
-        let elapsed = self.since.elapsed();
-        if elapsed >= WINDOW {
-            let is_dense = f64::from(self.frames) >= DENSE * elapsed.as_secs_f64();
-            *self = Pace { since: Instant::now(), frames: 0, is_dense };
+    fn new(nap: Option<Duration>) -> Self {
+        Pace { since: Instant::now(), frames: 0, bytes: 0, nap }
+    }
+
+    /// How long frames should gather before the next look, if they should. Asked when there is none left.
+    fn nap(&mut self) -> Option<Duration> {
+        let seconds = self.since.elapsed().as_secs_f64();
+        if seconds >= WINDOW.as_secs_f64() {
+            let is_dense = f64::from(self.frames) >= DENSE * seconds;
+            let filling = Duration::from_secs_f64(NAP_BYTES * seconds / self.bytes.max(1) as f64);
+            *self = Pace::new(is_dense.then(|| filling.clamp(*NAP.start(), *NAP.end())));
         }
-        self.is_dense
+        self.nap
     }
 }
 

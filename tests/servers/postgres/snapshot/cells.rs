@@ -21,7 +21,7 @@ use crate::postgres::snapshot::copying::{exec, open, server, source};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Types, and values of them beside NULL.
-const TYPES: [(&str, &[&str]); 52] = [
+pub(crate) const TYPES: [(&str, &[&str]); 52] = [
     ("boolean", &["true", "false"]),
     ("smallint", &["-32768", "32767"]),
     ("integer", &["-2147483648", "2147483647"]),

@@ -8,8 +8,8 @@
     missing_docs
 )]
 
-mod cells;
-mod copying;
+pub(crate) mod cells;
+pub(crate) mod copying;
 mod definitions;
 
 use copying::{Copied, copied, exec, named, open, server, source};
