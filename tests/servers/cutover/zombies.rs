@@ -81,6 +81,7 @@ fn a_restored_state_directory_is_refused() -> Result<()> {
     let imported = scenario.task.command(&["positions", "import", "--from-destination"]).output()?;
     ensure!(imported.status.success(), "{}", told(&imported));
     scenario.task.start()?;
+    scenario.wait_in_sync()?;
     scenario.turn_over()?;
     scenario.finish()
 }
