@@ -29,10 +29,12 @@ impl Machine {
         limit.within(self.watch()).await?;
         let end = limit.within(self.apply_to_the_end(tail)).await?;
         let changes = tail.changes() - before;
+        let writers = limit.within(self.writers()).await?;
         if changes == 0 {
+            // A branch of a distributed transaction that was open at the fence can still be prepared behind it (MySQL).
+            fence::refuse_prepared(&writers)?;
             return Ok(end);
         }
-        let writers = self.writers_now().await;
         let who = if writers.is_empty() { String::new() } else { format!(": {}", fence::told(&writers)) };
         Err(Error::definite(format!(
             "somebody still writes to the source ({changes} changes behind the fence){who}"

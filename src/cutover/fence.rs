@@ -82,11 +82,11 @@ impl Machine {
         }
     }
 
-    /// Who can still write, for the message of a rollback; nobody when that cannot be asked.
-    pub(super) async fn writers_now(&self) -> Vec<Writer> {
+    /// Who can still write; nobody where the source does not fence itself.
+    pub(super) async fn writers(&self) -> Result<Vec<Writer>> {
         match self.fencing() {
-            Some(fencing) => fencing.writers().await.unwrap_or_default(),
-            None => Vec::new(),
+            Some(fencing) => fencing.writers().await,
+            None => Ok(Vec::new()),
         }
     }
 
@@ -146,7 +146,7 @@ pub(super) fn means(settings: &Settings, source: &dyn Source) -> Means {
 }
 
 /// A prepared transaction commits whenever its coordinator says so.
-fn refuse_prepared(writers: &[Writer]) -> Result<()> {
+pub(super) fn refuse_prepared(writers: &[Writer]) -> Result<()> {
     let prepared: Vec<_> =
         writers.iter().filter(|writer| writer.id.starts_with("prepared")).map(|writer| &*writer.id).collect();
     if prepared.is_empty() {
