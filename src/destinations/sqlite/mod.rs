@@ -32,8 +32,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use slackwater_decoders::schema::{TableName, counter::Counter};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-pub use self::{rows::SqliteRows, values::StoredForm};
 use self::{apply::Mode, dead_letter::DeadLetters, load::SqliteLoader, tables::Tables};
+pub use self::{rows::SqliteRows, values::StoredForm};
 use super::{
     Checkpoint, Destination, Standing,
     load::Loader,
