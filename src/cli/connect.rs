@@ -8,7 +8,7 @@ use super::exit::Failure;
 use crate::{
     config::{DestinationConfig, Overrides, SourceConfig, Task},
     cutover::{
-        parts::{Parts, ReverseTask},
+        parts::{Parts, ReverseTask, Verification},
         reverse::{FormerSource, Forward, Reverse},
     },
     destinations::{
@@ -30,6 +30,7 @@ use crate::{
         throttle::Throttle,
     },
     types::mysql::quote_name,
+    verify::task::TaskVerification,
 };
 
 /// Both ends of a task. Nothing is connected yet.
@@ -39,13 +40,21 @@ use crate::{
 pub(super) fn ends(task: &Task) -> Result<Ends, Failure> {
     let throttle = Throttle::new(limits(&task.snapshot));
     let mapping = Arc::new(mapping(task)?);
+    let source = source(task, &throttle)?;
+    let verification =
+        verification_of(task, Arc::clone(&source), Arc::new(Mapping::clone(&mapping)))?.ok().map(Arc::new);
+    let parts = Parts {
+        verification: verification.clone().map(|verification| verification as Arc<dyn Verification>),
+        ..Parts::default()
+    };
     Ok(Ends {
-        source: source(task, &throttle)?,
+        source,
         destination: destination(task)?,
         schemas: Box::new(schema_phase(task, Arc::clone(&mapping))?),
         mapping,
         throttle,
-        parts: Parts::default(),
+        parts,
+        verification,
     })
 }
 
@@ -173,7 +182,6 @@ pub(super) fn destination(task: &Task) -> Result<Box<dyn Destination>> {
 
 /// An end of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "for the comparison of both ends")]
 pub(super) enum End {
     /// What is carried from.
     Source,
@@ -185,7 +193,6 @@ pub(super) enum End {
 ///
 /// # Errors
 /// Definite when it cannot work as configured.
-#[allow(dead_code, reason = "for the comparison of both ends")]
 pub(super) fn row_reader(
     task: &Task,
     end: End,
@@ -207,4 +214,29 @@ pub(super) fn row_reader(
         (End::Destination, _, DestinationConfig::Sqlite(config)) => Ok(Arc::new(SqliteRows::new(config))),
     };
     reader.map(Ok)
+}
+
+/// The source of a task, and the comparison of its two ends. Nothing is connected yet.
+///
+/// # Errors
+/// Definite when an end cannot work as configured, or has no rows that can be read.
+pub(super) fn verification(task: &Task) -> Result<(Arc<dyn Source>, TaskVerification), Failure> {
+    let source = source(task, &Throttle::default())?;
+    let verification = verification_of(task, Arc::clone(&source), Arc::new(mapping(task)?))?
+        .map_err(|reason| Failure::definite(format!("there is nothing to compare: {reason}")))?;
+    Ok((source, verification))
+}
+
+/// The comparison of a task's ends; the inner error says why there is none.
+fn verification_of(
+    task: &Task,
+    source: Arc<dyn Source>,
+    mapping: Arc<Mapping>,
+) -> Result<Result<TaskVerification, &'static str>> {
+    // The comparison has limits of its own.
+    let reader = |end| row_reader(task, end, &Throttle::default());
+    Ok(match (reader(End::Source)?, reader(End::Destination)?) {
+        (Ok(here), Ok(there)) => Ok(TaskVerification::new(task, source, (here, there), mapping)),
+        (Err(reason), _) | (_, Err(reason)) => Err(reason),
+    })
 }

@@ -17,6 +17,8 @@ Exit codes:
   3   `check` found errors; `schema` found objects that cannot be created
   4   `status`, `cutover`: the task does not run
   5   `cutover`: not cut over; everything was taken back, and the task goes on
+  6   `verify`: source and destination differ; `repair`: something was left
+  7   `verify`: no difference, but something could not be compared to its end
   75  gave up on an error that may pass (see apply.connection_lost_limit); start it again";
 
 pub(super) const DEFINITE: u8 = 1;
@@ -24,6 +26,8 @@ pub(super) const USAGE: u8 = 2;
 pub(super) const FINDINGS: u8 = 3;
 pub(super) const NOT_RUNNING: u8 = 4;
 pub(super) const ROLLED_BACK: u8 = 5;
+pub(super) const DIFFERENT: u8 = 6;
+pub(super) const UNDECIDED: u8 = 7;
 /// `EX_TEMPFAIL` of sysexits.h.
 pub(super) const GAVE_UP: u8 = 75;
 

@@ -13,11 +13,13 @@ mod exit;
 mod positions;
 mod progress;
 mod release;
+mod repair;
 mod reverse;
 mod rollback;
 mod run;
 mod schema;
 mod status;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -46,6 +48,8 @@ enum Command {
     Decode(decode::Arguments),
     Positions(positions::Arguments),
     Cutover(cutover::Arguments),
+    Verify(verify::Arguments),
+    Repair(repair::Arguments),
     Release(release::Arguments),
     Reverse(reverse::Arguments),
     Rollback(rollback::Arguments),
@@ -79,6 +83,8 @@ pub fn main() -> ExitCode {
             Command::Decode(arguments) => decode::run(&arguments),
             Command::Positions(arguments) => positions::run(arguments).await,
             Command::Cutover(arguments) => cutover::run(arguments).await,
+            Command::Verify(arguments) => verify::run(arguments).await,
+            Command::Repair(arguments) => repair::run(arguments).await,
             Command::Release(arguments) => release::run(arguments).await,
             Command::Reverse(arguments) => reverse::run(&arguments),
             Command::Rollback(arguments) => rollback::run(arguments).await,

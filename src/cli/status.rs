@@ -94,7 +94,7 @@ fn in_full(mut tables: Vec<TableStatus>, newer: Vec<TableStatus>) -> Vec<TableSt
     tables
 }
 
-fn is_running(status: &Status) -> bool {
+pub(super) fn is_running(status: &Status) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let ended = matches!(status.phase, Phase::Ended | Phase::Failed);
     !ended
@@ -127,9 +127,14 @@ fn text(status: &Status, runs: bool) -> String {
         format!("  lag          {}", lag(status)),
         format!("  applied      {} row changes, {:.0} rows/s", status.rows, status.rows_per_second),
     ];
+    let compared = status.verification.as_ref().map(|outcome| outcome.summary.clone());
     let cutover = status.cutover.as_ref().map(ToString::to_string);
-    let optional =
-        [("last ddl", &status.last_ddl), ("cutover", &cutover), ("last error", &status.last_error)];
+    let optional = [
+        ("last ddl", &status.last_ddl),
+        ("cutover", &cutover),
+        ("compared", &compared),
+        ("last error", &status.last_error),
+    ];
     lines.extend(status.copy.iter().flat_map(copy_lines));
     lines.extend(optional.into_iter().filter_map(|(name, value)| {
         value.as_ref().map(|value| format!("  {name:<11}  {}", value.replace('\n', "\n               ")))

@@ -59,12 +59,6 @@ pub(super) fn standing(rows: &[WorkerRow]) -> (Option<Standing>, Vec<usize>) {
     }
 }
 
-/// Whether both are the end of one group. The process that finishes it has a higher generation than the one that was cut off.
-fn is_at(end: &Checkpoint, checkpoint: Option<&Checkpoint>) -> bool {
-    checkpoint
-        .is_some_and(|checkpoint| *end == Checkpoint { generation: end.generation, ..checkpoint.clone() })
-}
-
 /// What a worker has to do.
 pub(super) struct Work {
     pub(super) group: Arc<Group>,
@@ -197,10 +191,17 @@ impl<W: Worker> Workers<W> {
 
     /// The workers that have committed their shares of the group already.
     fn committed_of(&self, group: &Group, checkpoint: Option<&Checkpoint>) -> Result<Vec<usize>> {
+        // Whoever finishes it writes with a newer generation than the process that was cut off.
+        let is_end = |end: &Checkpoint| {
+            checkpoint.is_some_and(|checkpoint| {
+                let generation = checkpoint.generation.max(end.generation);
+                *checkpoint == Checkpoint { generation, ..end.clone() }
+            })
+        };
         match &self.unfinished {
             None => Ok(Vec::new()),
             Some((unfinished, committed))
-                if is_at(&unfinished.end, checkpoint) && group.shares().len() == unfinished.workers =>
+                if is_end(&unfinished.end) && group.shares().len() == unfinished.workers =>
             {
                 Ok(committed.clone())
             }

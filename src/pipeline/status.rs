@@ -87,12 +87,28 @@ pub struct Status {
     /// What the task has created at its source, as it was a few seconds ago ([`Source::belongings`](crate::sources::Source::belongings)).
     #[serde(default)]
     pub belongings: Vec<Belonging>,
+    /// What the last comparison of both ends in the background found (`verify.every`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<VerificationStatus>,
     /// How the cutover stands, where there was an attempt.
     #[serde(default)]
     pub cutover: Option<CutoverStatus>,
     /// How the copy of the tables stands, in a process that copies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy: Option<CopyStatus>,
+}
+
+/// What a comparison of both ends found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VerificationStatus {
+    /// When it ended, in milliseconds since 1970-01-01 UTC.
+    pub time_ms: u64,
+    /// The outcome in one line.
+    pub summary: String,
+    /// Rows that differ.
+    pub differing: u64,
+    /// Rows and tables without a verdict.
+    pub undecided: u64,
 }
 
 /// How the cutover of a task stands.
@@ -239,7 +255,7 @@ impl Board {
 }
 
 /// Milliseconds since 1970-01-01 UTC.
-fn millis_now() -> u64 {
+pub(crate) fn millis_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 

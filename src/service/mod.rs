@@ -35,6 +35,7 @@ use crate::{
     },
     positions::Store,
     sources::{Source, throttle::Throttle},
+    verify::{background, task::TaskVerification},
 };
 
 /// The two ends of a task.
@@ -51,6 +52,8 @@ pub struct Ends {
     pub throttle: Throttle,
     /// What the cutover asks of others.
     pub parts: Parts,
+    /// Compares both ends in the background (`verify.every`); `None` where an end has no rows that can be read.
+    pub verification: Option<Arc<TaskVerification>>,
 }
 
 /// How a run ended well.
@@ -115,10 +118,12 @@ async fn follow(
     }
     let _control = control::listen(&task.state_dir, status.clone(), give)?;
     let stop_timeout = task.apply.stop_timeout;
+    let comparing = compare(ends.verification.clone(), task.verify.every, status.clone(), stop.clone());
     let ends = Ends { schemas: Box::new(schemas), ..ends };
     tokio::select! {
         ended = copy_and_tail(task, ends, store, status, poll_interval, stop.clone(), cutover) => ended,
         error = overdue(stop, stop_timeout) => Err(error),
+        never = comparing => match never {},
         never = signals.act(stop_sender, reload) => match never {},
     }
 }
@@ -133,7 +138,7 @@ async fn copy_and_tail(
     stop: watch::Receiver<bool>,
     cutover: Cutover,
 ) -> Result<Ended> {
-    let Ends { source, destination, mapping, schemas, throttle: _, parts: _ } = ends;
+    let Ends { source, destination, mapping, schemas, throttle: _, parts: _, verification: _ } = ends;
     let _watch = belongings::watch(Arc::clone(&source), status.clone());
     let copy = Snapshot::new(
         Arc::clone(&source),
@@ -202,6 +207,25 @@ fn tail_settings(task: &Task, mapping: Arc<Mapping>) -> TailSettings {
         checkpoint_interval: task.apply.checkpoint_interval,
         retry: retry_limits(task),
     }
+}
+
+/// Compares both ends in the background, where the task asks for it.
+async fn compare(
+    verification: Option<Arc<TaskVerification>>,
+    every: Option<Duration>,
+    status: StatusBoard,
+    stop: watch::Receiver<bool>,
+) -> Never {
+    match (verification, every) {
+        (Some(verification), Some(every)) => {
+            background::compare_forever(verification, every, status, stop).await
+        }
+        (None, Some(_)) => {
+            warn!("verify.every: an end has no rows that can be read, so that nothing is compared")
+        }
+        (_, None) => {}
+    }
+    std::future::pending().await
 }
 
 /// Returns when a stop was asked for and took longer than it may.

@@ -47,6 +47,7 @@ impl Bench {
             schemas: Box::new(FakeSchemas),
             throttle: Throttle::default(),
             parts: Parts::default(),
+            verification: None,
         };
         let (file, level) = (self.file(), logging::start(&task.log, std::io::sink));
         tokio::spawn(async move { run(&file, task, ends, level, StatusBoard::new("orders")).await })

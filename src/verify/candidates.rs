@@ -139,8 +139,7 @@ impl Comparing {
         }
         let forms = |held: &Held| held.forms.clone().unwrap_or_default();
         let (source, destination) = (forms(source), forms(destination));
-        let keys =
-            Keys { source: candidate.source_key.clone(), destination: candidate.destination_key.clone() };
+        let keys = Keys { source: candidate.source_key.clone() };
         let key = self.shown_key(pair, if source.is_empty() { &destination } else { &source });
         let columns = self.columns(pair, &source, &destination, kind);
         report.differences.push(Difference { kind, rows, key, columns, keys });

@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::{
     canonical::{End, Scratch},
+    key::Owned,
     pair::{Pair, SourceTable},
 };
 use crate::error::{Error, Result};
@@ -117,6 +118,15 @@ impl<'p> Digester<'p> {
         };
         Ok(Row { id, hash, forms: &self.forms, cells })
     }
+}
+
+/// What tells a row with this key of the source from others; `None` for a key that is none of the table.
+pub(super) fn id_of(pair: &Pair, key: &[Owned], hasher: Hasher) -> Option<u128> {
+    let (mut forms, mut scratch) = (Vec::new(), Scratch::default());
+    for (comparison, value) in pair.comparisons.iter().zip(key) {
+        comparison.encode(End::Source, value.value(), &mut scratch, &mut forms).ok()?;
+    }
+    Some(hasher.hash(&forms))
 }
 
 /// The rows of a batch, as they were read.

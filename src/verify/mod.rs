@@ -14,6 +14,7 @@
 //!
 //! No lock is taken at either end.
 
+pub mod background;
 mod buckets;
 mod candidates;
 pub mod canonical;
@@ -24,8 +25,10 @@ mod key;
 mod lookup;
 mod pair;
 mod ranges;
+pub mod repair;
 pub mod report;
 mod scan;
+pub mod task;
 
 use std::{
     collections::HashMap,
@@ -61,7 +64,7 @@ use crate::{
 };
 
 /// Rows of a range whose sums are compared, about.
-const RANGE_ROWS: u64 = 4_096;
+const RANGE_ROWS: u64 = if cfg!(test) { 4 } else { 4_096 };
 
 /// How a comparison is made.
 #[derive(Clone, Debug)]

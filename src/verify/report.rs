@@ -83,16 +83,15 @@ pub struct Difference {
     pub key: Vec<(String, String)>,
     /// The columns that differ, of a changed row; all of them for a row of a table without a key whose values are shown.
     pub columns: Vec<ColumnDifference>,
-    /// Its key at either end, for a repair.
+    /// Its key, for a repair.
     #[serde(skip)]
     pub(super) keys: Keys,
 }
 
-/// A key in the types of both ends.
+/// A key in the source's types.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
     pub(super) source: Option<Key>,
-    pub(super) destination: Option<Key>,
 }
 
 /// A column of a row that differs.

@@ -95,6 +95,10 @@ pub fn choose(source: &Column, destination: &Column, rules: Rules) -> Result<Com
 fn class(source: &Column, destination: &Column, rules: Rules) -> Result<Class, &'static str> {
     use ColumnType as T;
     if rules.product == Product::Sqlite {
+        // A file gets the values of computed columns from the log, and MariaDB's partial images lack those that are not stored.
+        if source.generated.as_ref().is_some_and(|generated| !generated.stored) {
+            return Err("the source computes it, and its log need not have the value");
+        }
         return Ok(Class::Stored);
     }
     let text = text(source, destination, rules);

@@ -6,3 +6,4 @@ mod cutover_at_zero;
 mod lost_positions;
 mod precheck;
 mod precheck_objects;
+mod verify;

@@ -148,12 +148,17 @@ impl WalStream {
     }
 }
 
+/// Seen of PostgreSQL 18.4 without any task, with `pg_logical_slot_get_binary_changes`: a slot that was created while a transaction changed
+/// definitions may fail for good with "could not map filenumber … to relation OID".
+const UNDECODABLE: &str = "look at the server's log; a slot that was created while tables were altered or truncated may be unusable from its \
+     start: release the task (slackwater release), and copy the tables anew with an empty destination while definitions are at rest";
+
 /// What ends a stream that had begun.
 fn stream_refused(refusal: ServerError) -> Error {
     // 58P01: a segment of the log is gone. The state of the slot tells the rest when it is asked for again.
     let kind = if refusal.code == "58P01" { Kind::Transient } else { refusal.kind() };
     match kind {
-        Kind::Definite => refused("the server cannot decode its log", refusal),
+        Kind::Definite => refused("the server cannot decode its log", refusal).remedy(UNDECODABLE),
         kind => Error::of_kind(kind, "the server ends the stream of its log").caused_by(refusal),
     }
 }
