@@ -43,6 +43,7 @@ fn turned(source: Kind, destination: Kind, share: usize) -> Result<()> {
     let mut scenario = Scenario::start(source, destination)?;
     scenario.turn_over().context("the cutover")?;
     scenario.turn_over().context("the rollback")?;
+    scenario.tell_downtimes("without a kill")?;
     let runs: Option<usize> = env::var("SLACKWATER_CUTOVER_RUNS").ok().and_then(|runs| runs.parse().ok());
     let failpoints: Vec<&str> = match runs {
         Some(runs) => FAILPOINTS.iter().copied().cycle().take(runs).collect(),

@@ -150,14 +150,17 @@ impl Scenario {
         }
         let ended = self.task.stop()?;
         ensure!(ended.success(), "{}", self.task.log());
+        self.tell_downtimes(&format!("{count} transactions acknowledged, in all"))
+    }
+
+    /// How long the writers have waited at the turns of the traffic up to now.
+    pub(super) fn tell_downtimes(&self, what: &str) -> Result<()> {
         let downtimes = self.writers.downtimes();
         let (Some(middle), Some(longest)) = (downtimes.get(downtimes.len() / 2), downtimes.last()) else {
             bail!("no writer has seen a turn")
         };
-        println!(
-            "{count} transactions acknowledged; {} waits for a turn of the traffic: p50 {middle:.0?}, longest {longest:.0?}",
-            downtimes.len()
-        );
+        let waits = downtimes.len();
+        println!("{what}: {waits} waits for a turn of the traffic, p50 {middle:.0?}, longest {longest:.0?}");
         Ok(())
     }
 }
