@@ -60,14 +60,6 @@ impl<'a> Arena<'a> {
         self.0.alloc(value)
     }
 
-    /// Bytes of what was allocated, and of what could not be used beside it. Of an arena whose pool had no other one.
-    #[must_use]
-    #[inline]
-    pub fn used_bytes(&self) -> usize {
-        let bump = self.0.as_bump();
-        bump.allocated_bytes() - bump.chunk_capacity()
-    }
-
     /// Bytes taken from the system so far by this arena.
     #[must_use]
     #[inline]

@@ -3,8 +3,6 @@
 //! A [`Value`] is three words and `Copy`. Variable-length parts are borrowed, either from the log's own bytes or from
 //! the arena of the row.
 
-mod copied;
-
 use std::fmt;
 
 /// One column of a row image.

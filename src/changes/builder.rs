@@ -1,11 +1,8 @@
 //! Building groups from batches.
-//!
-//! What a batch has is copied as it is folded, as far as it still matters, and the batch is dropped: a group of many changes takes
-//! a fraction of the memory that the log takes, decoded. Batches of a transaction whose end is not there are kept as they are
-//! until it is: the source may take the transaction back.
 
 use std::{mem, sync::Arc};
 
+use elsa::sync::FrozenVec;
 use slackwater_decoders::{
     arena::ArenaPool,
     batch::{Batch, BatchSummary},
@@ -14,9 +11,8 @@ use slackwater_decoders::{
 };
 
 use super::{
-    contents::Contents,
-    group::{Folded, Group, GroupSummary, Memory},
-    intake::{Intake, Reading, is_behind},
+    contents::{Contents, Intake},
+    group::{Buffers, Folded, Group, GroupSummary},
     routes::Routes,
     starts::TableStarts,
 };
@@ -27,7 +23,7 @@ use crate::{error::Result, mapping::Mapping};
 pub struct Limits {
     /// Number of shares, from 1.
     pub workers: usize,
-    /// Bytes of memory at which a group is complete.
+    /// Bytes of batches after which a group is complete.
     pub bytes: usize,
 }
 
@@ -37,14 +33,16 @@ pub struct GroupBuilder {
     limits: Limits,
     contents: Folded,
     summary: GroupSummary,
-    /// Whether a batch was folded.
-    has_folded: bool,
-    /// The transaction that is open behind what was folded.
+    /// The transaction that the group before left open.
+    continued: Option<Begin>,
+    /// The transaction that is open behind the last batch.
     transaction: Option<Begin>,
-    /// Batches of the transaction that is open behind that.
-    open: Vec<Batch>,
-    /// Bytes of these.
-    open_bytes: usize,
+    /// Number of batches up to the last one that ended outside of a transaction.
+    whole: usize,
+    /// Number of batches.
+    batches: usize,
+    /// The last batch that was taken in ends inside a transaction, or the group before did.
+    is_open: bool,
     /// The group before ended inside a transaction.
     continues: bool,
 }
@@ -59,15 +57,17 @@ impl GroupBuilder {
     /// An empty group by rules that other groups are built by as well.
     #[must_use]
     pub fn with_routes(routes: Arc<Routes>, limits: Limits, converging: bool) -> Self {
+        let buffers = Buffers { batches: FrozenVec::new(), arena: ArenaPool::new() };
         GroupBuilder {
             routes,
             limits,
-            contents: Folded::new(Memory::default(), |_| Contents::default()),
+            contents: Folded::new(buffers, |_| Contents::default()),
             summary: GroupSummary { converging, ..GroupSummary::default() },
-            has_folded: false,
+            continued: None,
             transaction: None,
-            open: Vec::new(),
-            open_bytes: 0,
+            whole: 0,
+            batches: 0,
+            is_open: false,
             continues: false,
         }
     }
@@ -76,8 +76,10 @@ impl GroupBuilder {
     #[must_use]
     pub fn behind(&self) -> Self {
         let mut next = Self::with_routes(Arc::clone(&self.routes), self.limits, self.summary.converging);
-        next.transaction = self.open_transaction();
-        next.continues = self.is_open();
+        next.continued.clone_from(&self.transaction);
+        next.transaction.clone_from(&self.transaction);
+        next.is_open = self.is_open;
+        next.continues = self.is_open;
         next
     }
 
@@ -89,8 +91,8 @@ impl GroupBuilder {
     /// Takes the changes of a batch in.
     ///
     /// # Errors
-    /// Definite when a row image does not fit its table or the rules. Transactions of the batches before this one are still of
-    /// use: see [`split`](Self::split).
+    /// Definite when a row image does not fit its table or the rules. The batches before this one are still of use: see
+    /// [`split`](Self::split).
     pub fn push(&mut self, batch: Batch) -> Result<()> {
         self.push_up_to(batch, None).map(drop)
     }
@@ -105,86 +107,57 @@ impl GroupBuilder {
     }
 
     fn push_up_to(&mut self, batch: Batch, end: Option<&Position>) -> Result<bool> {
-        let BatchSummary { resume, bytes, .. } = batch.summary();
-        if resume.is_none() {
-            let transaction = self.open_transaction();
-            let starts_behind =
-                |end| batch.events().iter().any(|event| is_behind(event, transaction.as_ref(), end));
-            if end.is_some_and(starts_behind) {
-                return Ok(true);
-            }
-            self.open_bytes += bytes;
-            self.open.push(batch);
-            return Ok(false);
+        let BatchSummary { resume, time_micros, bytes, .. } = batch.summary().clone();
+        self.batches += 1;
+        self.is_open = resume.is_none();
+        let all = self.take(batch, end)?;
+        if !self.is_open {
+            self.whole = self.batches;
         }
-        let mut batches = mem::take(&mut self.open);
-        self.open_bytes = 0;
-        batches.push(batch);
-        self.fold(batches, end)
+        self.summary.time_micros = self.summary.time_micros.max(time_micros);
+        self.summary.bytes += bytes;
+        self.summary.resume = if all { resume } else { end.cloned() };
+        Ok(!all)
     }
 
-    /// Folds all of these batches, or, if that fails, none.
-    fn fold(&mut self, batches: Vec<Batch>, end: Option<&Position>) -> Result<bool> {
-        let Some(last) = batches.last().map(Batch::summary) else { return Ok(false) };
-        let arenas = ArenaPool::new();
-        let mut transaction = self.transaction.clone();
-        let mut intakes = Vec::with_capacity(batches.len());
-        for batch in &batches {
-            let mut reading = Reading {
-                routes: &self.routes,
-                converging: self.summary.converging,
-                transaction: &mut transaction,
+    fn take(&mut self, batch: Batch, end: Option<&Position>) -> Result<bool> {
+        let GroupBuilder { routes, contents, summary, transaction, .. } = self;
+        contents.with_dependent_mut(|buffers, contents| {
+            let batch = buffers.batches.push_get(Box::new(batch));
+            let mut intake = Intake {
+                routes,
+                converging: summary.converging,
+                transaction,
                 behind: batch.summary().resume.as_ref(),
-                arena: arenas.arena(),
+                summary,
+                arena: buffers.arena.arena(),
             };
-            intakes.push(reading.read(batch.events(), end)?);
-        }
-        let has_more = intakes.last().is_some_and(|intake| intake.has_more);
-        self.transaction = transaction;
-        self.take(&intakes);
-        self.has_folded = true;
-        self.summary.resume = if has_more { end.cloned() } else { last.resume.clone() };
-        for BatchSummary { time_micros, bytes, .. } in batches.iter().map(Batch::summary) {
-            self.summary.time_micros = self.summary.time_micros.max(*time_micros);
-            self.summary.bytes += bytes;
-        }
-        Ok(has_more)
-    }
-
-    fn take(&mut self, intakes: &[Intake<'_>]) {
-        let GroupBuilder { contents, summary, .. } = self;
-        contents.with_dependent_mut(|memory, contents| {
-            for intake in intakes {
-                let arena = memory.arena();
-                summary.row_changes += intake.row_changes;
-                summary.commits += intake.commits;
-                contents.take(&intake.pieces, summary.converging, &arena);
-            }
-        });
+            contents.take(batch.events(), end, &mut intake)
+        })
     }
 
     /// Whether no batch was taken in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.has_folded && self.open.is_empty()
+        self.batches == 0
     }
 
     /// Whether the log continues inside a transaction behind what was taken in.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !self.open.is_empty() || self.continues && !self.has_folded
-    }
-
-    /// Whether there is anything in front of the open transaction.
-    #[must_use]
-    pub fn has_whole(&self) -> bool {
-        self.has_folded
+        self.is_open
     }
 
     /// Whether the group is as large as it may become.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.folded_bytes() + self.open_bytes >= self.limits.bytes
+        self.bytes() >= self.limits.bytes
+    }
+
+    /// Where the log continues behind the last batch; `None`: inside a transaction.
+    #[must_use]
+    pub fn resume(&self) -> Option<&Position> {
+        self.summary.resume.as_ref()
     }
 
     /// Whether the group before ended inside a transaction.
@@ -193,44 +166,46 @@ impl GroupBuilder {
         self.continues
     }
 
-    /// Bytes of memory that hold what is [whole](Self::has_whole).
+    /// Number of batches, from the first one, that end outside of a transaction, or have a later one that does.
     #[must_use]
-    pub fn folded_bytes(&self) -> usize {
-        self.contents.borrow_owner().bytes() + self.contents.borrow_dependent().bytes()
+    pub fn whole_batches(&self) -> usize {
+        self.whole
     }
 
-    /// The transaction that is open behind all that was taken in.
-    fn open_transaction(&self) -> Option<Begin> {
-        let events = self.open.iter().rev().flat_map(|batch| batch.events().iter().rev());
-        let mut ends = events.filter_map(|event| match event {
-            Event::Begin(begin) => Some(Some(begin.clone())),
-            Event::Commit(_) => Some(None),
-            _ => None,
-        });
-        ends.next().unwrap_or_else(|| self.transaction.clone())
+    /// Bytes of memory.
+    fn bytes(&self) -> usize {
+        self.summary.bytes + self.contents.borrow_dependent().bytes()
     }
 
-    /// Parts the group into what is [whole](Self::has_whole) and the batches of the open transaction.
-    #[must_use]
-    pub fn split(mut self) -> (GroupBuilder, Vec<Batch>) {
-        self.open_bytes = 0;
-        let open = mem::take(&mut self.open);
-        (self, open)
+    /// Parts the group into one of the [whole batches](Self::whole_batches) and one of the others, which are those of an
+    /// open transaction, or begin with the one that [`push`](Self::push) refused.
+    ///
+    /// # Errors
+    /// None for batches that `push` has taken in.
+    pub fn split(self) -> Result<(GroupBuilder, Vec<Batch>)> {
+        let mut whole = Self::with_routes(self.routes, self.limits, self.summary.converging);
+        (whole.continues, whole.is_open) = (self.continues, self.continues);
+        whole.continued.clone_from(&self.continued);
+        whole.transaction = self.continued;
+        let mut batches: Vec<Batch> =
+            self.contents.into_owner().batches.into_vec().into_iter().map(|batch| *batch).collect();
+        let rest = batches.split_off(self.whole.min(batches.len()));
+        for batch in batches {
+            whole.push(batch)?;
+        }
+        Ok((whole, rest))
     }
 
     /// Parts what was taken in among the workers.
-    ///
-    /// # Errors
-    /// As [`push`](Self::push), of the batches of an open transaction.
-    pub fn build(mut self) -> Result<Group> {
-        // One by one, so that each is dropped before the next one is copied: a part of a transaction that is larger than memory.
-        for batch in mem::take(&mut self.open) {
-            self.fold(vec![batch], None)?;
-        }
+    #[must_use]
+    pub fn build(mut self) -> Group {
+        let bytes = self.bytes();
         let alone = self.continues || self.summary.resume.is_none();
         let workers = self.limits.workers.max(1);
-        self.contents.with_dependent_mut(|memory, contents| contents.part(workers, alone, &memory.arena()));
-        Ok(Group::new(self.contents, self.summary))
+        self.contents.with_dependent_mut(|buffers, contents| {
+            contents.part(workers, alone, &buffers.arena.arena());
+        });
+        Group::new(self.contents, GroupSummary { bytes, ..mem::take(&mut self.summary) })
     }
 }
 

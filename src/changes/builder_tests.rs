@@ -358,7 +358,7 @@ fn folded_changes_leave_what_single_changes_leave() {
                 builder.push(batch(keys, piece, place)).unwrap();
                 place += piece.len() as u64;
             }
-            let group = builder.build().unwrap();
+            let group = builder.build();
             assert_eq!((group.row_changes(), group.commits()), (count, count));
             apply(&group, &mut destination, &mut random);
             assert_eq!(destination, scenario.source, "seed {seed}");
@@ -407,7 +407,7 @@ fn a_torn_copy_converges() {
             let mut builder = builder(workers, true);
             builder.push(batch(keys, piece, place)).unwrap();
             place += piece.len() as u64;
-            apply(&builder.build().unwrap(), &mut destination, &mut random);
+            apply(&builder.build(), &mut destination, &mut random);
         }
         assert_eq!(destination, scenario.source, "seed {seed}");
     }
@@ -432,7 +432,7 @@ fn is_built_again_as_it_was(keys: Keys) {
             let batch = batch(keys, &changes[piece.clone()], 100 + piece.start as u64);
             is_complete = builder.push_until(batch, &end).unwrap();
         }
-        let group = builder.build().unwrap();
+        let group = builder.build();
         assert_eq!((group.resume(), group.row_changes()), (Some(&end), 300));
         format!("{:?}", group.shares())
     };
@@ -449,7 +449,7 @@ fn exact_keys_are_parted_in_ranges() {
     changes.extend((200..250).map(|key| Change::Update(row(key, 0), row(key, 1))));
     let mut builder = builder(4, false);
     builder.push(batch(Keys::Numbers, &changes, 100)).unwrap();
-    let group = builder.build().unwrap();
+    let group = builder.build();
     let keys = group.shares().iter().map(|share| match share.jobs.as_slice() {
         [Job::Net(net)] => net.inserts.iter().chain(&net.upserts).map(|image| key_in(image)).collect(),
         jobs => panic!("{jobs:?}"),
@@ -511,7 +511,7 @@ fn cascades_come_behind_everything_before_them_and_before_everything_behind_them
     builder.push(mixed(&more)).unwrap();
     let expected =
         [("net t", 2), ("in order log", 2), ("in order parent", 1), ("net t", 101), ("in order log", 1)];
-    assert_eq!(jobs(&builder.build().unwrap()), expected.map(|(job, changes)| (job.to_owned(), changes)));
+    assert_eq!(jobs(&builder.build()), expected.map(|(job, changes)| (job.to_owned(), changes)));
 }
 
 #[test]
@@ -519,7 +519,7 @@ fn what_may_cascade_but_does_not_at_the_destination_is_folded_and_parted() {
     let mut builder = builder(2, false);
     let rows: Vec<_> = (0..1000).map(|key| ("t", key)).collect();
     builder.push(mixed(&rows)).unwrap();
-    let group = builder.build().unwrap();
+    let group = builder.build();
     let folded = group.shares().iter().map(|share| match share.jobs.as_slice() {
         [Job::Net(net)] => net.deletes.len(),
         jobs => panic!("{jobs:?}"),
@@ -539,7 +539,7 @@ fn what_a_copy_shows_is_not_applied_again() {
         let mut builder =
             GroupBuilder::with_routes(Arc::clone(&routes), Limits { workers: 1, bytes: 1 }, converging);
         builder.push(mixed(&[("t", 1), ("log", 1), ("t", 2), ("t", 3)])).unwrap();
-        jobs(&builder.build().unwrap())
+        jobs(&builder.build())
     };
     assert_eq!(jobs_if(true), [("in order log".to_owned(), 1), ("net t".to_owned(), 2)]);
     assert_eq!(jobs_if(false), [("net t".to_owned(), 3), ("in order log".to_owned(), 1)]);

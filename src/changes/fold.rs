@@ -5,7 +5,7 @@
 //! the order of the source as long as no change behind one of the second kind is folded that touches the same row, or a
 //! unique value that may be the same; before such a change the pair is closed and another one begins.
 
-use std::{borrow::Cow, mem, sync::Arc};
+use std::{mem, sync::Arc};
 
 use hashbrown::HashTable;
 use slackwater_decoders::{
@@ -19,7 +19,7 @@ use slackwater_decoders::{
 use super::{
     group::{Image, Job, NetChanges},
     key::{hash_key, hash_key_after, same},
-    net::{Effect, Net, SecondaryKeys, State, copied},
+    net::{Effect, Net, SecondaryKeys, State},
 };
 
 /// The changes of one version of a table at the destination.
@@ -64,15 +64,14 @@ impl<'a> TableFold<'a> {
                 )
             })
         };
-        let secondary = SecondaryKeys::of(&table);
         TableFold {
-            net: Net::new(key.as_deref().unwrap_or_default(), &secondary),
-            secondary,
+            secondary: SecondaryKeys::of(&table),
             converging,
             is_key_loose: key.iter().flatten().any(is_loose),
             key,
             table,
             closed: Vec::new(),
+            net: Net::default(),
             in_order: InOrder::default(),
         }
     }
@@ -82,48 +81,48 @@ impl<'a> TableFold<'a> {
         self.net.bytes() + self.in_order.changes.capacity() * size_of::<RowChange<'_>>()
     }
 
-    /// Takes a change of a current row in. What is kept of it is copied into the arena.
-    pub(super) fn change(&mut self, rows: &Rows<'_>, change: &RowChange<'_>, arena: &Arena<'a>) {
+    /// Takes a change of a current row in.
+    pub(super) fn change(&mut self, rows: &Rows<'_>, change: RowChange<'a>, arena: &Arena<'a>) {
         let Some(key) = self.key.take() else {
-            self.in_order.push(rows, change, None, arena);
+            self.in_order.push(rows, change, None);
             return;
         };
         if !self.fold(&key, rows, change, arena) {
-            self.in_order.push(rows, change, Some(&key), arena);
+            self.in_order.push(rows, change, Some(&key));
         }
         self.key = Some(key);
     }
 
     /// `false`: the change has to be applied as it is.
-    fn fold(&mut self, key: &[u16], rows: &Rows<'_>, change: &RowChange<'_>, arena: &Arena<'a>) -> bool {
-        match *change {
+    fn fold(&mut self, key: &[u16], rows: &Rows<'_>, change: RowChange<'a>, arena: &Arena<'a>) -> bool {
+        match change {
             RowChange::Insert { after } => {
                 let Some(hash) = hash_key(after, key) else { return false };
                 self.reserve(&[hash], rows, arena);
-                self.net.insert(key, hash, after, arena);
+                self.net.insert(key, hash, after);
             }
             RowChange::Delete { before } => {
                 let Some(hash) = hash_key(before, key) else { return false };
                 self.reserve(&[hash], rows, arena);
-                self.net.delete(key, hash, before, arena);
+                self.net.delete(key, hash, before);
             }
             RowChange::Update { before, after } => {
-                let after = &*completed(before, after);
+                let after = completed(before, after, arena);
                 if !is_whole(after) {
-                    return self.fold_partial(key, rows, [before, after], arena);
+                    return self.fold_partial(key, rows, before, after, arena);
                 }
                 let Some(new) = hash_key(after, key) else { return false };
                 if same(before, after, key) {
                     self.reserve(&[new], rows, arena);
-                    self.net.update(key, new, [before, after], arena);
+                    self.net.update(key, new, before, after);
                 } else if let Some(old) = hash_key(before, key) {
                     self.reserve(&[old, new], rows, arena);
-                    self.net.delete(key, old, before, arena);
-                    self.net.insert(key, new, after, arena);
+                    self.net.delete(key, old, before);
+                    self.net.insert(key, new, after);
                 } else if !repeats_key(before, key) {
                     // An image that does not repeat the key says that the key did not change.
                     self.reserve(&[new], rows, arena);
-                    self.net.write(key, new, after, arena);
+                    self.net.write(key, new, after);
                 } else {
                     return false;
                 }
@@ -137,7 +136,8 @@ impl<'a> TableFold<'a> {
         &mut self,
         key: &[u16],
         rows: &Rows<'_>,
-        [before, after]: [Image<'_>; 2],
+        before: Image<'a>,
+        after: Image<'a>,
         arena: &Arena<'a>,
     ) -> bool {
         let moves = repeats_key(before, key) && !same(before, after, key);
@@ -146,14 +146,14 @@ impl<'a> TableFold<'a> {
         let untouched = self.secondary.are_untouched(before, after);
         let now = match self.net.now(key, hash, after) {
             None if untouched => {
-                self.net.modify(key, hash, after, arena);
+                self.net.modify(key, hash, after);
                 return true;
             }
-            Some(State::Row(row)) => State::Row(written_over(row, after, arena)),
-            Some(State::Changed(row)) if untouched => State::Changed(written_over(row, after, arena)),
+            Some(State::Row(row)) => State::Row(overlaid(row, after, arena)),
+            Some(State::Changed(row)) if untouched => State::Changed(overlaid(row, after, arena)),
             None | Some(State::Gone | State::Changed(_)) => return false,
         };
-        self.net.set(key, hash, now, arena);
+        self.net.set(key, hash, now);
         true
     }
 
@@ -199,11 +199,11 @@ impl<'a> TableFold<'a> {
 }
 
 impl<'a> InOrder<'a> {
-    fn push(&mut self, rows: &Rows<'_>, change: &RowChange<'_>, key: Option<&[u16]>, arena: &Arena<'a>) {
+    fn push(&mut self, rows: &Rows<'_>, change: RowChange<'a>, key: Option<&[u16]>) {
         let (_, _, last) =
             self.span.get_or_insert_with(|| (rows.position.clone(), rows.sequence, rows.time_micros));
         *last = rows.time_micros;
-        self.changes.push(copied_change(change, arena));
+        self.changes.push(change);
         let Some(key) = key else { return };
         let (before, after) = (change.before().unwrap_or_default(), change.after().unwrap_or_default());
         for hash in [hash_key_after(after, before, key), hash_key_after(before, after, key)] {
@@ -242,36 +242,22 @@ fn has_diff(image: Image<'_>) -> bool {
     image.iter().any(|cell| matches!(cell, Cell::Value(Value::JsonDiff(_))))
 }
 
-/// The change with all it borrows in the arena.
-pub(super) fn copied_change<'a>(change: &RowChange<'_>, arena: &Arena<'a>) -> RowChange<'a> {
-    match *change {
-        RowChange::Insert { after } => RowChange::Insert { after: copied(after, arena) },
-        RowChange::Delete { before } => RowChange::Delete { before: copied(before, arena) },
-        RowChange::Update { before, after } => {
-            RowChange::Update { before: copied(before, arena), after: copied(after, arena) }
-        }
-    }
-}
-
 /// The image after an update, with what it lacks as it was before, where that is known.
-fn completed<'b>(before: Image<'b>, after: Image<'b>) -> Cow<'b, [Cell<'b>]> {
+fn completed<'a>(before: Image<'a>, after: Image<'a>, arena: &Arena<'a>) -> Image<'a> {
     let known = |(before, after): (&Cell<'_>, &Cell<'_>)| {
         matches!((before, after), (Cell::Value(_), Cell::Absent | Cell::Unchanged))
     };
-    if !before.iter().zip(after).any(known) {
-        return Cow::Borrowed(after);
-    }
-    let is_told = |cell: &Cell<'_>| matches!(cell, Cell::Value(_));
-    Cow::Owned(before.iter().zip(after).map(|(old, new)| if is_told(new) { *new } else { *old }).collect())
+    if before.iter().zip(after).any(known) { overlaid(before, after, arena) } else { after }
 }
 
 /// The row that becomes of `row` when the values of `after` are written into it. Both have as many cells.
-fn written_over<'a>(row: Image<'a>, after: Image<'_>, arena: &Arena<'a>) -> Image<'a> {
-    let cells = arena.filled(row.len(), Cell::Absent);
-    for ((cell, old), new) in cells.iter_mut().zip(row).zip(after) {
-        *cell = if matches!(new, Cell::Value(_)) { new.copied(arena) } else { *old };
-    }
-    cells
+fn overlaid<'a>(row: Image<'a>, after: Image<'a>, arena: &Arena<'a>) -> Image<'a> {
+    let cells: Vec<_> = row
+        .iter()
+        .zip(after)
+        .map(|(old, new)| if matches!(new, Cell::Value(_)) { *new } else { *old })
+        .collect();
+    arena.slice(&cells)
 }
 
 /// Whether the image has any part of the key.

@@ -1,11 +1,12 @@
-//! A group of changes, and the memory that they are in.
+//! A group of changes, and the memory that it borrows from.
 
 use std::sync::Arc;
 
 use elsa::sync::FrozenVec;
 use self_cell::self_cell;
 use slackwater_decoders::{
-    arena::{Arena, ArenaPool},
+    arena::ArenaPool,
+    batch::Batch,
     event::{Ddl, RowChange, Rows, Truncate},
     position::{LogPosition, Position},
     schema::Table,
@@ -132,34 +133,15 @@ pub(super) struct GroupSummary {
     pub(super) converging: bool,
 }
 
-/// Behind so many bytes another piece of memory begins. An arena takes twice as much from the system each time, of which the last
-/// part is hardly used.
-const PIECE: usize = 768 << 10;
-
 /// What the contents borrow from.
-#[derive(Default)]
-pub(super) struct Memory {
-    pieces: FrozenVec<Box<ArenaPool>>,
-}
-
-impl Memory {
-    /// Where to put what comes next.
-    pub(super) fn arena(&self) -> Arena<'_> {
-        let last =
-            self.pieces.len().checked_sub(1).and_then(|last| self.pieces.get(last)).map(ArenaPool::arena);
-        last.filter(|arena| arena.used_bytes() < PIECE)
-            .unwrap_or_else(|| self.pieces.push_get(Box::new(ArenaPool::new())).arena())
-    }
-
-    /// Bytes that are used.
-    pub(super) fn bytes(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.arena().used_bytes()).sum()
-    }
+pub(super) struct Buffers {
+    pub(super) batches: FrozenVec<Box<Batch>>,
+    pub(super) arena: ArenaPool,
 }
 
 self_cell!(
     pub(super) struct Folded {
-        owner: Memory,
+        owner: Buffers,
         #[covariant]
         dependent: Contents,
     }
@@ -200,7 +182,7 @@ impl Group {
         self.summary.time_micros
     }
 
-    /// Bytes of the batches that the group was made of.
+    /// Bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.summary.bytes

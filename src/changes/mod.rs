@@ -9,7 +9,6 @@ mod contents;
 mod dead_letter;
 mod fold;
 mod group;
-mod intake;
 mod key;
 mod net;
 mod partition;

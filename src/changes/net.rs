@@ -14,7 +14,7 @@
 use std::{slice, sync::Arc};
 
 use hashbrown::{HashTable, hash_table::Entry};
-use slackwater_decoders::{arena::Arena, position::LogPosition, schema::Table, value::Cell};
+use slackwater_decoders::{position::LogPosition, schema::Table, value::Cell};
 
 use super::{
     group::{Image, NetChanges},
@@ -22,10 +22,8 @@ use super::{
 };
 
 /// The rows of one table that changed, in the order of their first change.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Net<'a> {
-    /// The columns of all unique keys, which are all that matters of a row before the group.
-    unique: Vec<u16>,
     slots: Vec<Slot<'a>>,
     /// Places in `slots`.
     index: HashTable<usize>,
@@ -37,7 +35,7 @@ pub(super) struct Net<'a> {
 #[derive(Debug)]
 struct Slot<'a> {
     hash: u64,
-    /// An image with the key; the unique values of the row before the group, if it is [`Origin::Known`].
+    /// An image with the key; the row before the group, if it is [`Origin::Known`].
     identity: Image<'a>,
     origin: Origin,
     now: State<'a>,
@@ -62,17 +60,6 @@ enum Origin {
     /// The row as the log shows it.
     Known,
     /// A row of which the log shows the key alone.
-    Unknown,
-}
-
-/// What a change says of the row before it.
-#[derive(Clone, Copy)]
-enum Before<'b> {
-    /// There was none.
-    Nothing,
-    /// It was this one.
-    Known(Image<'b>),
-    /// There was one.
     Unknown,
 }
 
@@ -131,14 +118,6 @@ impl SecondaryKeys {
 }
 
 impl<'a> Net<'a> {
-    /// None of a table with such keys.
-    pub(super) fn new(key: &[u16], secondary: &SecondaryKeys) -> Self {
-        let mut unique: Vec<u16> = secondary.keys.iter().flatten().chain(key).copied().collect();
-        unique.sort_unstable();
-        unique.dedup();
-        Net { unique, slots: Vec::new(), index: HashTable::new(), span: None }
-    }
-
     /// Bytes of memory beside the images.
     pub(super) fn bytes(&self) -> usize {
         self.slots.capacity() * size_of::<Slot<'_>>() + self.index.allocation_size()
@@ -151,38 +130,28 @@ impl<'a> Net<'a> {
     }
 
     /// A row with this key comes.
-    pub(super) fn insert(&mut self, key: &[u16], hash: u64, after: Image<'_>, arena: &Arena<'a>) {
-        let after = copied(after, arena);
-        self.slot(key, hash, Before::Nothing, State::Row(after), arena);
+    pub(super) fn insert(&mut self, key: &[u16], hash: u64, after: Image<'a>) {
+        self.slot(key, hash, after, Origin::Nothing, State::Row(after));
     }
 
     /// The row with this key goes.
-    pub(super) fn delete(&mut self, key: &[u16], hash: u64, before: Image<'_>, arena: &Arena<'a>) {
-        self.slot(key, hash, Before::Known(before), State::Gone, arena);
+    pub(super) fn delete(&mut self, key: &[u16], hash: u64, before: Image<'a>) {
+        self.slot(key, hash, before, Origin::Known, State::Gone);
     }
 
     /// The row with this key gets other values.
-    pub(super) fn update(
-        &mut self,
-        key: &[u16],
-        hash: u64,
-        [before, after]: [Image<'_>; 2],
-        arena: &Arena<'a>,
-    ) {
-        let after = copied(after, arena);
-        self.slot(key, hash, Before::Known(before), State::Row(after), arena);
+    pub(super) fn update(&mut self, key: &[u16], hash: u64, before: Image<'a>, after: Image<'a>) {
+        self.slot(key, hash, before, Origin::Known, State::Row(after));
     }
 
     /// The row with this key gets other values, and its former ones are not in the log.
-    pub(super) fn write(&mut self, key: &[u16], hash: u64, after: Image<'_>, arena: &Arena<'a>) {
-        let after = copied(after, arena);
-        self.slot(key, hash, Before::Unknown, State::Row(after), arena);
+    pub(super) fn write(&mut self, key: &[u16], hash: u64, after: Image<'a>) {
+        self.slot(key, hash, after, Origin::Unknown, State::Row(after));
     }
 
     /// The row with this key, which was there before the group, gets the values that `after` has.
-    pub(super) fn modify(&mut self, key: &[u16], hash: u64, after: Image<'_>, arena: &Arena<'a>) {
-        let after = copied(after, arena);
-        self.slot(key, hash, Before::Unknown, State::Changed(after), arena);
+    pub(super) fn modify(&mut self, key: &[u16], hash: u64, after: Image<'a>) {
+        self.slot(key, hash, after, Origin::Unknown, State::Changed(after));
     }
 
     /// What the row with this key is by now; `None` when nothing has happened to it.
@@ -195,19 +164,15 @@ impl<'a> Net<'a> {
     }
 
     /// Sets what the row with this key, to which something has happened, is by now.
-    pub(super) fn set(&mut self, key: &[u16], hash: u64, now: State<'a>, arena: &Arena<'a>) {
-        self.slot(key, hash, Before::Unknown, now, arena);
+    pub(super) fn set(&mut self, key: &[u16], hash: u64, now: State<'a>) {
+        let (State::Row(image) | State::Changed(image)) = now else { return };
+        self.slot(key, hash, image, Origin::Unknown, now);
     }
 
-    fn slot(&mut self, key: &[u16], hash: u64, before: Before<'_>, now: State<'a>, arena: &Arena<'a>) {
+    fn slot(&mut self, key: &[u16], hash: u64, identity: Image<'a>, origin: Origin, now: State<'a>) {
         let slots = &mut self.slots;
-        let wanted = match (before, now) {
-            (Before::Known(image), _) => image,
-            (_, State::Row(image) | State::Changed(image)) => image,
-            (_, State::Gone) => return,
-        };
         let is_it = |place: &usize| {
-            slots.get(*place).is_some_and(|slot| slot.hash == hash && same(slot.identity, wanted, key))
+            slots.get(*place).is_some_and(|slot| slot.hash == hash && same(slot.identity, identity, key))
         };
         let hash_of = |place: &usize| slots.get(*place).map_or(0, |slot| slot.hash);
         match self.index.entry(hash, is_it, hash_of) {
@@ -217,12 +182,6 @@ impl<'a> Net<'a> {
                 }
             }
             Entry::Vacant(vacant) => {
-                let (origin, identity) = match (before, now) {
-                    (Before::Known(image), _) => (Origin::Known, outlined(image, &self.unique, arena)),
-                    (Before::Nothing, State::Row(image) | State::Changed(image)) => (Origin::Nothing, image),
-                    (_, State::Row(image) | State::Changed(image)) => (Origin::Unknown, image),
-                    (_, State::Gone) => return,
-                };
                 vacant.insert(slots.len());
                 slots.push(Slot { hash, identity, origin, now });
             }
@@ -281,26 +240,6 @@ impl<'a> Slot<'a> {
             }
         }
     }
-}
-
-/// The image with all it borrows in the arena.
-pub(super) fn copied<'a>(image: Image<'_>, arena: &Arena<'a>) -> Image<'a> {
-    let cells = arena.filled(image.len(), Cell::Absent);
-    for (cell, original) in cells.iter_mut().zip(image) {
-        *cell = original.copied(arena);
-    }
-    cells
-}
-
-/// These columns of an image, the others absent.
-fn outlined<'a>(image: Image<'_>, columns: &[u16], arena: &Arena<'a>) -> Image<'a> {
-    let cells = arena.filled(image.len(), Cell::Absent);
-    for ordinal in columns.iter().map(|ordinal| usize::from(*ordinal)) {
-        if let (Some(cell), Some(original)) = (cells.get_mut(ordinal), image.get(ordinal)) {
-            *cell = original.copied(arena);
-        }
-    }
-    cells
 }
 
 impl<'a> NetChanges<'a> {

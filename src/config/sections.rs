@@ -32,9 +32,9 @@ pub struct SchemaSection {
 pub struct Apply {
     /// Bytes of log that the source puts into one batch at most, 4 KiB to 64 MiB.
     pub batch_size: ByteSize,
-    /// Bytes that decoded batches and folded changes may hold in memory, 1 MiB to 4 GiB.
+    /// Bytes that decoded batches may hold in memory, 1 MiB to 4 GiB.
     pub memory: ByteSize,
-    /// Bytes of folded changes that are applied together at most while the destination is behind, 64 KiB to 1 GiB; never more
+    /// Bytes of decoded batches that are applied together at most while the destination is behind, 64 KiB to 1 GiB; never more
     /// than a half of `memory`. One that keeps up gets each batch at once.
     pub group_size: ByteSize,
     /// How often progress without changes is stored, 100 ms to 1 h. (Progress with changes is stored with them.)

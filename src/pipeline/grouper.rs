@@ -40,7 +40,7 @@ pub(super) struct Sealed {
     pub(super) group: Arc<Group>,
     /// The destination's tables may be defined otherwise behind it. Nothing is folded until it is applied.
     pub(super) changes_definitions: bool,
-    _memory: MemoryPermit,
+    _memory: Vec<MemoryPermit>,
 }
 
 /// What groups are built by.
@@ -79,7 +79,7 @@ impl Groups {
             work: sender,
             idle: Arc::clone(&idle),
             builder,
-            memory: Memory::default(),
+            memory: Vec::new(),
             next: None,
             is_sealed: false,
             awaits_definitions: false,
@@ -118,22 +118,14 @@ struct Grouper {
     /// Has a permit while the destination has nothing to do.
     idle: Arc<Semaphore>,
     builder: GroupBuilder,
-    memory: Memory,
+    /// Of each batch in the builder.
+    memory: Vec<MemoryPermit>,
     /// A batch that belongs to the next group.
     next: Option<(Batch, MemoryPermit)>,
     /// Nothing may be added to the group once it ends at a commit.
     is_sealed: bool,
     /// The group that was handed over changes definitions, and what follows is folded by what becomes of them.
     awaits_definitions: bool,
-}
-
-/// What the builder takes of the quota.
-#[derive(Default)]
-struct Memory {
-    /// For what is whole.
-    whole: MemoryPermit,
-    /// For the batches of the open transaction.
-    open: MemoryPermit,
 }
 
 impl Grouper {
@@ -191,17 +183,15 @@ impl Grouper {
             self.is_sealed = true;
         }
         self.is_sealed |= has_ddl;
-        self.memory.open.merge(memory);
-        if let Err(error) = self.builder.push(batch) {
-            // What came before its transaction is as good as ever.
-            self.finish().await?;
-            return Err(error);
+        self.memory.push(memory);
+        match self.builder.push(batch) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                // What came before the batch is as good as ever.
+                self.finish().await?;
+                Err(error)
+            }
         }
-        if !self.builder.is_open() {
-            self.memory.whole.merge(mem::take(&mut self.memory.open));
-            self.memory.whole.shrink_to(self.builder.folded_bytes());
-        }
-        Ok(())
     }
 
     /// The source begins the open transaction anew.
@@ -209,8 +199,8 @@ impl Grouper {
         if !self.builder.is_open() {
             return Ok(());
         }
-        let is_handed_over = self.builder.continues() && !self.builder.has_whole();
-        self.keep_whole();
+        let is_handed_over = self.builder.continues() && self.builder.whole_batches() == 0;
+        self.keep_whole()?;
         if is_handed_over {
             self.builder = self.rules.builder();
             self.work.send(Work::Rewind).map_err(gone)?;
@@ -218,15 +208,16 @@ impl Grouper {
         Ok(())
     }
 
-    /// Drops the batches of the open transaction.
-    fn keep_whole(&mut self) {
-        self.builder = self.take_builder().split().0;
-        self.memory.open = MemoryPermit::default();
+    /// Drops the batches behind the last whole transaction.
+    fn keep_whole(&mut self) -> Result<()> {
+        self.memory.truncate(self.builder.whole_batches());
+        self.builder = self.take_builder().split()?.0;
+        Ok(())
     }
 
     /// The source ended: hands over what is whole.
     async fn finish(&mut self) -> Result<()> {
-        self.keep_whole();
+        self.keep_whole()?;
         if !self.builder.is_empty() {
             self.idle.acquire().await.map_err(gone)?.forget();
             self.hand_over()?;
@@ -247,17 +238,17 @@ impl Grouper {
 
     /// Hands the group over, for which the destination is ready.
     fn hand_over(&mut self) -> Result<()> {
-        let mut memory = mem::take(&mut self.memory.whole);
+        let is_mixed = self.builder.is_open() && self.builder.whole_batches() > 0;
+        let mut memory = mem::take(&mut self.memory);
         let mut builder = self.take_builder();
-        if builder.has_whole() {
-            let (whole, open) = builder.split();
+        if is_mixed {
+            self.memory = memory.split_off(builder.whole_batches());
+            let (whole, rest) = builder.split()?;
             self.builder = whole.behind();
-            for batch in open {
+            for batch in rest {
                 self.builder.push(batch)?;
             }
             builder = whole;
-        } else {
-            memory.merge(mem::take(&mut self.memory.open));
         }
         if self.rules.converging.is_none() && self.builder.is_empty() {
             self.builder.converged();
@@ -265,7 +256,7 @@ impl Grouper {
         // A statement that changes definitions, or the end of the convergence, at which more are made.
         let changes_definitions = mem::take(&mut self.is_sealed);
         self.awaits_definitions = changes_definitions;
-        let group = Arc::new(builder.build()?);
+        let group = Arc::new(builder.build());
         self.work.send(Work::Apply(Sealed { group, changes_definitions, _memory: memory })).map_err(gone)
     }
 

@@ -29,11 +29,11 @@ impl MemoryQuota {
     pub async fn take(&self, bytes: usize) -> MemoryPermit {
         let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.total);
         if let Ok(permit) = Arc::clone(&self.bytes).try_acquire_many_owned(wanted) {
-            return MemoryPermit { permit: Some(permit) };
+            return MemoryPermit { _permit: Some(permit) };
         }
         let _waiting = Waiting::new(&self.waiting);
         // The semaphore is never closed, so that the only error cannot occur; without a permit nothing would be counted.
-        MemoryPermit { permit: Arc::clone(&self.bytes).acquire_many_owned(wanted).await.ok() }
+        MemoryPermit { _permit: Arc::clone(&self.bytes).acquire_many_owned(wanted).await.ok() }
     }
 }
 
@@ -68,26 +68,9 @@ impl Drop for Waiting<'_> {
 }
 
 /// A share of a [`MemoryQuota`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryPermit {
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl MemoryPermit {
-    /// Adds another share of the same quota.
-    pub fn merge(&mut self, other: MemoryPermit) {
-        match (&mut self.permit, other.permit) {
-            (Some(permit), Some(other)) => permit.merge(other),
-            (permit, other) => *permit = permit.take().or(other),
-        }
-    }
-
-    /// Gives back what is more than `bytes`.
-    pub fn shrink_to(&mut self, bytes: usize) {
-        if let Some(permit) = &mut self.permit {
-            drop(permit.split(permit.num_permits().saturating_sub(bytes)));
-        }
-    }
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What a source sends.

@@ -23,10 +23,10 @@ pub(super) async fn rebuild(
                 let behind = batch.summary().resume.clone();
                 let is_complete = builder.push_until(batch, end)?;
                 if is_complete || behind.is_some_and(|behind| rules.source.reached(&behind, end)) {
-                    return builder.build().map(Some);
+                    return Ok(Some(builder.build()));
                 }
             }
-            Message::Rewind => builder = builder.split().0,
+            Message::Rewind => builder = builder.split()?.0,
         }
     }
     Ok(None)

@@ -63,7 +63,7 @@ pub struct Status {
     pub rows: u64,
     /// Transactions of the source applied since the start of the process.
     pub commits: u64,
-    /// Bytes of decoded batches applied.
+    /// Bytes of decoded batches applied, with the memory they were folded in.
     pub bytes: u64,
     /// Row changes a second, smoothed over about ten seconds.
     pub rows_per_second: f64,

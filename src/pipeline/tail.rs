@@ -53,9 +53,9 @@ pub struct TailSettings {
     pub mapping: Arc<Mapping>,
     /// Where a new task starts.
     pub start: Start,
-    /// Bytes that decoded batches and folded changes may hold in memory.
+    /// Bytes that decoded batches may hold in memory.
     pub memory: u64,
-    /// Bytes of folded changes after which a group is complete; at most a half of `memory` counts, as one group is applied while
+    /// Bytes of decoded batches after which a group is complete; at most a half of `memory` counts, as one group is applied while
     /// the next one is folded.
     pub group_size: u64,
     /// What the copies of the tables show already.

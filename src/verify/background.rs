@@ -15,26 +15,24 @@ use crate::{
 const WAITING: Duration = Duration::from_secs(1);
 
 /// Compares all rows, rests for `every`, and begins again, until the task ends. The outcome goes to the status and to the log.
-pub fn compare_forever(
+pub async fn compare_forever(
     task: Arc<TaskVerification>,
     every: Duration,
     status: StatusBoard,
     stop: watch::Receiver<bool>,
-) -> impl Future<Output = ()> + Send {
-    async move {
-        loop {
-            while status.snapshot().phase != Phase::Tailing {
-                sleep(WAITING).await;
-            }
-            let board = status.clone();
-            let follow = task.follow(Box::new(move || Ok(board.snapshot().position)));
-            match task.run(Depth::Rows, follow, Progress::default(), stop.clone()).await {
-                Ok(report) if report.stopped => {}
-                Ok(report) => tell(&report, &status),
-                Err(error) => warn!(%error, "the comparison of both ends could not be made"),
-            }
-            sleep(every).await;
+) {
+    loop {
+        while status.snapshot().phase != Phase::Tailing {
+            sleep(WAITING).await;
         }
+        let board = status.clone();
+        let follow = task.follow(Box::new(move || Ok(board.snapshot().position)));
+        match task.run(Depth::Rows, follow, Progress::default(), stop.clone()).await {
+            Ok(report) if report.stopped => {}
+            Ok(report) => tell(&report, &status),
+            Err(error) => warn!(%error, "the comparison of both ends could not be made"),
+        }
+        sleep(every).await;
     }
 }
 

@@ -54,12 +54,12 @@ pub(super) struct Unpaired {
     pub(super) reason: String,
 }
 
+/// A table of the source with what becomes of it on the way.
+pub(super) type Routed = (Arc<Table>, Arc<Route>);
+
 /// The tables of the destination that the source's become, each with those.
-pub(super) fn routes(
-    mapping: &Mapping,
-    tables: &[Arc<Table>],
-) -> Result<BTreeMap<TableName, Vec<(Arc<Table>, Arc<Route>)>>> {
-    let mut targets: BTreeMap<TableName, Vec<(Arc<Table>, Arc<Route>)>> = BTreeMap::new();
+pub(super) fn routes(mapping: &Mapping, tables: &[Arc<Table>]) -> Result<BTreeMap<TableName, Vec<Routed>>> {
+    let mut targets: BTreeMap<TableName, Vec<Routed>> = BTreeMap::new();
     for table in tables {
         if let Some(route) = mapping.route(table)? {
             targets.entry(route.target().name.clone()).or_default().push((Arc::clone(table), route));
@@ -72,7 +72,7 @@ impl Pair {
     /// Pairs the columns of a table with those of its sources.
     pub(super) fn new(
         name: TableName,
-        sources: Vec<(Arc<Table>, Arc<Route>)>,
+        sources: Vec<Routed>,
         destination: Option<&Arc<Table>>,
         rules: Rules,
     ) -> Result<Pair, Unpaired> {

@@ -148,7 +148,7 @@ impl<'t> Repair<'t> {
             })?;
             builder.push(batch)?;
         }
-        let written = builder.build()?;
+        let written = builder.build();
         let gone: Vec<&Key> = keys
             .iter()
             .filter(|key| id_of(pair, key, hasher).is_none_or(|id| !there.contains(&id)))
@@ -156,7 +156,7 @@ impl<'t> Repair<'t> {
         if !gone.is_empty() {
             let mut builder = self.builder(Mapping::identity(Selection::new(&Objects::default())));
             builder.push(deletes(table, &self.checkpoint, &gone, pair))?;
-            self.apply(builder.build()?).await?;
+            self.apply(builder.build()).await?;
         }
         if !there.is_empty() {
             self.apply(written).await?;

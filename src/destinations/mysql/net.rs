@@ -3,9 +3,8 @@
 //! Rows go in the order of their keys, so that a page of the table is found once for all rows on it: MariaDB 10.11 takes 10 to 35 %
 //! less time for them than in random order.
 //!
-//! Many rows to be added, or to be written over, go as a file where the server takes one (`LOAD DATA LOCAL`), which costs MariaDB a
-//! sixth less than `INSERT`. It turns errors into warnings, so that with any warning the rows are taken back and written by
-//! `INSERT`.
+//! Many rows to be added go as a file where the server takes one (`LOAD DATA LOCAL`), which costs MariaDB a sixth less than
+//! `INSERT`. It turns errors into warnings, so that with any warning the rows are taken back and written by `INSERT`.
 //!
 //! The next statement is encoded while the server executes the present one. Measured on MariaDB 10.11 and MySQL 9.7, rows of
 //! 190 bytes and of 8: statements between 64 KiB and 1 MiB cost the server the same for a row; lists of row values
@@ -56,18 +55,8 @@ pub(super) struct NetWriter {
 enum Form {
     Delete,
     Write(WriteForm),
-    /// Does the same with rows from a file, which is the content of what is encoded.
-    File(WriteForm),
-}
-
-impl Form {
-    /// The same without a file.
-    fn without_file(self) -> Self {
-        match self {
-            Form::File(write) => Form::Write(write),
-            form => form,
-        }
-    }
+    /// Adds rows from a file, which is the content of what is encoded.
+    File,
 }
 
 /// The statements for the changes of one table, one after the other.
@@ -118,7 +107,7 @@ impl NetWriter {
                 (Ok(Done::Whole), _) => {}
                 (Ok(Done::Not), _) => {
                     self.not_by_file.insert(table.table.name.clone());
-                    statements.without_files(present, in_file);
+                    statements.without_files(in_file);
                 }
                 (Ok(Done::TooLong), _) => return Err(failed(too_long(self.running.len()))),
                 (Err(error), Form::Write(tried)) if code(&error) == Some(1062) => {
@@ -223,29 +212,23 @@ impl<'a, 'b> Statements<'a, 'b> {
         }
     }
 
-    /// Lets many rows that are to be added, or to be written over where that makes no difference, go as a file.
+    /// Lets many rows that are to be added go as a file.
     fn allow_files(&mut self) {
-        let updates = self.table.replaces_as_update && !self.table.cascades;
         for (form, images) in &mut self.parts {
-            match *form {
-                Form::Write(write) if images.len() >= ROWS_OF_A_FILE => {
-                    let allowed = match write {
-                        WriteForm::Insert | WriteForm::Replace => true,
-                        WriteForm::Update => updates,
-                    };
-                    *form = if allowed { Form::File(write) } else { *form };
-                }
-                _ => {}
+            if *form == Form::Write(WriteForm::Insert) && images.len() >= ROWS_OF_A_FILE {
+                *form = Form::File;
             }
         }
     }
 
-    /// Lets no rows go as a file any more, nor those that were in one of that form.
-    fn without_files(&mut self, former: Form, in_file: Vec<Image<'b>>) {
-        self.parts.push((former, in_file.into_iter()));
+    /// Lets no rows go as a file any more, nor those that were in one.
+    fn without_files(&mut self, in_file: Vec<Image<'b>>) {
         for (form, _) in &mut self.parts {
-            *form = form.without_file();
+            if *form == Form::File {
+                *form = Form::Write(WriteForm::Insert);
+            }
         }
+        self.parts.push((Form::Write(WriteForm::Insert), in_file.into_iter()));
     }
 
     /// Encodes the next statement; `None` when there is none.
@@ -253,7 +236,7 @@ impl<'a, 'b> Statements<'a, 'b> {
         out.clear();
         while let Some(&(present, _)) = self.parts.first() {
             let rows = match present {
-                Form::File(_) => self.encode_file(out, present),
+                Form::File => self.encode_file(out),
                 _ => self.encode_rows(out, present)?,
             };
             if rows > 0 {
@@ -261,7 +244,9 @@ impl<'a, 'b> Statements<'a, 'b> {
             }
             match self.parts.first_mut() {
                 // A row that no file can have.
-                Some((form @ Form::File(_), images)) if images.len() > 0 => *form = form.without_file(),
+                Some((form @ Form::File, images)) if images.len() > 0 => {
+                    *form = Form::Write(WriteForm::Insert);
+                }
                 _ => drop(self.parts.remove(0)),
             }
         }
@@ -321,9 +306,9 @@ impl<'a, 'b> Statements<'a, 'b> {
     }
 
     /// Encodes rows of the first part as the content of a file, up to one that no file can have; returns how many.
-    fn encode_file(&mut self, out: &mut Vec<u8>, form: Form) -> usize {
+    fn encode_file(&mut self, out: &mut Vec<u8>) -> usize {
         self.in_file.clear();
-        while let Some(image) = self.next_row(form) {
+        while let Some(image) = self.next_row(Form::File) {
             let length = out.len();
             // A value that cannot be expressed at all is told by the literal.
             let taken = load_text::push_row(out, self.table, image, self.row.server()).unwrap_or(false);
@@ -362,15 +347,14 @@ async fn execute(
     form: Form,
     encoded: &mut Vec<u8>,
 ) -> mysql_async::Result<Done> {
-    let Form::File(write) = form else {
+    if form != Form::File {
         if encoded.len() > session.max_packet {
             return Ok(Done::TooLong);
         }
         return session.run_raw(&*encoded).await.map(|_| Done::Whole);
-    };
+    }
     session.run_raw(format!("SAVEPOINT {FILE}")).await?;
-    let loaded =
-        session.load(load_text::statement(table, write != WriteForm::Insert), mem::take(encoded)).await?;
+    let loaded = session.load(load_text::statement(table, false), mem::take(encoded)).await?;
     if loaded == Loaded::AsItIs {
         return Ok(Done::Whole);
     }
@@ -383,7 +367,7 @@ fn push_head(out: &mut Vec<u8>, table: &ReadyTable, form: Form) {
     match form {
         Form::Delete => out.extend_from_slice(table.delete_head().as_bytes()),
         // The statement stands beside the content.
-        Form::File(_) => {}
+        Form::File => {}
         Form::Write(write) => {
             table.head(write).iter().for_each(|part| out.extend_from_slice(part.as_bytes()))
         }

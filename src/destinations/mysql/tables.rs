@@ -41,8 +41,6 @@ pub(super) struct ReadyTable {
     pub(super) may_be_lenient: bool,
     /// Whether the key is not the only unique one.
     pub(super) other_unique_keys: bool,
-    /// Whether `REPLACE` makes of a row that is there what an update of all columns makes of it: no other column loses its value.
-    pub(super) replaces_as_update: bool,
     /// How a row is written whose key may be there.
     pub(super) write: WriteForm,
     /// How a row is written that is known to be there, with the unique values that it has.
@@ -216,10 +214,6 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[UniqueKey]) -> R
         [single] => single.clone(),
         several => format!("({})", several.join(",")),
     };
-    let other_unique_keys = keys.is_some_and(|keys| keys.others);
-    let is_ours =
-        |name: &str| table.columns.iter().any(|column| column.name.to_lowercase() == name.to_lowercase());
-    let has_other_columns = actual.iter().any(|(name, ..)| !is_ours(name));
     Ok(ReadyTable {
         into: format!(" INTO {name} ({}) VALUES ", written.join(",")),
         on_duplicate: format!(" ON DUPLICATE KEY UPDATE {}", sets.join(",")),
@@ -229,12 +223,11 @@ fn ready(table: &Arc<Table>, actual: &[ActualColumn], unique: &[UniqueKey]) -> R
         writable,
         documents,
         texts,
-        replaces_as_update: key.is_some() && !other_unique_keys && !has_other_columns,
         key,
         key_columns,
         cascades: false,
         may_be_lenient: table.columns.iter().any(|column| matches!(column.column_type, ColumnType::Enum(_))),
-        other_unique_keys,
+        other_unique_keys: keys.is_some_and(|keys| keys.others),
         write,
         rewrite,
     })

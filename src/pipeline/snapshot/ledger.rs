@@ -345,6 +345,8 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::pipeline::snapshot::progress::CopyStatus;
 

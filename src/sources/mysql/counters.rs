@@ -34,7 +34,7 @@ pub(super) async fn read(connection: &mut Connection, wanted: &TableFilter) -> R
     let counter = |row: super::response::Row<'_>| {
         let table = TableName::new(row.at(0)?, row.at(1)?);
         let (column, next) = (row.at(2)?.to_owned(), row.at(3)?.parse().ok()?);
-        wanted(&table).then(|| Counter {
+        wanted(&table).then_some(Counter {
             name: CounterName::Column { table, column },
             next,
             descending: false,

@@ -149,7 +149,7 @@ fn grouped(batch: Batch, workers: usize, converging: bool) -> Arc<Group> {
     let mapping = Mapping::identity(Selection::new(&Objects::default()));
     let mut builder = GroupBuilder::new(Arc::new(mapping), Limits { workers, bytes: 0 }, converging);
     builder.push(batch).unwrap();
-    Arc::new(builder.build().unwrap())
+    Arc::new(builder.build())
 }
 
 pub(crate) fn checkpoint(sequence: u64) -> Checkpoint {
