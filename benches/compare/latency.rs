@@ -161,7 +161,7 @@ fn write(
         } else if now - due > Duration::from_secs(1) {
             late += 1;
         }
-        if number / WRITERS % 2 == 0 {
+        if (number / WRITERS).is_multiple_of(2) {
             written.push((writer.insert()?, Instant::now()));
         } else {
             writer.update(u64::from(number) * 7_919 % UPDATED_ROWS + 1)?;

@@ -1,6 +1,6 @@
 //! Comparing again and again beside the tail of the same process.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::sleep};
 use tracing::{info, warn};

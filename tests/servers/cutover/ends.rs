@@ -129,7 +129,7 @@ impl End {
             }
             End::Postgres(server) => {
                 let mut config = server.config(DATABASE);
-                Application::Postgres(config.user(APP).connect(NoTls)?)
+                Application::Postgres(Box::new(config.user(APP).connect(NoTls)?))
             }
         })
     }
@@ -138,7 +138,7 @@ impl End {
 /// A connection of an application.
 pub(super) enum Application {
     Mysql(Box<mysql::Conn>),
-    Postgres(postgres::Client),
+    Postgres(Box<postgres::Client>),
 }
 
 impl Application {

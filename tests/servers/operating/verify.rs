@@ -17,6 +17,9 @@ use slackwater_testkit::{Flavor, PostgresServer, PostgresVersion, Server, Task};
 
 use crate::river::{DATABASE, Destination, PATIENCE, PROGRAM, source_section};
 
+/// Runs a statement at the destination.
+type Statement<'a> = Box<dyn Fn(&str) + 'a>;
+
 /// Rows of the numbered table: several ranges.
 const ROWS: i64 = 12_000;
 
@@ -152,7 +155,7 @@ fn from_mysql(source: &Server, destination: &Destination) {
     let directory = tempfile::tempdir().unwrap();
     let toml = source_section(&[source], "snapshot") + &destination.section();
     let mut task = Task::new(PROGRAM, directory.path(), &toml).unwrap();
-    let (corruption, corrupt): (_, Box<dyn Fn(&str)>) = match destination {
+    let (corruption, corrupt): (_, Statement<'_>) = match destination {
         Destination::Server(server) => {
             let corruption =
                 corruption("shop.t", "shop.names", "UNHEX('AABBCC01')", "1.1704285714285713e3 + 2.3e-13");
@@ -225,7 +228,7 @@ fn differences_of_a_copy_of_postgresql_are_found_and_repaired() {
             destination.section().split("[schema]").next().unwrap()
         );
         let mut task = Task::new(PROGRAM, directory.path(), &toml).unwrap();
-        let (corruption, corrupt): (_, Box<dyn Fn(&str)>) = match &destination {
+        let (corruption, corrupt): (_, Statement<'_>) = match &destination {
             Destination::Postgres(server, _) => (
                 corruption("app.t", "app.names", "'\\xaabbcc01'", "d + 2.3e-13"),
                 Box::new(|sql| server.exec_in(DATABASE, sql).unwrap()),
