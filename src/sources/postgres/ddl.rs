@@ -16,7 +16,7 @@ pub(super) const SCHEMA: &str = "slackwater";
 const MESSAGES: u32 = 14;
 /// The advisory lock under which tasks create these objects: `IF NOT EXISTS` and `OR REPLACE` are refused when two sessions do so at
 /// once, and the session of a process that was killed may still be at it. (The letters of "slackw".)
-const LOCK: u64 = 0x73_6c61_636b_77;
+const LOCK: u64 = 0x736c_6163_6b77;
 /// The function's definition, with places for what differs.
 const FUNCTION: &str = include_str!("ddl.sql");
 /// The triggers' events, with the ends of the triggers' names.
