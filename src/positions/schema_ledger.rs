@@ -87,6 +87,14 @@ impl SchemaLedger {
         }
     }
 
+    /// Takes down what has come to a table since it was created here.
+    pub fn expect_also(&mut self, table: &str, parts: impl IntoIterator<Item = String>) {
+        let Some(known) = self.content.parts.get_mut(table) else { return };
+        for part in parts {
+            self.changed |= known.insert(part);
+        }
+    }
+
     /// Whether an object belonged to a table when that was created; `true` for a table that was not created here.
     #[must_use]
     pub fn expects(&self, table: &str, object: &str) -> bool {

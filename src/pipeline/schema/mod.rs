@@ -14,7 +14,7 @@ use std::{
 
 use serde::Serialize;
 use slackwater_decoders::schema::{
-    TableName,
+    Table, TableName,
     definition::{ObjectKind, Schema, TableDefinition},
 };
 use tracing::{info, warn};
@@ -141,6 +141,18 @@ impl SchemaPhase {
         }
         self.ledger.save()?;
         Ok(report)
+    }
+
+    /// Counts the keys that a table has now as those that it had when it was created.
+    ///
+    /// # Errors
+    /// When they cannot be stored.
+    pub(super) fn expect_keys_of(&mut self, table: &Table) -> Result<()> {
+        let indexes = table.indexes.iter().filter(|index| !index.implied).map(|index| &index.name);
+        let names = table.unique_keys.iter().map(|key| &key.name).chain(indexes);
+        let parts = names.map(|name| format!("{} {}.{name}", Kind::Index.word(), table.name));
+        self.ledger.expect_also(&table.name.to_string(), parts);
+        self.ledger.save()
     }
 
     /// Runs what is missing at the destination of a stage behind the copy, and of those between the copy and it. What belongs to

@@ -220,6 +220,7 @@ impl TableCopying<'_> {
             self.shared.target.lock().await.empty(ledger.target()).await?;
             ledger.cleaned(copy.definition.clone());
         }
+        self.shared.target.lock().await.schemas.copying(reader.table()).await?;
         ledger.begun(reader);
         if copy.mixed {
             // A copy that cannot be emptied has to be known before its first row is there.

@@ -32,6 +32,15 @@ pub trait TableSchemas: Send {
         tables: &[TableName],
     ) -> Result<Vec<Created>>;
 
+    /// The copy of a table's rows begins with this definition. Keys that came to it since the table was created are in no part of the
+    /// log that is applied.
+    ///
+    /// # Errors
+    /// When what is known cannot be stored.
+    async fn copying(&mut self, _table: &Table) -> Result<()> {
+        Ok(())
+    }
+
     /// Creates what is to come at a stage. Doing it again after an interruption adds what is missing.
     ///
     /// # Errors
@@ -117,6 +126,10 @@ impl TableSchemas for SharedSchemas {
         self.0.lock().await.create(source, destination, tables).await
     }
 
+    async fn copying(&mut self, table: &Table) -> Result<()> {
+        self.0.lock().await.copying(table).await
+    }
+
     async fn complete(
         &mut self,
         source: &dyn Source,
@@ -161,6 +174,10 @@ impl TableSchemas for SchemaPhase {
             definition: Some(table),
         });
         Ok(created.collect())
+    }
+
+    async fn copying(&mut self, table: &Table) -> Result<()> {
+        self.expect_keys_of(table)
     }
 
     async fn complete(

@@ -3,6 +3,7 @@
 mod demo;
 mod faults;
 mod foreign_keys;
+mod keys_before_copy;
 mod kills;
 mod mapping;
 mod memory;
