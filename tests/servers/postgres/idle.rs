@@ -52,7 +52,7 @@ fn the_log_of_a_busy_neighbour_is_not_kept() -> Result<()> {
     let mut ages = Ages { ends: vec![(begin, first)], ..Ages::default() };
     while begin.elapsed() < time {
         neighbour.batch_execute(
-            "TRUNCATE busy; INSERT INTO busy SELECT repeat(md5(n::text), 60) FROM generate_series(1, 2000) n",
+            "TRUNCATE busy; INSERT INTO busy SELECT repeat(md5(n::text), 60) FROM generate_series(1, 4000) n",
         )?;
         thread::sleep(Duration::from_millis(500));
         if !full {

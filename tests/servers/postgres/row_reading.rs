@@ -72,7 +72,7 @@ const KEYS: &[(&str, &str, &[&str])] = &[
     ("padded", "k char(5) PRIMARY KEY", &["'ab'", "''", "'abcde'"]),
     ("plain_c", "k text COLLATE \"C\" PRIMARY KEY", &["'a'", "'B'", "'ä'", "'b'"]),
     ("bits", "k bit(5) PRIMARY KEY", &["B'10110'", "B'00000'", "B'11111'"]),
-    ("address", "k inet PRIMARY KEY", &["'10.0.0.1'", "'10.0.0.0/8'", "'::1'"]),
+    ("network", "k inet PRIMARY KEY", &["'10.0.0.1'", "'10.0.0.0/8'", "'::1'"]),
     ("member", "k mood PRIMARY KEY", &["'very happy'", "'sad'"]),
     ("domain_k", "k posint PRIMARY KEY", &["7", "12"]),
     ("pair", "k text, n int, PRIMARY KEY (k, n)", &["'a', 1", "'a', -1", "'b', 0", "'', 5", "'b', 7"]),
